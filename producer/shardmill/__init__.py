@@ -1,0 +1,1 @@
+"""Turns a directory of videos and images into training-ready frame shards."""

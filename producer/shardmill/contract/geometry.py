@@ -1,0 +1,164 @@
+"""What size a frame becomes: pure arithmetic on display sizes, no pixels.
+
+The display size is the size on a screen of square pixels: after rotation and pixel aspect.
+A mode turns it into a ``Placement``: which part of the picture is taken, what size that part
+is scaled to, and where it lies on the canvas.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from shardmill.contract.errors import InvalidSpec
+
+MAX_SIDE = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str, *, option: str) -> "Size":
+        """Read ``WxH``.
+
+        Raises:
+            InvalidSpec: The text has another form or leaves [1, 16384].
+        """
+        match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
+        size = cls(int(match[1]), int(match[2])) if match else cls(0, 0)
+        if not (1 <= size.width <= MAX_SIDE and 1 <= size.height <= MAX_SIDE):
+            raise InvalidSpec(
+                f"{option} must be WxH with sides in [1, {MAX_SIDE}], as in 160x120, got {text!r}"
+            )
+        return size
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Take ``crop`` of the displayed picture, scale it to ``scaled``, lay it on ``canvas``."""
+
+    crop_x: int
+    crop_y: int
+    crop: Size
+    """The part that is taken, in display pixels."""
+    scaled: Size
+    """The size that part becomes."""
+    canvas: Size
+    """The size of the frame that is stored; larger than ``scaled`` only when padding."""
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """Where the scaled part lies on the canvas: x, y from the top left, centred."""
+        return (
+            (self.canvas.width - self.scaled.width) // 2,
+            (self.canvas.height - self.scaled.height) // 2,
+        )
+
+
+class Geometry(Protocol):
+    """A way to size frames."""
+
+    def place(self, display: Size) -> Placement:
+        """Return what becomes of a picture of this display size."""
+        ...
+
+
+def _whole(display: Size, scaled: Size, canvas: Size | None = None) -> Placement:
+    return Placement(crop_x=0, crop_y=0, crop=display, scaled=scaled, canvas=canvas or scaled)
+
+
+def _scaled(display: Size, factor: float, *, upscale: bool) -> Size:
+    factor = factor if upscale else min(factor, 1.0)
+    return Size(max(1, round(display.width * factor)), max(1, round(display.height * factor)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSize:
+    """Keep the display size."""
+
+    def place(self, display: Size) -> Placement:
+        """Return the picture as it is."""
+        return _whole(display, display)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Exactly this size, whatever the aspect; a side that would grow stays unless ``upscale``."""
+
+    size: Size
+    upscale: bool = False
+
+    def place(self, display: Size) -> Placement:
+        """Scale each side on its own."""
+        if self.upscale:
+            return _whole(display, self.size)
+        smaller = Size(min(self.size.width, display.width), min(self.size.height, display.height))
+        return _whole(display, smaller)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortSide:
+    """Scale so that the shorter side has this length, aspect kept."""
+
+    length: int
+    upscale: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= MAX_SIDE:
+            raise InvalidSpec(f"--short-side must be in [1, {MAX_SIDE}], got {self.length}")
+
+    def place(self, display: Size) -> Placement:
+        """Scale both sides by the same factor."""
+        factor = self.length / min(display.width, display.height)
+        return _whole(display, _scaled(display, factor, upscale=self.upscale))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The largest picture within this size, aspect kept; ``pad`` fills the rest with black."""
+
+    size: Size
+    pad: bool = False
+    upscale: bool = False
+
+    def place(self, display: Size) -> Placement:
+        """Scale by the smaller factor, then centre on the canvas if padding."""
+        factor = min(self.size.width / display.width, self.size.height / display.height)
+        scaled = _scaled(display, factor, upscale=self.upscale)
+        scaled = Size(min(scaled.width, self.size.width), min(scaled.height, self.size.height))
+        return _whole(display, scaled, self.size if self.pad else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentreCrop:
+    """Cover this size, aspect kept, and cut off what sticks out on both sides alike."""
+
+    size: Size
+    upscale: bool = False
+
+    def place(self, display: Size) -> Placement:
+        """Take the centred part that becomes the wanted size."""
+        factor = max(self.size.width / display.width, self.size.height / display.height)
+        factor = factor if self.upscale else min(factor, 1.0)
+        crop = Size(
+            min(display.width, max(1, round(self.size.width / factor))),
+            min(display.height, max(1, round(self.size.height / factor))),
+        )
+        scaled = Size(
+            min(self.size.width, max(1, round(crop.width * factor))),
+            min(self.size.height, max(1, round(crop.height * factor))),
+        )
+        return Placement(
+            crop_x=(display.width - crop.width) // 2,
+            crop_y=(display.height - crop.height) // 2,
+            crop=crop,
+            scaled=scaled,
+            canvas=scaled,
+        )

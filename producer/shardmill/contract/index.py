@@ -1,0 +1,115 @@
+"""Where the bytes of every frame lie: what makes any shard format random-access.
+
+One Arrow IPC file a shard, one row a clip, memory-mapped by readers.  Whatever the container,
+a frame is one run of bytes in the shard file.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shardmill.contract.errors import DatasetDamaged
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("label_id", pa.int64()),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("encoding", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("crc32c", pa.uint32(), nullable=False),
+        pa.field("record_offset", pa.int64(), nullable=False),
+        pa.field("record_length", pa.int64(), nullable=False),
+        pa.field("offset", pa.list_(pa.int64()), nullable=False),
+        pa.field("length", pa.list_(pa.int32()), nullable=False),
+        pa.field("pts_ns", pa.list_(pa.int64()), nullable=False),
+        pa.field("source_index", pa.list_(pa.int32()), nullable=False),
+        pa.field("keyframe", pa.list_(pa.bool_()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTable:
+    """The frames of a clip; every array has shape (T,)."""
+
+    offset: NDArray[np.int64]
+    """First byte of the encoded frame in the shard file."""
+    length: NDArray[np.int32]
+    """Size of the encoded frame, bytes."""
+    pts_ns: NDArray[np.int64]
+    """When the frame is shown, on the stream's own clock."""
+    source_index: NDArray[np.int32]
+    """Number of the frame in the source, counted in display order from 0."""
+    keyframe: NDArray[np.bool_]
+    """True where the source could start decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipEntry:
+    """One clip of a shard."""
+
+    clip_id: str
+    """Stable name: a hash of path and segment."""
+    path: str
+    """Source, as printed in the manifest."""
+    label: str | None
+    """Class name."""
+    label_id: int | None
+    """Class number."""
+    shard: str
+    """File name below ``OUT/shards``."""
+    encoding: str
+    """``jpeg``, ``png`` or ``raw`` (uint8, height x width x 3, RGB)."""
+    width: int
+    """Width of every frame, pixels."""
+    height: int
+    """Height of every frame, pixels."""
+    crc32c: int
+    """CRC-32C of the encoded frames, one after the other."""
+    record_offset: int
+    """First byte of the clip's record in the shard file, framing included."""
+    record_length: int
+    """Size of the clip's record, framing included."""
+    frames: FrameTable
+    """Where each frame lies."""
+
+
+def write_index(path: str, clips: Sequence[ClipEntry]) -> None:
+    """Write the index of one shard to ``path`` and flush it to the disk."""
+    scalars = [f.name for f in SCHEMA if not pa.types.is_list(f.type)]
+    columns = {name: [getattr(clip, name) for clip in clips] for name in scalars}
+    lists = {
+        f.name: [getattr(clip.frames, f.name) for clip in clips]
+        for f in SCHEMA
+        if pa.types.is_list(f.type)
+    }
+    table = pa.Table.from_pydict(columns | lists, schema=SCHEMA)
+    with open(path, "wb") as file:
+        with pa.ipc.new_file(file, SCHEMA) as writer:
+            writer.write_table(table)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_index(path: str) -> pa.Table:
+    """Return the index of one shard as a memory-mapped table with ``SCHEMA``.
+
+    Raises:
+        DatasetDamaged: The file is missing or no index.
+    """
+    try:
+        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DatasetDamaged(f"{path} is no index: {error}") from error
+    if table.schema != SCHEMA:
+        raise DatasetDamaged(f"{path} has other columns than this version's index")
+    return table

@@ -1,0 +1,141 @@
+"""``OUT/job.json``: what a job is to do, and ``Status``: how far it is."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final, Literal, Self
+
+from shardmill.contract.errors import DatasetDamaged, InvalidSpec
+from shardmill.contract.layout import Layout
+from shardmill.contract.spec import Spec
+from shardmill.contract.tally import Tally
+
+State = Literal["running", "paused", "cancelled", "done"]
+Goal = Literal["probe", "extract"]
+VERSION: Final = version("shardmill")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One directory, one spec, one output directory."""
+
+    name: str
+    """Name in the ledger and on the queue."""
+    root: str
+    """Absolute path of the input directory."""
+    out: str
+    """Absolute path of the output directory when the job was written."""
+    spec: Spec
+    """What to do with each file."""
+    goal: Goal = "extract"
+    """``probe`` ends with the facts, ``extract`` with shards."""
+    inputs: int | None = None
+    """How many items there are; None while they are being counted."""
+    started_s: float = 0.0
+    """When this run began, seconds since 1970."""
+
+    def write(self) -> None:
+        """Write ``job.json``, whole or not at all."""
+        values = {
+            "shardmill": VERSION,
+            "name": self.name,
+            "root": self.root,
+            "out": self.out,
+            "goal": self.goal,
+            "inputs": self.inputs,
+            "started_s": self.started_s,
+            "spec": self.spec.encode(),
+        }
+        write_json(Layout(self.out).job, values)
+
+    @classmethod
+    def read(cls, out: str) -> Self | None:
+        """Return the job of an output directory, wherever that now lies; None if it has none.
+
+        Raises:
+            DatasetDamaged: ``job.json`` cannot be understood.
+        """
+        path = Layout(out).job
+        try:
+            values = read_json(path)
+            return cls(
+                name=values["name"],
+                root=values["root"],
+                out=os.path.abspath(out),
+                spec=Spec.decode(values["spec"]),
+                goal=values["goal"],
+                inputs=values["inputs"],
+                started_s=values["started_s"],
+            )
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, InvalidSpec) as error:
+            raise DatasetDamaged(f"{path} is no job of this version: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How far a job is."""
+
+    job: str
+    """Name of the job."""
+    state: State
+    """``running``, ``paused``, ``cancelled`` or ``done``."""
+    out: str
+    """Output directory."""
+    inputs: int | None
+    """Items to do; None while they are being counted."""
+    tally: Tally = field(default_factory=Tally)
+    """What is done."""
+    seconds: float = 0.0
+    """Wall-clock time of this run."""
+    reason: str = ""
+    """Why it is paused; empty otherwise."""
+
+    def encode(self) -> dict[str, Any]:
+        """Return the object that ``--json`` prints and ``summary.json`` holds."""
+        tally = self.tally
+        return {
+            "job": self.job,
+            "state": self.state,
+            "out": self.out,
+            "inputs": self.inputs,
+            "ok": tally.ok,
+            "failed": tally.failed,
+            "skipped": tally.skipped,
+            "clips": tally.clips,
+            "frames": tally.frames,
+            "bytes_in": tally.bytes_in,
+            "bytes_out": tally.bytes_out,
+            "seconds": round(self.seconds, 3),
+            "failures": dict(sorted(tally.failures.items())),
+        } | ({"reason": self.reason} if self.reason else {})
+
+
+def write_json(path: str, values: object) -> None:
+    """Write JSON to ``path``, whole or not at all, and flush it to the disk."""
+    partial = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(partial, "w", encoding="ascii") as file:
+            json.dump(values, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+
+
+def read_json(path: str) -> Any:
+    """Read JSON.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DatasetDamaged: It is not JSON.
+    """
+    with open(path, encoding="ascii") as file:
+        try:
+            return json.load(file)
+        except ValueError as error:
+            raise DatasetDamaged(f"{path} is not JSON: {error}") from error

@@ -1,0 +1,240 @@
+"""One row per item: what the file is, what became of it.  The manifest is the truth of a job.
+
+A row has three parts: the ``Item`` (which file), its ``Facts`` (what probing found) and its
+``Outcome`` (what the job did).  ``OUT/manifest/part-<batch>.parquet`` holds the rows of one
+batch; its appearance under that name is the commit.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shardmill.contract.errors import DatasetDamaged, InvalidMessage
+from shardmill.contract.quantity import printable
+
+Kind = Literal["video", "image"]
+Status = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One input file, or one time range of a long one."""
+
+    path: str
+    """Below the input directory, with ``/``; undecodable bytes as surrogates (``os.fsdecode``)."""
+    size_bytes: int
+    """Size when the job was written."""
+    mtime_ns: int
+    """Time of last change when the job was written, ns since 1970."""
+    label: str | None = None
+    """Class name, None if unlabelled."""
+    label_id: int | None = None
+    """Number of the class in ``classes.json``."""
+    segment: int = 0
+    """Which part of a long file; 0 if whole."""
+    start_ns: int | None = None
+    """Start of that part on the stream's clock; None if whole."""
+    end_ns: int | None = None
+    """End of that part (exclusive); None if whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What probing found; None where the file does not say."""
+
+    kind: Kind | None = None
+    """``image`` for one picture, ``video`` for anything with several."""
+    container: str | None = None
+    """FFmpeg's name of the file format."""
+    codec: str | None = None
+    """FFmpeg's name of the codec."""
+    width: int | None = None
+    """Stored width in pixels."""
+    height: int | None = None
+    """Stored height in pixels."""
+    display_width: int | None = None
+    """Width on a screen of square pixels, after rotation and pixel aspect."""
+    display_height: int | None = None
+    """Height on a screen of square pixels, after rotation and pixel aspect."""
+    rotation_deg: int | None = None
+    """Clockwise turn that puts the picture upright: 0, 90, 180 or 270."""
+    mirrored: bool | None = None
+    """True if the picture must be mirrored left to right, after the turn."""
+    sample_aspect: str | None = None
+    """Width to height of a stored pixel, ``num:den``."""
+    pix_fmt: str | None = None
+    """FFmpeg's name of the pixel format."""
+    bit_depth: int | None = None
+    """Bits per component."""
+    color_matrix: str | None = None
+    """FFmpeg's name of the tagged colour matrix."""
+    color_range: str | None = None
+    """``tv`` (limited) or ``pc`` (full), as tagged."""
+    color_transfer: str | None = None
+    """FFmpeg's name of the tagged transfer curve."""
+    hdr: bool | None = None
+    """True for PQ and HLG transfer; frames are kept as they are."""
+    video_streams: int | None = None
+    """How many video streams the file has, cover art not counted."""
+    fps: float | None = None
+    """Average frames per second."""
+    vfr: bool | None = None
+    """True if the rate varies."""
+    frames_header: int | None = None
+    """Frames as the container claims; may lie."""
+    duration_s: float | None = None
+    """Duration of the video stream, seconds."""
+    bit_rate: int | None = None
+    """Bits per second of the whole file."""
+    has_audio: bool | None = None
+    """True if there is an audio stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the job did with an item."""
+
+    status: Status
+    """``ok``, ``failed`` or ``skipped``."""
+    error_class: str | None = None
+    """Why it failed: a name of ``errors.ITEM_ERRORS``."""
+    error_stage: str | None = None
+    """Where it failed: ``probe`` or ``extract``."""
+    error_message: str | None = None
+    """What was found, one sentence; for skipped items the reason."""
+    attempts: int = 1
+    """Decoders that tried this item."""
+    seconds: float = 0.0
+    """Time spent in the decoder."""
+    worker: str | None = None
+    """Who did it."""
+    frames_decoded: int | None = None
+    """Frames the decoder gave, which may differ from ``frames_header``."""
+    frames_kept: int | None = None
+    """Frames in the shard."""
+    clip_id: str | None = None
+    """The clip's name in the index."""
+    shard: str | None = None
+    """File name below ``OUT/shards``."""
+    bytes_out: int | None = None
+    """Size of the stored frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item with its facts and its outcome."""
+
+    item: Item
+    facts: Facts
+    outcome: Outcome
+
+    def flat(self) -> dict[str, Any]:
+        """Return the manifest's columns; text is made fit for UTF-8 tables."""
+        raw = os.fsencode(self.item.path)
+        values = {**_values(self.item), **_values(self.facts), **_values(self.outcome)}
+        for name, value in values.items():
+            if isinstance(value, str):
+                values[name] = printable(value)
+        values["path_raw"] = None if values["path"] == self.item.path else raw
+        return values
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``flat`` gave."""
+        item = _take(Item, values)
+        if values.get("path_raw") is not None:
+            item = dataclasses.replace(item, path=os.fsdecode(values["path_raw"]))
+        return cls(item, _take(Facts, values), _take(Outcome, values))
+
+
+Part = TypeVar("Part", Item, Facts, Outcome)
+
+_COLUMNS: Final[dict[type, tuple[str, ...]]] = {
+    kind: tuple(f.name for f in dataclasses.fields(kind)) for kind in (Item, Facts, Outcome)
+}
+_ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    choices = [h for h in get_args(hint) or (hint,) if h is not type(None)]
+    return _ARROW.get(choices[0], pa.string())  # a Literal is text
+
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field(name, _arrow_type(hint))
+        for kind in (Item, Facts, Outcome)
+        for name, hint in get_type_hints(kind).items()
+    ]
+    + [pa.field("path_raw", pa.binary())]
+)
+"""The manifest's columns; ``path_raw`` holds a path's bytes where ``path`` had to escape some."""
+
+
+def _values(part: Item | Facts | Outcome) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in _COLUMNS[type(part)]}
+
+
+def _take(kind: type[Part], values: Mapping[str, Any]) -> Part:
+    return kind(**{name: values[name] for name in _COLUMNS[kind] if name in values})
+
+
+def encode(part: Item | Facts | Outcome) -> dict[str, Any]:
+    """Return plain JSON values without the fields that are at rest."""
+    defaults = {f.name: f.default for f in dataclasses.fields(part)}
+    return {name: value for name, value in _values(part).items() if value != defaults[name]}
+
+
+def decode(kind: type[Part], values: Any) -> Part:
+    """Read what ``encode`` gave.
+
+    Raises:
+        InvalidMessage: Not an object, an unknown or missing field, or a value of another type.
+    """
+    if not isinstance(values, dict):
+        raise InvalidMessage(f"expected {kind.__name__} as an object, got {values!r:.80}")
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        allowed = tuple(get_args(hints.get(name)) or (hints.get(name),))
+        if not any(_matches(value, choice) for choice in allowed):
+            raise InvalidMessage(f"{kind.__name__}.{name} cannot be {value!r:.80}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InvalidMessage(f"expected the fields of {kind.__name__}: {error}") from error
+
+
+def _matches(value: object, choice: object) -> bool:
+    if choice is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if get_origin(choice) is Literal:
+        return value in get_args(choice)
+    return type(value) is choice or value == choice
+
+
+def write_part(path: str, rows: Iterable[Row]) -> None:
+    """Write rows to a Parquet file at ``path`` and flush them to the disk."""
+    table = pa.Table.from_pylist([row.flat() for row in rows], schema=SCHEMA)
+    with open(path, "wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_part(path: str) -> Iterator[Row]:
+    """Yield the rows of one part.
+
+    Raises:
+        DatasetDamaged: The file is no manifest part.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for chunk in file.iter_batches():
+                yield from (Row.from_flat(values) for values in chunk.to_pylist())
+    except (pa.ArrowException, TypeError) as error:
+        raise DatasetDamaged(f"{path} is no manifest part: {error}") from error

@@ -1,0 +1,43 @@
+"""Names that several processes share: tasks, queues, Redis keys.  Each is written here only."""
+
+from typing import Final
+
+from shardmill.contract.batch import STAGES, Stage
+
+APP: Final = "shardmill"
+TASKS: Final[dict[Stage, str]] = {stage: f"shardmill.{stage}" for stage in STAGES}
+"""Celery task of each stage.  Its arguments are ``[job, batch_id]``."""
+QUEUES: Final[dict[Stage, str]] = {stage: f"shardmill.{stage}" for stage in STAGES}
+"""Celery queue of each stage: one Redis list of the same name."""
+
+JOBS: Final = "shardmill:jobs"
+"""Set of the names of all jobs in the ledger."""
+RECONCILER: Final = "shardmill:reconciler"
+"""Lock of the one worker that looks for lost messages."""
+WORKERS: Final = "shardmill:workers"
+"""Sorted set of the workers by the time they were last seen, ms."""
+
+
+def job_key(job: str) -> str:
+    """Hash: state, reason, out, root, spec, and every counter of the job."""
+    return f"shardmill:{job}:job"
+
+
+def inflight_key(job: str) -> str:
+    """Sorted set: batches reserved and not committed, by the time of their last message, ms."""
+    return f"shardmill:{job}:inflight"
+
+
+def lease_key(job: str) -> str:
+    """Sorted set: claimed batches by the time their lease ends, ms."""
+    return f"shardmill:{job}:lease"
+
+
+def live_key(job: str) -> str:
+    """Hash: batch to the frames its running attempt has done, for display only."""
+    return f"shardmill:{job}:live"
+
+
+def batch_key(job: str, batch_id: str) -> str:
+    """Hash: stage, payload, attempts, fence and owner of one batch in flight."""
+    return f"shardmill:{job}:batch:{batch_id}"

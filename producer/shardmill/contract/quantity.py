@@ -1,0 +1,53 @@
+"""Quantities as people write and read them: bytes, durations, counts, printable text."""
+
+import re
+
+from shardmill.contract.errors import UsageError
+
+_DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_bytes(text: str, *, option: str) -> int:
+    """Read ``256MB`` (decimal), ``256MiB`` (binary) or a plain number of bytes.
+
+    Raises:
+        UsageError: The text has another form, or means less than one byte.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", text.strip().upper())
+    if not match or (match[3] and not match[2]):
+        raise UsageError(f"{option} must be a size such as 256MB or 2GiB, got {text!r}")
+    size_bytes = round(float(match[1]) * (_BINARY if match[3] else _DECIMAL)[match[2]])
+    if size_bytes < 1:
+        raise UsageError(f"{option} must be at least 1 byte, got {text!r}")
+    return size_bytes
+
+
+def format_bytes(size_bytes: float) -> str:
+    """Write ``1.2 GB``; decimal, as disks are sold and ``parse_bytes`` reads."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size_bytes < 999.5 or unit == "TB":
+            break
+        size_bytes /= 1000
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.3g} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """Write ``3.2 s``, ``4 min 05 s`` or ``2 h 03 min``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_count(count: int, noun: str) -> str:
+    """Write ``1 file`` or ``1,204 files``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` fit for a terminal, a table and UTF-8: control and stray bytes escaped."""
+    safe = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)

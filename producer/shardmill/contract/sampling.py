@@ -1,0 +1,165 @@
+"""Which frames of a video to keep.
+
+A policy looks at presentation times, never at pixels: a bad one is refused where the
+job is written, a good one plans the decoding before it starts.  Times are integer
+nanoseconds on the stream's own clock, so ties are exact and every machine agrees.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shardmill.contract.errors import InvalidMedia, InvalidSpec
+
+NS_PER_S = 1_000_000_000
+RATE_LIMITS_HZ = (1e-6, 1000.0)  # keeps every tick interval a sane int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """When each frame of a stream is shown.
+
+    Raises:
+        InvalidMedia: Empty, not strictly increasing, reaching past ``end_ns``, unequal shapes.
+    """
+
+    pts_ns: NDArray[np.int64]
+    """Shape (N,).  Start of each frame, strictly increasing."""
+    keyframe: NDArray[np.bool_]
+    """Shape (N,).  True where decoding can start."""
+    end_ns: int
+    """End of the last frame (exclusive)."""
+
+    def __post_init__(self) -> None:
+        if self.pts_ns.size == 0 or np.any(np.diff(self.pts_ns, append=self.end_ns) <= 0):
+            raise InvalidMedia(
+                f"need increasing times before end_ns={self.end_ns}, got {self.pts_ns}"
+            )
+        if self.keyframe.shape != self.pts_ns.shape:
+            raise InvalidMedia(
+                f"need one keyframe flag a frame, got shapes "
+                f"{self.keyframe.shape} and {self.pts_ns.shape}"
+            )
+
+    def between(self, start: int, stop: int) -> "Timeline":
+        """Return frames ``[start, stop)``; the last one ends where the next began."""
+        end_ns = int(self.pts_ns[stop]) if stop < self.pts_ns.size else self.end_ns
+        return Timeline(
+            pts_ns=self.pts_ns[start:stop], keyframe=self.keyframe[start:stop], end_ns=end_ns
+        )
+
+
+class Policy(Protocol):
+    """A way to choose frames."""
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the indices to keep, shape (K,), K <= N, strictly increasing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EveryFrame:
+    """Keep all frames."""
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return every index."""
+        return np.arange(timeline.pts_ns.size, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EveryNth:
+    """Keep the first frame and every ``step``-th after it."""
+
+    step: int
+    """Frames from one kept frame to the next, at least 1."""
+
+    def __post_init__(self) -> None:
+        if self.step < 1:
+            raise InvalidSpec(f"every must be at least 1, got {self.step}")
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return indices 0, step, 2 * step, ..."""
+        return np.arange(0, timeline.pts_ns.size, self.step, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedRate:
+    """Keep the frame nearest to each tick of a clock that starts with the first frame."""
+
+    rate_hz: float
+    """Ticks per second of video, within ``RATE_LIMITS_HZ``."""
+
+    def __post_init__(self) -> None:
+        low, high = RATE_LIMITS_HZ
+        if not low <= self.rate_hz <= high:
+            raise InvalidSpec(f"fps must be in [{low}, {high}], got {self.rate_hz}")
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the nearest frame of each tick in ``[pts_ns[0], end_ns)``.
+
+        A frame nearest to several ticks is kept once; a tick halfway between two frames
+        takes the earlier one.
+        """
+        pts_ns = timeline.pts_ns
+        ticks_ns = np.arange(pts_ns[0], timeline.end_ns, round(NS_PER_S / self.rate_hz))
+        midpoints_ns = (pts_ns[:-1] + pts_ns[1:]) // 2
+        return np.unique(np.searchsorted(midpoints_ns, ticks_ns, side="left")).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniformCount:
+    """Keep ``count`` frames spread evenly: the frame on show in the middle of each equal part."""
+
+    count: int
+    """Frames to keep, at least 1; a shorter clip keeps what it has."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InvalidSpec(f"count must be at least 1, got {self.count}")
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the frame on show at ``(k + 1/2) / count`` of the duration, each once."""
+        first_ns = int(timeline.pts_ns[0])
+        span_ns = timeline.end_ns - first_ns
+        middles_ns = np.array(
+            [first_ns + (2 * k + 1) * span_ns // (2 * self.count) for k in range(self.count)]
+        )
+        return np.unique(np.searchsorted(timeline.pts_ns, middles_ns, side="right") - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframesOnly:
+    """Keep the frames at which decoding can start."""
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the indices of the keyframes."""
+        return np.flatnonzero(timeline.keyframe).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A policy within a range of time, with a cap."""
+
+    policy: Policy
+    start_ns: int = 0
+    """Start of the range, from the first frame of the stream."""
+    end_ns: int | None = None
+    """End of the range (exclusive), from the first frame; None is the end of the stream."""
+    max_frames: int | None = None
+    """Keep at most the first so many."""
+
+    def choose(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the indices to keep, shape (K,), strictly increasing; K may be 0.
+
+        A frame belongs to the range if it starts in it.  The policy sees that range alone.
+        """
+        first_ns = int(timeline.pts_ns[0])
+        start = int(np.searchsorted(timeline.pts_ns, first_ns + self.start_ns))
+        stop = timeline.pts_ns.size
+        if self.end_ns is not None:
+            stop = int(np.searchsorted(timeline.pts_ns, first_ns + self.end_ns))
+        if start >= stop:
+            return np.empty(0, dtype=np.int64)
+        return (start + self.policy.select(timeline.between(start, stop)))[: self.max_frames]

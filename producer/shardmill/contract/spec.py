@@ -1,0 +1,268 @@
+"""What a job does to each file: which frames, what size, how stored.  Immutable and hashed.
+
+The fields are flat and carry the same names as the command line's options, so that
+``Spec(fps=24, size="160x120")`` and ``--fps 24 --size 160x120`` are one thing; each field's
+metadata is the option's help.  ``selection`` and ``geometry`` give the structured values.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self, get_args
+
+from shardmill.contract import geometry, sampling
+from shardmill.contract.errors import InvalidSpec
+from shardmill.contract.geometry import Geometry, Size
+from shardmill.contract.sampling import NS_PER_S, Selection
+
+CONTENT_VERSION: Final = 1
+"""Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
+
+Encoding = Literal["jpeg", "png", "raw"]
+Format = Literal["tfrecord"]
+
+
+def option(
+    default: Any, flag: str, text: str, *, metavar: str = "", decides_content: bool = True
+) -> Any:
+    """Return a field of ``Spec`` that is also a command-line option."""
+    metadata = {
+        "flag": flag,
+        "help": text,
+        "metavar": metavar,
+        "decides_content": decides_content,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What to do with each file.
+
+    Raises:
+        InvalidSpec: Options exclude each other or leave their range.
+    """
+
+    all: bool = option(False, "--all", "keep every frame (the default)")
+    """Keep every frame; the default, so the flag only says it aloud."""
+    every: int | None = option(
+        None, "--every", "keep the first frame and every N-th after it", metavar="N"
+    )
+    """Frames from one kept frame to the next."""
+    fps: float | None = option(
+        None, "--fps", "keep at most F frames a second, the nearest to each tick", metavar="F"
+    )
+    """Ticks per second; the nearest frame to each, never one twice."""
+    count: int | None = option(
+        None, "--count", "keep N frames spread evenly over the clip", metavar="N"
+    )
+    """Frames spread evenly over the clip."""
+    keyframes: bool = option(False, "--keyframes", "keep only the keyframes")
+    """Keep only frames at which decoding can start."""
+    start_s: float | None = option(
+        None, "--start", "begin S seconds after the first frame", metavar="S"
+    )
+    """Start of the range, seconds from the first frame."""
+    end_s: float | None = option(
+        None, "--end", "end before S seconds after the first frame", metavar="S"
+    )
+    """End of the range (exclusive), seconds from the first frame."""
+    max_frames: int | None = option(
+        None, "--max-frames", "keep at most the first N frames of a clip", metavar="N"
+    )
+    """At most the first so many frames of a clip."""
+    size: str | None = option(None, "--size", "exactly this size, stretched", metavar="WxH")
+    """Exact size, aspect not kept."""
+    short_side: int | None = option(
+        None, "--short-side", "scale so that the shorter side is N pixels", metavar="N"
+    )
+    """Length of the shorter side in pixels, aspect kept."""
+    fit: str | None = option(
+        None, "--fit", "the largest picture within this size, aspect kept", metavar="WxH"
+    )
+    """Bounding size, aspect kept."""
+    pad: bool = option(False, "--pad", "with --fit: fill up to the size with black")
+    """With ``fit``: fill the rest with black."""
+    crop: str | None = option(
+        None, "--crop", "cover this size, aspect kept, and cut the centre out", metavar="WxH"
+    )
+    """Size to cover and cut from the centre."""
+    upscale: bool = option(False, "--upscale", "allow enlarging")
+    """Let small pictures grow."""
+    encoding: Encoding = option("jpeg", "--encoding", "how a frame is stored")
+    """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
+    quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
+    """JPEG quality, 1 to 100."""
+    format: Format = option("tfrecord", "--format", "the shards' format")
+    """Shard format."""
+    shard_size_bytes: int = option(
+        256_000_000, "--shard-size", "aim for shards of this size", metavar="BYTES"
+    )
+    """Aim for the size of a shard, bytes."""
+    clips_per_shard: int | None = option(
+        None, "--clips-per-shard", "at most N clips in a shard", metavar="N"
+    )
+    """At most so many clips in a shard."""
+    labels: str = option(
+        "dirs", "--labels", "dirs: label = first folder; none: no labels", metavar="dirs|none"
+    )
+    """Where labels come from: ``dirs`` (first folder) or ``none``."""
+    include: tuple[str, ...] = option(
+        (), "--include", "only paths that match (repeatable)", metavar="GLOB"
+    )
+    """Globs on the path below the input directory; empty means all known media suffixes."""
+    exclude: tuple[str, ...] = option(
+        (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
+    )
+    """Globs on the path below the input directory that are left out."""
+    shuffle: int = option(
+        0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
+    )
+    """Seed for the order of inputs over shards."""
+    item_timeout_s: float | None = option(
+        None,
+        "--item-timeout",
+        "seconds one file may take  [default: from its estimated cost]",
+        metavar="S",
+        decides_content=False,
+    )
+    """Wall-clock limit for one item, seconds; None means from its estimated cost."""
+    item_memory_bytes: int = option(
+        2_000_000_000,
+        "--item-memory",
+        "memory one file's decoder may use",
+        metavar="BYTES",
+        decides_content=False,
+    )
+    """Limit of a decoder's resident memory, bytes."""
+
+    def __post_init__(self) -> None:
+        self._one_of("--all", "--every", "--fps", "--count", "--keyframes")
+        self._one_of("--size", "--short-side", "--fit", "--crop")
+        if self.pad and self.fit is None:
+            raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
+        self._in_range("--quality", self.quality, 1, 100)
+        self._in_range("--max-frames", self.max_frames, 1, None)
+        self._in_range("--clips-per-shard", self.clips_per_shard, 1, None)
+        self._in_range("--shard-size", self.shard_size_bytes, 1_000_000, None)
+        self._in_range("--item-timeout", self.item_timeout_s, 0.1, None)
+        self._in_range("--item-memory", self.item_memory_bytes, 100_000_000, None)
+        self._in_range("--start", self.start_s, 0, 1e9)
+        self._in_range("--end", self.end_s, 0, 1e9)
+        self._in_range("--shuffle", self.shuffle, 0, 2**63 - 1)
+        if self.end_s is not None and self.end_s <= (self.start_s or 0):
+            raise InvalidSpec(
+                f"--end must be after --start, got [{self.start_s or 0:g}, {self.end_s:g})"
+            )
+        for flag, value, choices in (
+            ("--encoding", self.encoding, get_args(Encoding)),
+            ("--format", self.format, get_args(Format)),
+            ("--labels", self.labels, ("dirs", "none")),
+        ):
+            if value not in choices:
+                raise InvalidSpec(f"{flag} must be one of {', '.join(choices)}; got {value!r}")
+        _ = self.selection, self.geometry  # each checks its own numbers
+
+    def _one_of(self, *flags: str) -> None:
+        given = [
+            f.metadata["flag"]
+            for f in dataclasses.fields(self)
+            if f.metadata["flag"] in flags and getattr(self, f.name) != f.default
+        ]
+        if len(given) > 1:
+            raise InvalidSpec(f"give one of {', '.join(flags)}; got {' and '.join(given)}")
+
+    @staticmethod
+    def _in_range(flag: str, value: float | None, low: float, high: float | None) -> None:
+        if value is not None and not (low <= value and (high is None or value <= high)):
+            limits = f"in [{low:g}, {high:g}]" if high is not None else f"at least {low:g}"
+            raise InvalidSpec(f"{flag} must be {limits}, got {value:g}")
+
+    @property
+    def selection(self) -> Selection:
+        """The frames to keep of a video."""
+        policy: sampling.Policy = sampling.EveryFrame()
+        if self.every is not None:
+            policy = sampling.EveryNth(step=self.every)
+        elif self.fps is not None:
+            policy = sampling.FixedRate(rate_hz=self.fps)
+        elif self.count is not None:
+            policy = sampling.UniformCount(count=self.count)
+        elif self.keyframes:
+            policy = sampling.KeyframesOnly()
+        return Selection(
+            policy=policy,
+            start_ns=round((self.start_s or 0) * NS_PER_S),
+            end_ns=None if self.end_s is None else round(self.end_s * NS_PER_S),
+            max_frames=self.max_frames,
+        )
+
+    @property
+    def geometry(self) -> Geometry:
+        """What size a frame becomes."""
+        if self.size is not None:
+            size = Size.parse(self.size, option="--size")
+            return geometry.Stretch(size=size, upscale=self.upscale)
+        if self.short_side is not None:
+            return geometry.ShortSide(length=self.short_side, upscale=self.upscale)
+        if self.fit is not None:
+            size = Size.parse(self.fit, option="--fit")
+            return geometry.Fit(size=size, pad=self.pad, upscale=self.upscale)
+        if self.crop is not None:
+            size = Size.parse(self.crop, option="--crop")
+            return geometry.CentreCrop(size=size, upscale=self.upscale)
+        return geometry.SourceSize()
+
+    @property
+    def key(self) -> str:
+        """16 hex digits that change when, and only when, the content of shards may change."""
+        content = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.metadata["decides_content"] and f.name != "all"
+        }
+        text = json.dumps([CONTENT_VERSION, content], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def encode(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self) | {
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+        }
+
+    @classmethod
+    def decode(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``encode`` gave.
+
+        Raises:
+            InvalidSpec: A field is unknown or its value impossible.
+        """
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise InvalidSpec(
+                f"expected a spec of this version, found unknown fields {sorted(unknown)}: "
+                "upgrade shardmill"
+            )
+        lists = {name: tuple(values.get(name, ())) for name in ("include", "exclude")}
+        try:
+            return cls(**{**values, **lists})
+        except TypeError as error:
+            raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
+
+    def differences(self, other: "Spec") -> list[str]:
+        """Return one phrase an option in which the content of ``other`` differs."""
+        return [
+            f"{f.metadata['flag']} {_shown(getattr(self, f.name))} there, "
+            f"{_shown(getattr(other, f.name))} here"
+            for f in dataclasses.fields(self)
+            if f.metadata["decides_content"]
+            and f.name != "all"
+            and getattr(self, f.name) != getattr(other, f.name)
+        ]
+
+
+def _shown(value: object) -> str:
+    return "unset" if value in (None, (), False) else str(value)

@@ -1,0 +1,72 @@
+"""Sums over manifest rows: what a batch adds to its job's counters."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Self
+
+from shardmill.contract.manifest import Row
+from shardmill.contract.sampling import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Counters of a job or a batch."""
+
+    ok: int = 0
+    """Items done."""
+    failed: int = 0
+    """Items that could not be used."""
+    skipped: int = 0
+    """Items left out with a reason."""
+    clips: int = 0
+    """Clips written."""
+    frames: int = 0
+    """Frames written."""
+    bytes_in: int = 0
+    """Size of the input files that have their row."""
+    bytes_out: int = 0
+    """Size of the stored frames."""
+    video_ns: int = 0
+    """Duration of the videos done, nanoseconds."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """Failed items by error class."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Self:
+        """Count rows."""
+        totals: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
+        for row in rows:
+            outcome = row.outcome
+            totals[outcome.status] += 1
+            totals["clips"] += outcome.clip_id is not None
+            totals["frames"] += outcome.frames_kept or 0
+            totals["bytes_in"] += row.item.size_bytes if row.item.segment == 0 else 0
+            totals["bytes_out"] += outcome.bytes_out or 0
+            if outcome.status == "ok":
+                totals["video_ns"] += round((row.facts.duration_s or 0) * NS_PER_S)
+            elif outcome.status == "failed":
+                failures[outcome.error_class or "internal"] += 1
+        return cls(**totals, failures=dict(failures))
+
+    def counters(self) -> dict[str, int]:
+        """Return flat names and numbers, ``failures`` as ``failed:<class>``."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "failures"}
+        return plain | {f"failed:{name}": count for name, count in self.failures.items()}
+
+    @classmethod
+    def from_counters(cls, counters: dict[str, int]) -> Self:
+        """Read what ``counters`` gave; other names are left alone."""
+        names = {f.name for f in fields(cls)} - {"failures"}
+        failures = {
+            name.removeprefix("failed:"): count
+            for name, count in counters.items()
+            if name.startswith("failed:") and count
+        }
+        return cls(**{n: counters[n] for n in names if n in counters}, failures=failures)
+
+    @property
+    def items(self) -> int:
+        """Items that have their row."""
+        return self.ok + self.failed + self.skipped

@@ -1,0 +1,1 @@
+"""The heavy side: everything that touches media."""

@@ -1,0 +1,56 @@
+"""What a worker asks of a decoder: values that travel through the pipe between the two."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shardmill.contract.layout import Layout, shard_name
+from shardmill.contract.manifest import Facts, Item, Outcome
+from shardmill.contract.spec import Spec
+
+Advance = Callable[[], None]
+"""Called once a decoded frame, so that a watcher can tell slow from stuck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeWork:
+    """Find out what each file is."""
+
+    root: str
+    """Input directory."""
+    items: tuple[Item, ...]
+    """Files below it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractWork:
+    """Write the kept frames of each file into one shard, with its index and manifest part."""
+
+    root: str
+    """Input directory."""
+    out: str
+    """Output directory."""
+    spec: Spec
+    """Which frames, what size, how stored."""
+    batch_id: str
+    """Names the shard, with ``attempt``."""
+    attempt: str
+    """Tells this attempt's files from those of any other."""
+    worker: str
+    """Written into every row."""
+    items: tuple[Item, ...]
+    """Files below ``root``."""
+    facts: tuple[Facts, ...]
+    """What probing found, one an item."""
+    judged: dict[int, Outcome] = field(default_factory=dict)
+    """Items, by position, that are not to be touched again: each cost a decoder its life."""
+
+    @property
+    def shard(self) -> str:
+        """File name of the shard below ``OUT/shards``."""
+        return shard_name(self.batch_id, self.attempt, self.spec.format)
+
+    @property
+    def part_tmp(self) -> str:
+        """Where the manifest part waits for its commit."""
+        return os.path.join(Layout(self.out).tmp, f"{self.batch_id}-{self.attempt}.parquet")
