@@ -7,7 +7,9 @@ ledger as JSON.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final, Literal, Self, get_args
 
 from shardmill.contract.errors import InvalidMessage
@@ -27,26 +29,34 @@ class Batch:
     """What to work on; none for ``finish``."""
     facts: tuple[Facts, ...] = ()
     """One for each item of an ``extract`` batch, from probing; else none."""
+    last_chance: bool = False
+    """True if each item has cost a decoder its life already."""
 
     def batch_id(self, spec_key: str) -> str:
         """Return 16 hex digits that name this content under this spec."""
         identity = [
             (item.path, item.size_bytes, item.mtime_ns, item.segment) for item in self.items
         ]
-        text = json.dumps([spec_key, self.stage, identity])
+        text = json.dumps([spec_key, self.stage, self.last_chance, identity])
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def halves(self) -> tuple["Batch", "Batch"]:
-        """Split in two, to find the item that takes its worker down."""
-        middle = len(self.items) // 2
-        return (
-            Batch(self.stage, self.items[:middle], self.facts[:middle]),
-            Batch(self.stage, self.items[middle:], self.facts[middle:]),
+    def part(self, start: int, stop: int) -> "Batch":
+        """Return the batch of items ``[start, stop)``."""
+        return Batch(self.stage, self.items[start:stop], self.facts[start:stop], self.last_chance)
+
+    def only(self, wanted: Sequence[bool]) -> "Batch":
+        """Return the batch of the wanted items, one flag an item."""
+        return Batch(
+            self.stage,
+            tuple(compress(self.items, wanted)),
+            tuple(compress(self.facts, wanted)),
+            self.last_chance,
         )
 
     def encode(self) -> str:
         """Return JSON."""
-        parts = [self.stage, [encode(i) for i in self.items], [encode(f) for f in self.facts]]
+        items, facts = [encode(i) for i in self.items], [encode(f) for f in self.facts]
+        parts = [self.stage, items, facts, self.last_chance]
         return json.dumps(parts, separators=(",", ":"))
 
     @classmethod
@@ -57,14 +67,18 @@ class Batch:
             InvalidMessage: Not JSON or not a batch.
         """
         try:
-            stage, items, facts = json.loads(text)
+            stage, items, facts, last_chance = json.loads(text)
             batch = cls(
                 stage,
                 tuple(decode(Item, values) for values in items),
                 tuple(decode(Facts, values) for values in facts),
+                last_chance is True,
             )
         except (ValueError, TypeError) as error:
             raise InvalidMessage(f"expected a batch, got {text!r:.80}: {error}") from error
         if stage not in STAGES or len(facts) != (len(items) if stage == "extract" else 0):
             raise InvalidMessage(f"expected a batch with one facts an item, got {text!r:.80}")
+        for item in batch.items:
+            if item.path.startswith("/") or ".." in item.path.split("/") or "\0" in item.path:
+                raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")
         return batch

@@ -6,6 +6,7 @@ ShardmillError
 │   ├── InvalidInput          the input is missing, empty or no directory
 │   └── OutputConflict        the output directory holds something else
 ├── EnvironmentFault          this machine or a service cannot do it now: exit code 1, a job pauses
+│   └── LedgerUnavailable     Redis does not answer: nothing can be said, not even a pause
 ├── InvalidMessage            what came over the queue is not ours
 ├── DatasetDamaged            the output directory contradicts itself
 ├── Skip                      one input file has nothing to extract: a manifest row ``skipped``
@@ -43,6 +44,10 @@ class EnvironmentFault(ShardmillError, OSError):
 
     Nothing is wrong with the items at hand: the job pauses and no attempt is charged.
     """
+
+
+class LedgerUnavailable(EnvironmentFault):
+    """Redis does not answer, or refuses."""
 
 
 class InvalidMessage(ShardmillError, ValueError):

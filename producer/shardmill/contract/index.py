@@ -35,6 +35,8 @@ SCHEMA: Final = pa.schema(
         pa.field("keyframe", pa.list_(pa.bool_()), nullable=False),
     ]
 )
+_FRAME_COLUMNS: Final = tuple(f.name for f in SCHEMA if pa.types.is_list(f.type))
+_CLIP_COLUMNS: Final = tuple(f.name for f in SCHEMA if not pa.types.is_list(f.type))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +87,8 @@ class ClipEntry:
 
 def write_index(path: str, clips: Sequence[ClipEntry]) -> None:
     """Write the index of one shard to ``path`` and flush it to the disk."""
-    scalars = [f.name for f in SCHEMA if not pa.types.is_list(f.type)]
-    columns = {name: [getattr(clip, name) for clip in clips] for name in scalars}
-    lists = {
-        f.name: [getattr(clip.frames, f.name) for clip in clips]
-        for f in SCHEMA
-        if pa.types.is_list(f.type)
-    }
+    columns = {name: [getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS}
+    lists = {name: [getattr(clip.frames, name) for clip in clips] for name in _FRAME_COLUMNS}
     table = pa.Table.from_pydict(columns | lists, schema=SCHEMA)
     with open(path, "wb") as file:
         with pa.ipc.new_file(file, SCHEMA) as writer:
@@ -112,4 +109,13 @@ def open_index(path: str) -> pa.Table:
         raise DatasetDamaged(f"{path} is no index: {error}") from error
     if table.schema != SCHEMA:
         raise DatasetDamaged(f"{path} has other columns than this version's index")
+    if any(table[field.name].null_count for field in SCHEMA if not field.nullable):
+        raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
     return table
+
+
+def entry_at(table: pa.Table, row: int) -> ClipEntry:
+    """Return one row of an index as a value."""
+    frames = {n: table[n][row].values.to_numpy(zero_copy_only=False) for n in _FRAME_COLUMNS}
+    values = {name: table[name][row].as_py() for name in _CLIP_COLUMNS}
+    return ClipEntry(**values, frames=FrameTable(**frames))

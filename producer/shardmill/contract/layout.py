@@ -15,6 +15,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from shardmill.contract.errors import DatasetDamaged
+
 SUFFIXES: Final = {"tfrecord": ".tfrecord"}
 """File name suffix of each shard format."""
 _PART = "part-"
@@ -90,12 +92,30 @@ class Layout:
         )
 
     def shard(self, name: str) -> str:
-        """Return the path of a shard named in the manifest."""
+        """Return the path of a shard named in the manifest.
+
+        Raises:
+            DatasetDamaged: The name would lead out of the output directory.
+        """
+        if os.path.basename(name) != name or not name.startswith(_PART):
+            raise DatasetDamaged(f"expected a shard's file name in the manifest, got {name!r}")
         return os.path.join(self.shards, name)
 
     def index_of(self, shard: str) -> str:
-        """Return the index part of a shard."""
-        return os.path.join(self.index, os.path.splitext(shard)[0] + ".arrow")
+        """Return the index part of a shard named in the manifest.
+
+        Raises:
+            DatasetDamaged: The name would lead out of the output directory.
+        """
+        stem, _ = os.path.splitext(os.path.basename(self.shard(shard)))
+        return os.path.join(self.index, stem + ".arrow")
+
+    def shard_names(self) -> list[str]:
+        """Return the shard files that are there, sorted; none if there is no directory."""
+        try:
+            return sorted(name for name in os.listdir(self.shards) if name.startswith(_PART))
+        except FileNotFoundError:
+            return []
 
     def make(self) -> None:
         """Create the directories."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shardmill.contract.errors import DatasetDamaged, InvalidMessage
+from shardmill.contract.errors import DatasetDamaged, InvalidMessage, ItemError
 from shardmill.contract.quantity import printable
 
 Kind = Literal["video", "image"]
@@ -123,6 +123,17 @@ class Outcome:
     """File name below ``OUT/shards``."""
     bytes_out: int | None = None
     """Size of the stored frames."""
+
+    @classmethod
+    def of_error(cls, error: ItemError, *, stage: str, attempts: int = 1) -> Self:
+        """Return the outcome of an item that cannot be used."""
+        return cls(
+            status="failed",
+            error_class=error.error_class,
+            error_stage=stage,
+            error_message=printable(str(error)),
+            attempts=attempts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +249,9 @@ def read_part(path: str) -> Iterator[Row]:
                 yield from (Row.from_flat(values) for values in chunk.to_pylist())
     except (pa.ArrowException, TypeError) as error:
         raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
+
+
+def shards_of(path: str) -> set[str]:
+    """Return the names of the shards that the rows of one part point to."""
+    column = pq.read_table(path, columns=["shard"]).column("shard")
+    return set(column.drop_null().to_pylist())

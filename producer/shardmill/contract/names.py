@@ -34,7 +34,7 @@ def lease_key(job: str) -> str:
 
 
 def live_key(job: str) -> str:
-    """Hash: batch to the frames its running attempt has done, for display only."""
+    """Hash: batch to what its running attempt has done so far, for display only."""
     return f"shardmill:{job}:live"
 
 

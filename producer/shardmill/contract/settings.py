@@ -1,0 +1,212 @@
+"""How this machine takes part: every setting is an environment variable ``SHARDMILL_<NAME>``.
+
+Nothing else reads the environment.  A spec says what a job does; settings say where and with
+what means, and never change the content of a shard.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from shardmill.contract.errors import UsageError
+from shardmill.contract.names import QUEUES
+
+PREFIX: Final = "SHARDMILL_"
+VISIBILITY_TIMEOUT_S: Final = 21_600
+"""Above the longest task; the ledger brings lost work back long before."""
+
+
+def setting(default: Any, text: str) -> Any:
+    """Return a field of ``Settings`` with its sentence."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process.
+
+    Raises:
+        UsageError: A value has another type or leaves its range.
+    """
+
+    redis_url: str = setting(
+        "redis://127.0.0.1:6379/0",
+        "Redis: redis://, rediss:// or unix://; the ledger takes the next database",
+    )
+    """Redis of the cluster: ``redis://``, ``rediss://`` or ``unix://``."""
+    slots: int = setting(0, "decoders on this machine; 0 means one a core")
+    """Decoders on this machine; 0 means one a core."""
+    queues: str = setting("probe,extract,finish", "stages this worker takes part in")
+    """Stages this worker takes part in, separated by ``,``."""
+    roots: str = setting(
+        "", "directories a worker may read and write, separated by ':'; empty: any"
+    )
+    """Directories a worker may touch, separated by ``:``; empty means any."""
+    worker_name: str = setting("", "name of this worker; empty: host name and process number")
+    """Name of this worker in rows and logs; empty means host name and process number."""
+    window: int = setting(64, "batches of one job in Redis at a time")
+    """Batches of one job in Redis at a time."""
+    lease_s: float = setting(30.0, "seconds until the work of a silent worker is given to another")
+    """Seconds until the work of a silent worker is given to another."""
+    max_attempts: int = setting(3, "workers that may vanish over a batch before it is split")
+    """Workers that may vanish over a batch before it is split."""
+    idle_s: float = setting(60.0, "seconds a decoder may work without a new frame")
+    """Seconds a decoder may work without a new frame."""
+    grace_s: float = setting(10.0, "seconds a worker has to end when told to")
+    """Seconds a worker has to end when told to."""
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.redis_url).scheme
+        if scheme not in ("redis", "rediss", "unix"):
+            raise UsageError(
+                f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://, "
+                f"got {scheme or 'no scheme'!r}"
+            )
+        for name, low in (("slots", 0), ("window", 1), ("max_attempts", 1)):
+            self._at_least(name, low)
+        for name in ("lease_s", "idle_s", "grace_s"):
+            self._at_least(name, 0.1)
+
+    def _at_least(self, name: str, low: float) -> None:
+        if not getattr(self, name) >= low:
+            raise UsageError(
+                f"{PREFIX}{name.upper()} must be at least {low}, got {getattr(self, name)}"
+            )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment.
+
+        Raises:
+            UsageError: A value has another type or leaves its range.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for spec in fields(cls):
+            text = environment.get(PREFIX + spec.name.upper())
+            if text is None:
+                continue
+            kind: Any = type(spec.default)
+            try:
+                values[spec.name] = kind(text)
+            except ValueError as error:
+                raise UsageError(
+                    f"{PREFIX}{spec.name.upper()} must be a number ({kind.__name__}), got {text!r}"
+                ) from error
+        return cls(**values)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which another process reads the same settings."""
+        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+
+    @property
+    def slot_count(self) -> int:
+        """Decoders on this machine."""
+        return self.slots or len(os.sched_getaffinity(0))
+
+    @property
+    def queue_names(self) -> list[str]:
+        """The queues this worker reads.
+
+        Raises:
+            UsageError: A name is no stage.
+        """
+        stages = [stage.strip() for stage in self.queues.split(",")]
+        if not set(stages) <= QUEUES.keys():
+            raise UsageError(
+                f"{PREFIX}QUEUES must be some of {', '.join(QUEUES)}, got {self.queues!r}"
+            )
+        return [queue for stage, queue in QUEUES.items() if stage in stages]
+
+    @property
+    def broker_url(self) -> str:
+        """Where Celery's messages go, in kombu's words."""
+        parts = urlsplit(self.redis_url)
+        if parts.scheme == "unix":
+            return f"redis+socket://{parts.path}?virtual_host={self._database}"
+        return self.redis_url
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger lies, in redis-py's words: the database after the broker's."""
+        parts = urlsplit(self.redis_url)
+        if parts.scheme == "unix":
+            return f"unix://{parts.path}?db={self._database + 1}"
+        return urlunsplit(parts._replace(path=f"/{self._database + 1}"))
+
+    @property
+    def shown_url(self) -> str:
+        """The Redis URL without its password."""
+        parts = urlsplit(self.redis_url)
+        if parts.password is None:
+            return self.redis_url
+        place = f"{parts.username or ''}:***@{parts.hostname}:{parts.port or 6379}"
+        return urlunsplit(parts._replace(netloc=place))
+
+    @property
+    def _database(self) -> int:
+        parts = urlsplit(self.redis_url)
+        text = parse_qs(parts.query).get("db", ["0"])[0]
+        if parts.scheme != "unix":
+            text = parts.path.strip("/") or "0"
+        if not text.isdecimal():
+            raise UsageError(f"{PREFIX}REDIS_URL must name a database by number, got {text!r}")
+        return int(text)
+
+    @property
+    def root_list(self) -> tuple[str, ...]:
+        """The directories a worker may touch; none means any."""
+        return tuple(os.path.realpath(root) for root in self.roots.split(":") if root)
+
+
+def celery_configuration(settings: Settings) -> dict[str, Any]:
+    """Return Celery's settings, the same for producers, workers and Flower.
+
+    The queue is a hint and the ledger the truth, so every recovery that Celery offers is off:
+    each of them, measured, loses or doubles work or loops for ever.
+    """
+    return {
+        "broker_url": settings.broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_pool_acquire_timeout": 30,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            "client_name": "shardmill",
+            "retry_on_timeout": False,
+            "queue_order_strategy": "round_robin",
+        },
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
+        "task_reject_on_worker_lost": False,
+        "task_publish_retry": True,
+        "task_create_missing_queues": False,
+        "task_queues": {queue: {"routing_key": queue} for queue in QUEUES.values()},
+        "task_default_queue": QUEUES["probe"],
+        "worker_pool": "threads",
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": 0,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_eta_task_limit": 100,
+        "worker_lost_wait": 10.0,
+        "enable_utc": True,
+    }

@@ -1,0 +1,10 @@
+-- shift: change a job's state if it is in one of the states that allow it.
+-- KEYS job   ARGV new reason allowed...
+local state = redis.call('HGET', KEYS[1], 'state')
+for i = 3, #ARGV do
+  if state == ARGV[i] then
+    redis.call('HSET', KEYS[1], 'state', ARGV[1], 'reason', ARGV[2])
+    return 'shifted'
+  end
+end
+return state or 'unknown'
