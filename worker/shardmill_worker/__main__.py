@@ -1,0 +1,45 @@
+"""``python -m shardmill_worker``: one Celery worker with a decoder a slot.
+
+Started as a module, not by a console script: multiprocessing runs a script's ``__main__`` again
+in every decoder.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+
+# numpy's and OpenCV's thread pools would give the fork server threads, which a fork must not have.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
+def main() -> int:
+    """Run a worker until it is told to end; return its exit code."""
+    from shardmill_worker.app import app, settings
+    from shardmill_worker.tasks import worker
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("shardmill").setLevel(logging.INFO)
+    # A killed worker leaves its fork server's socket behind: in a directory of its own.
+    scratch = tempfile.mkdtemp(prefix="shardmill-worker-")
+    tempfile.tempdir = scratch
+    try:
+        celery_worker = app.Worker(
+            hostname=f"shardmill@{worker().name}",
+            concurrency=settings.slot_count,
+            queues=settings.queue_names,
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            task_events=True,
+        )
+        celery_worker.start()
+        return int(celery_worker.exitcode or 0)
+    finally:
+        worker().ledger.disappear(worker().name)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""One worker's attempt at one batch: claim, do, commit.
+
+The order is the promise: the data is durable, then the manifest part appears under its name
+(the commit: the first one wins), then the ledger counts it, then messages for what follows are
+sent.  Whatever dies in between, the next attempt finds what is done and goes on from there.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shardmill.contract.batch import Stage
+from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable
+from shardmill.contract.job import Job
+from shardmill.contract.settings import Settings
+from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill_worker.lease import Lease
+from shardmill_worker.stages import Stages
+from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
+
+Publish = Callable[[str, Mapping[str, Stage]], None]
+"""Sends the messages of a job's batches, given by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What every attempt of a worker needs."""
+
+    name: str
+    """Written into rows and logs."""
+    settings: Settings
+    ledger: Ledger
+    decoders: Decoders
+    publish: Publish
+
+
+def perform(worker: Worker, job_name: str, batch_id: str) -> str:
+    """Answer one message; return in a few words what became of it.
+
+    Raises:
+        LedgerUnavailable: Redis does not answer.
+        InvalidMessage: The ledger's entry is not ours.
+    """
+    settings, ledger = worker.settings, worker.ledger
+    claim = ledger.claim(
+        job_name,
+        batch_id,
+        worker=worker.name,
+        lease_s=settings.lease_s,
+        max_attempts=settings.max_attempts,
+    )
+    found = ledger.job(job_name) if claim.batch is not None else None
+    if found is None:
+        return claim.verdict
+    job, run = found
+    lease = Lease(ledger, job_name, batch_id, fence=claim.fence, lease_s=settings.lease_s)
+    try:
+        _check_reach(settings, job)
+        stages = Stages(
+            job,
+            worker=worker.name,
+            attempt=f"{claim.fence}{run}",
+            slot=worker.decoders.slot(),
+            lease=lease,
+            idle_s=settings.idle_s,
+        )
+        done = stages.do(claim, batch_id)
+    except ShuttingDown:
+        lease.release()
+        return "released"
+    except LeaseLost:
+        return "lost"
+    except LedgerUnavailable:
+        raise
+    except EnvironmentFault as fault:
+        lease.release()
+        reason = f"{worker.name}: {fault}"
+        ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
+        return f"paused: {fault}"
+    children = {child.batch_id(job.spec.key): child for child in done.children}
+    lease.commit(done.counters, children)
+    worker.publish(job_name, {name: child.stage for name, child in children.items()})
+    publish_finish(worker, job_name)
+    return f"{done.counters.get('ok', 0)} ok, {done.counters.get('failed', 0)} failed"
+
+
+def publish_finish(worker: Worker, job_name: str) -> None:
+    """Have a job finished if nothing of it is left to do."""
+    if worker.ledger.drain(job_name):
+        worker.publish(job_name, {FINISH_ID: "finish"})
+
+
+def _check_reach(settings: Settings, job: Job) -> None:
+    for path in (job.root, job.out):
+        if not os.path.isdir(path):
+            raise EnvironmentFault(f"expected to see the directory {path}, found none: mount it")
+        real = os.path.realpath(path)
+        roots = settings.root_list
+        if roots and not any(os.path.commonpath([real, root]) == root for root in roots):
+            raise EnvironmentFault(f"{path} is outside SHARDMILL_ROOTS of this worker")

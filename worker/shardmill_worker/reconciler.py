@@ -1,0 +1,61 @@
+"""Finds work that the queue has lost: expired leases and messages that never arrived.
+
+A thread in every worker; one of them leads at a time.  The queue may lose or double messages;
+batches in flight, less those leased, less the messages waiting, are those to send again.
+"""
+
+import logging
+import threading
+import time
+from typing import Final
+
+from shardmill.contract.errors import LedgerUnavailable
+from shardmill_worker.attempt import Worker, publish_finish
+
+PERIOD_S: Final = 1.0
+LEAD_S: Final = 10.0
+"""How long a leader that has gone quiet stays leader."""
+MESSAGE_GRACE_S: Final = 5.0
+"""How long a message may be between queue and claim before it counts as lost."""
+FORGET_WORKER_S: Final = 15.0
+
+log = logging.getLogger("shardmill.reconciler")
+
+
+class Reconciler:
+    """The thread of one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait until it has."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._ended.wait(PERIOD_S):
+            try:
+                self._look()
+            except (LedgerUnavailable, OSError) as fault:
+                log.warning("Redis is away: %s", fault)
+
+    def _look(self) -> None:
+        ledger, name = self._worker.ledger, self._worker.name
+        ledger.appear(name, now_s=time.time(), forget_after_s=FORGET_WORKER_S)
+        if not ledger.lead(name, seconds=LEAD_S):
+            return
+        jobs = ledger.jobs()
+        missing = ledger.queued() < sum(ledger.waiting(job) for job in jobs)
+        for job in jobs:
+            due = ledger.sweep(job, messages_missing=missing, grace_s=MESSAGE_GRACE_S)
+            if due:
+                log.warning("sending %d messages of job %s again", len(due), job)
+                self._worker.publish(job, due)
+            publish_finish(self._worker, job)

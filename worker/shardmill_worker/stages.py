@@ -1,0 +1,271 @@
+"""What an attempt does with a batch: probe it, extract it, finish the job.
+
+Each stage ends by committing what it found to the output directory and returns what the ledger
+is to count, and the batches that follow.  An item that brings its decoder down is put off into
+a batch of its own, for one more try in a fresh decoder; the second time it fails for good.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from shardmill.contract.batch import Batch
+from shardmill.contract.errors import DecoderCrash, ItemError
+from shardmill.contract.job import Job
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, write_part
+from shardmill.contract.tally import Tally
+from shardmill.ledger.ledger import Claim, Live
+from shardmill.report import summary
+from shardmill_worker import planner
+from shardmill_worker.engine.work import ExtractWork, ProbeWork
+from shardmill_worker.lease import Lease
+from shardmill_worker.supervisor import LeaseLost, Limits, Slot
+
+MAX_UNBLAMED_DEATHS: Final = 2
+"""Decoders that may die after their last item, while finishing a shard, in one attempt; then the
+batch is halved until the item that does it is alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an attempt leaves to the ledger."""
+
+    counters: dict[str, int]
+    children: tuple[Batch, ...] = ()
+
+
+class Stages:
+    """One claimed batch in the hands of one slot."""
+
+    def __init__(
+        self, job: Job, *, worker: str, attempt: str, slot: Slot, lease: Lease, idle_s: float
+    ) -> None:
+        self._job = job
+        self._layout = Layout(job.out)
+        self._worker = worker
+        self._attempt = attempt
+        self._slot = slot
+        self._lease = lease
+        self._idle_s = idle_s
+
+    def do(self, claim: Claim, batch_id: str) -> Done:
+        """Do the claimed batch and commit what it gave to the output directory.
+
+        Raises:
+            EnvironmentFault: This machine cannot do it now.
+            ShuttingDown: The worker is ending.
+            LeaseLost: The batch is no longer ours.
+        """
+        try:
+            return self._do(claim, batch_id)
+        except BaseException:
+            self._clear_up(batch_id)
+            raise
+
+    def _do(self, claim: Claim, batch_id: str) -> Done:
+        batch = claim.batch
+        assert batch is not None
+        if batch.stage == "finish":
+            with self._lease.kept():
+                summary.finish(self._job)
+            return Done({})
+        if os.path.exists(self._layout.part(batch_id)):
+            return self._take_up(batch, batch_id)
+        if claim.verdict == "exhausted":
+            return self._give_up(batch, batch_id, vanished=claim.attempts - 1)
+        if batch.stage == "probe":
+            return self._probe(batch, batch_id)
+        return self._extract(batch, batch_id)
+
+    def _clear_up(self, batch_id: str) -> None:
+        """Remove the files of this attempt, which has not committed: its decoder cannot."""
+        mine = f"{batch_id}-{self._attempt}."
+        for directory in (self._layout.tmp, self._layout.shards, self._layout.index):
+            with suppress(FileNotFoundError):
+                for name in os.listdir(directory):
+                    if mine in name:
+                        os.unlink(os.path.join(directory, name))
+
+    def _take_up(self, batch: Batch, batch_id: str) -> Done:
+        """Count what another attempt committed, and go on with what it left."""
+        rows = list(read_part(self._layout.part(batch_id)))
+        known = {(row.item.path, row.item.segment) for row in rows}
+        left = [(item.path, item.segment) not in known for item in batch.items]
+        rest = batch.only(left)
+        return Done(_counters(batch, rows), (rest,) if rest.items else ())
+
+    def _give_up(self, batch: Batch, batch_id: str, *, vanished: int) -> Done:
+        """Find the item that takes whole workers down: by halves, until it fails alone."""
+        if len(batch.items) > 1:
+            return Done({}, _halves(batch))
+        error = DecoderCrash(f"{vanished} workers vanished while they worked on this file")
+        outcome = Outcome.of_error(error, stage=batch.stage, attempts=vanished)
+        facts = batch.facts[0] if batch.facts else Facts()
+        return self._commit_rows(batch, batch_id, [Row(batch.items[0], facts, outcome)])
+
+    def _probe(self, batch: Batch, batch_id: str) -> Done:
+        sound: list[tuple[Item, Facts]] = []
+        rows: list[Row] = []
+        deferred: list[Batch] = []
+        for item, result in self._probe_each(batch):
+            if isinstance(result, Batch):
+                deferred.append(result)
+            elif isinstance(result, Outcome):
+                rows.append(Row(item, Facts(), replace(result, worker=self._worker)))
+            elif self._job.goal == "probe":
+                rows.append(Row(item, result, Outcome(status="ok", worker=self._worker)))
+            else:
+                sound.append((item, result))
+        items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
+        planned = planner.plan(Batch("extract", items, facts), self._job.spec)
+        done = self._commit_rows(batch, batch_id, rows, [*planned, *deferred])
+        ahead = planner.total(facts, self._job.spec)
+        counters = {
+            "probed": len(sound),
+            "planned_items": len(sound),
+            "planned_frames": ahead.frames_kept,
+            "planned_us": ahead.cost_us,
+        }
+        return Done(_sum(done.counters, counters), done.children)
+
+    def _probe_each(self, batch: Batch) -> Iterator[tuple[Item, Facts | Outcome | Batch]]:
+        """Yield for each item what it is, why not, or the batch in which it gets one more try."""
+        position = 0
+        while position < len(batch.items):
+            rest = batch.part(position, len(batch.items))
+            work = ProbeWork(root=self._job.root, items=rest.items)
+            try:
+                for result in self._stream(work, rest):
+                    yield batch.items[position], result
+                    position += 1
+            except ItemError as error:
+                if position == len(batch.items):
+                    return  # every answer is here: what the decoder died of is its own affair
+                yield batch.items[position], self._blame(error, batch, position)
+                position += 1
+
+    def _extract(self, batch: Batch, batch_id: str) -> Done:
+        left, judged, deferred = batch, dict[int, Outcome](), list[Batch]()
+        unblamed_deaths = 0
+        while left.items:
+            work = self._extract_work(left, batch_id, judged)
+            answered = 0
+            try:
+                for _ in self._stream(work, left):
+                    answered += 1
+                return self._commit_shard(left, work, deferred)
+            except ItemError as error:
+                if answered == len(left.items):
+                    unblamed_deaths += 1
+                    if unblamed_deaths < MAX_UNBLAMED_DEATHS:
+                        continue
+                    if answered > 1:
+                        return Done({}, (*_halves(left), *deferred))
+                    answered = 0
+                blame = self._blame(error, left, answered)
+            if isinstance(blame, Outcome):
+                judged[answered] = blame
+            else:
+                deferred.append(blame)
+                left = left.only([i != answered for i in range(len(left.items))])
+        return Done({}, tuple(deferred))
+
+    def _blame(self, error: ItemError, batch: Batch, position: int) -> Outcome | Batch:
+        """Return the failure of an item that brought its decoder down, or its one more try."""
+        if error.worth_retrying and not batch.last_chance:
+            return replace(batch.part(position, position + 1), last_chance=True)
+        attempts = 2 if batch.last_chance else 1
+        outcome = Outcome.of_error(error, stage=batch.stage, attempts=attempts)
+        return replace(outcome, worker=self._worker)
+
+    def _stream(self, work: ProbeWork | ExtractWork, batch: Batch) -> Iterator[Facts | Outcome]:
+        spec = self._job.spec
+        facts: Sequence[Facts | None] = batch.facts or (None,) * len(batch.items)
+        limits = Limits(
+            item_s=[planner.timeout_s(known, spec) for known in facts],
+            idle_s=self._idle_s,
+            memory_bytes=spec.item_memory_bytes,
+        )
+        whole = planner.total(batch.facts, spec)
+
+        def beat(decoded: int) -> Literal["held", "lost"]:
+            share = min(1.0, decoded / whole.frames) if whole.frames else 0.0
+            live = Live(round(share * whole.cost_us), round(share * whole.frames_kept))
+            return self._lease.beat(live)
+
+        return self._slot.stream(
+            work, limits=limits, beat=beat, beat_every_s=self._lease.beat_every_s
+        )
+
+    def _extract_work(self, batch: Batch, batch_id: str, judged: dict[int, Outcome]) -> ExtractWork:
+        return ExtractWork(
+            root=self._job.root,
+            out=self._job.out,
+            spec=self._job.spec,
+            batch_id=batch_id,
+            attempt=self._attempt,
+            worker=self._worker,
+            items=batch.items,
+            facts=batch.facts,
+            judged=judged,
+        )
+
+    def _commit_rows(
+        self, batch: Batch, batch_id: str, rows: list[Row], children: Sequence[Batch] = ()
+    ) -> Done:
+        """Commit rows that need no shard."""
+        if rows:
+            waiting = os.path.join(self._layout.tmp, f"{batch_id}-{self._attempt}.parquet")
+            write_part(waiting, rows)
+            if not _link(waiting, self._layout.part(batch_id)):
+                return self._take_up(batch, batch_id)
+        return Done(_counters(batch, rows), tuple(children))
+
+    def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
+        """Commit the rows that the decoder wrote, and with them its shard."""
+        rows = list(read_part(work.part_tmp))
+        if _link(work.part_tmp, self._layout.part(work.batch_id)):
+            worked = {"worked_us": planner.total(batch.facts, self._job.spec).cost_us}
+            return Done(_sum(_counters(batch, rows), worked), tuple(deferred))
+        self._clear_up(work.batch_id)
+        return self._take_up(batch, work.batch_id)
+
+
+def _halves(batch: Batch) -> tuple[Batch, Batch]:
+    middle = len(batch.items) // 2
+    return batch.part(0, middle), batch.part(middle, len(batch.items))
+
+
+def _link(waiting: str, part: str) -> bool:
+    """Give a written manifest part its name: the commit.  False if another attempt was first."""
+    try:
+        os.link(waiting, part)
+    except FileExistsError:
+        os.unlink(waiting)
+        return False
+    except FileNotFoundError as error:
+        raise LeaseLost from error  # a new producer has swept the directory: we are too late
+    os.unlink(waiting)
+    _sync_directory(os.path.dirname(part))
+    return True
+
+
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _counters(batch: Batch, rows: Sequence[Row]) -> dict[str, int]:
+    probed = {"probed": len(rows)} if batch.stage == "probe" else {}
+    return Tally.of(rows).counters() | probed
+
+
+def _sum(*counters: dict[str, int]) -> dict[str, int]:
+    names = {name for part in counters for name in part}
+    return {name: sum(part.get(name, 0) for part in counters) for name in names}

@@ -1,0 +1,248 @@
+"""A slot: one worker thread with one decoder child, which it watches and, if need be, kills.
+
+The decoder may crash, hang, hold the interpreter lock or eat memory; the slot sees to it that
+this costs the item at hand and nothing else.  It never raises for an item that was answered.
+"""
+
+import multiprocessing
+import multiprocessing.util
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Final, Literal
+
+from shardmill.contract.errors import (
+    DecoderCrash,
+    EnvironmentFault,
+    InternalError,
+    ItemError,
+    ItemMemory,
+    ItemTimeout,
+)
+from shardmill.contract.manifest import Facts, Outcome
+from shardmill.contract.quantity import format_bytes
+from shardmill_worker.engine.work import ExtractWork, ProbeWork
+
+TICK_S: Final = 0.1
+"""How often a slot looks at its decoder."""
+MAX_FALSE_STARTS: Final = 5
+PAGE_BYTES: Final = 4096
+KILL_WAIT_S: Final = 10
+
+Beat = Callable[[int], Literal["held", "lost"]]
+"""Renews the lease; takes the frames decoded so far, tells whether the work is still ours."""
+
+
+class ShuttingDown(Exception):
+    """The worker is ending: give the lease back, charge nothing."""
+
+
+class LeaseLost(Exception):
+    """Cancelled, or given to another worker: drop everything, commit nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one item may take."""
+
+    item_s: Sequence[float]
+    """Wall-clock seconds, one an item."""
+    idle_s: float
+    """Seconds without a newly decoded frame."""
+    memory_bytes: int
+    """Resident memory of the decoder."""
+
+
+class Decoders:
+    """All slots of a worker: one shutdown flag, one last resort."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["shardmill_worker.engine.preload"])
+        self._slots: list[Slot] = []
+        self._local = threading.local()
+        # Not atexit: multiprocessing's own exit hook would run first, send a SIGTERM that
+        # decoders ignore, and wait for ever.
+        multiprocessing.util.Finalize(None, self.kill_all, exitpriority=100)
+
+    def slot(self) -> "Slot":
+        """Return the slot of this thread."""
+        if not hasattr(self._local, "slot"):
+            self._local.slot = Slot(self._context, self.stopping)
+            self._slots.append(self._local.slot)
+        slot: Slot = self._local.slot
+        return slot
+
+    def stop(self, *_: object, **__: object) -> None:
+        """Tell every slot to end; safe in a signal handler."""
+        self.stopping.set()
+
+    def kill_all(self) -> None:
+        """Kill every decoder without waiting for its slot."""
+        for slot in self._slots:
+            slot.kill_now()
+
+
+class Slot:
+    """One thread's decoder."""
+
+    def __init__(self, context: Any, stopping: threading.Event) -> None:
+        self._context = context
+        self._stopping = stopping
+        self._process: Any = None
+        self._pipe: Connection[ProbeWork | ExtractWork, Any] | None = None
+        self._decoded: Any = None
+
+    def stream(
+        self, work: ProbeWork | ExtractWork, *, limits: Limits, beat: Beat, beat_every_s: float
+    ) -> Iterator[Facts | Outcome]:
+        """Yield the decoder's answer to each item, in order.
+
+        Raises:
+            DecoderCrash: The decoder died over the first item without an answer.
+            ItemTimeout: It took too long over it.
+            ItemMemory: It took too much memory over it.
+            InternalError: shardmill itself failed over it.
+            EnvironmentFault: This machine cannot do it now.
+            ShuttingDown: The worker is ending.
+            LeaseLost: The batch is no longer ours.
+        """
+        completed = False
+        try:
+            self._send(work)
+            yield from self._watch(limits, beat, beat_every_s)
+            completed = True
+        finally:
+            if not completed:
+                self.kill()
+
+    def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Facts | Outcome]:
+        answered, first = 0, self._decoded.value
+        seen = first
+        now = item_began = frame_came = time.monotonic()
+        next_beat, next_look = now + beat_every_s, now
+        while True:
+            answer = self._answer()
+            now = time.monotonic()
+            if answer is not None:
+                kind, value = answer
+                if kind == "done":
+                    return
+                answered += 1
+                item_began = frame_came = now
+                yield value
+            if now < next_look:
+                continue  # a fast stream pays for a look once a tick, not once an item
+            next_look = now + TICK_S
+            if self._stopping.is_set():
+                raise ShuttingDown
+            if now >= next_beat:
+                next_beat = now + beat_every_s
+                if beat(self._decoded.value - first) == "lost":
+                    raise LeaseLost
+            if self._decoded.value != seen:
+                seen, frame_came = self._decoded.value, now
+            self._judge(limits, answered, now - item_began, now - frame_came)
+
+    def _answer(self) -> tuple[str, Any] | None:
+        """Return what the decoder says next; None if it says nothing for a tick."""
+        assert self._pipe is not None
+        try:
+            answer: tuple[str, Any] | None = self._pipe.recv() if self._pipe.poll(TICK_S) else None
+        except (EOFError, OSError):
+            raise self._post_mortem() from None
+        if answer is not None and answer[0] == "environment":
+            raise EnvironmentFault(answer[1])
+        if answer is not None and answer[0] == "broken":
+            raise InternalError(answer[1])
+        return answer
+
+    def _judge(self, limits: Limits, answered: int, item_s: float, idle_s: float) -> None:
+        # After the last item the decoder finishes the shard: the longest limit serves for that.
+        allowed = (*limits.item_s, max(limits.item_s))[answered]
+        if item_s > allowed:
+            raise ItemTimeout(f"took longer than {allowed:.0f} s")
+        if idle_s > limits.idle_s:
+            raise ItemTimeout(f"gave no frame for {limits.idle_s:.0f} s")
+        memory_bytes = self._memory_bytes()
+        if memory_bytes > limits.memory_bytes:
+            raise ItemMemory(
+                f"needed more than {format_bytes(limits.memory_bytes)} of memory "
+                f"({format_bytes(memory_bytes)} when stopped)"
+            )
+
+    def _memory_bytes(self) -> int:
+        try:
+            with open(f"/proc/{self._process.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * PAGE_BYTES
+        except (OSError, ValueError, IndexError):
+            return 0  # just gone: the pipe will tell
+
+    def _send(self, work: ProbeWork | ExtractWork) -> None:
+        for false_starts in range(MAX_FALSE_STARTS):
+            if self._stopping.is_set():
+                raise ShuttingDown
+            try:
+                if self._process is None:
+                    self._start()
+                assert self._pipe is not None
+                self._pipe.send(work)
+            except (OSError, EOFError):  # died while idle, or the fork server did: nobody's fault
+                self.kill()
+                self._stopping.wait(0.05 * false_starts)
+            else:
+                return
+        raise EnvironmentFault("no decoder process can be started on this machine")
+
+    def _start(self) -> None:
+        self._pipe, theirs = self._context.Pipe()
+        self._decoded = self._context.RawValue("Q", 0)
+        process = self._context.Process(target=_serve, args=(theirs, self._decoded), daemon=True)
+        try:
+            process.start()
+        finally:
+            theirs.close()  # so that our end sees the child's death
+        self._process = process
+
+    def _post_mortem(self) -> ItemError:
+        code = self.kill()
+        if code is not None and code < 0:
+            return DecoderCrash(f"the decoder was ended by {signal.Signals(-code).name}")
+        return DecoderCrash(f"the decoder ended itself with exit code {code}")
+
+    def kill(self) -> int | None:
+        """End the decoder, if there is one; return its exit code."""
+        process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
+        if pipe is not None:
+            pipe.close()
+        if process is None:
+            return None
+        if process.exitcode is None:
+            process.join(TICK_S)  # a decoder that is ending by itself keeps its own exit code
+        if process.exitcode is None:
+            process.kill()
+        process.join(KILL_WAIT_S)
+        code: int | None = process.exitcode
+        if code is not None:
+            process.close()
+        return code
+
+    def kill_now(self) -> None:
+        """Kill the decoder and do not wait; for the end of the worker."""
+        process = self._process
+        if process is not None:
+            try:
+                process.kill()
+            except ValueError:  # its own thread has just closed it
+                return
+
+
+def _serve(pipe: Any, decoded: Any) -> None:
+    """Run in the child: only there is media code imported."""
+    from shardmill_worker.engine.decoder import serve
+
+    serve(pipe, decoded)
