@@ -1,1 +1,38 @@
-"""Turns a directory of videos and images into training-ready frame shards."""
+"""Turns a directory of videos and images into training-ready frame shards.
+
+The Python interface has the shape of the command line::
+
+    import shardmill
+
+    status = shardmill.run("clips", out="shards", spec=shardmill.Spec(size="160x120", fps=24))
+
+``run`` does everything on this machine; ``submit`` hands the directory to a cluster and returns
+a ``Job``.  Names are loaded when first used: reading shards needs neither Celery nor Redis.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shardmill.api import probe, run, status, submit
+    from shardmill.contract.job import Status
+    from shardmill.contract.spec import Spec
+    from shardmill.submit.job import Job
+
+__all__ = ["Job", "Spec", "Status", "probe", "run", "status", "submit"]
+
+_HOMES = {
+    "Job": "shardmill.submit.job",
+    "Spec": "shardmill.contract.spec",
+    "Status": "shardmill.contract.job",
+    "probe": "shardmill.api",
+    "run": "shardmill.api",
+    "status": "shardmill.api",
+    "submit": "shardmill.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shardmill' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,47 @@
+"""How inputs are grouped into probe batches: by what is known before any file is opened."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from shardmill.contract.batch import Batch
+from shardmill.contract.manifest import Item
+from shardmill.submit.scan import IMAGE_SUFFIXES, suffix
+
+MAX_VIDEOS: Final = 256
+MAX_IMAGES: Final = 4096
+PROBE_ONLY: Final = 256
+"""Files in a batch that is probed only; small against a lease, large against a message."""
+WANTED_BATCHES: Final = 16
+"""A small job is cut into this many batches, so that several workers have something to do."""
+
+
+def probe_batches(
+    wanted: Iterable[Item], *, count: int, extracting: bool, full_bytes: int
+) -> Iterator[Batch]:
+    """Yield the batches of a job's items, in their order.
+
+    A batch that is to be extracted becomes one or more shards, so it closes when its input would
+    fill one; an image counts less than a video.  The grouping depends on the inputs alone, never
+    on the number of workers.
+
+    Args:
+        wanted: The items.
+        count: How many there are.
+        extracting: False if probing is all.
+        full_bytes: Input size at which a batch is full.
+    """
+    most = min(max(1, math.ceil(count / WANTED_BATCHES)), MAX_IMAGES)
+    if not extracting:
+        most, full_bytes = min(most, PROBE_ONLY), 2**63
+    batch: list[Item] = []
+    fill, size_bytes = 0.0, 0
+    for item in wanted:
+        batch.append(item)
+        size_bytes += item.size_bytes
+        fill += 1 / (MAX_IMAGES if suffix(item.path) in IMAGE_SUFFIXES else MAX_VIDEOS)
+        if len(batch) >= most or fill >= 1 - 1e-9 or size_bytes >= full_bytes:
+            yield Batch("probe", tuple(batch))
+            batch, fill, size_bytes = [], 0.0, 0
+    if batch:
+        yield Batch("probe", tuple(batch))

