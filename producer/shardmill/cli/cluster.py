@@ -1,0 +1,101 @@
+"""``submit`` and ``worker``: the cluster's two ends."""
+
+import os
+import sys
+from dataclasses import fields, replace
+from typing import Any
+
+import click
+
+from shardmill.cli.options import local_path, spec_options, take_spec
+from shardmill.contract.errors import EnvironmentFault
+from shardmill.contract.settings import PREFIX, Settings
+
+
+@click.command("submit", short_help="Hand a directory to the cluster.", no_args_is_help=True)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
+@click.option("--out", required=True, metavar="OUT", help="where the shards go")
+@click.option("--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]")
+@click.option("--wait", is_flag=True, help="stay until the job is done, and tell how it goes")
+@spec_options()
+@click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
+@click.option("--allow-failures", is_flag=True, help="with --wait: exit with 0 in any case")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+def submit_command(
+    directory: str, out: str, redis_url: str | None, wait: bool, **options: Any
+) -> int:
+    """Hand a directory to the cluster; DIR and OUT lie at the same place on every worker.
+
+    \b
+    Example:
+      shardmill submit /data/ucf11 --out /data/shards --size 160x120 --redis redis://head:6379
+
+    The command ends when every input is on its way; with --wait, when the job is done.
+    """
+    from shardmill import api
+    from shardmill.cli.display import Lines, watching
+    from shardmill.cli.outcome import end
+
+    allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
+    overwrite = options.pop("overwrite")
+    spec = take_spec(options)
+    out = local_path(out)
+    job = api.submit(
+        local_path(directory),
+        out=out,
+        spec=spec,
+        settings=_settings(redis_url),
+        overwrite=overwrite,
+        watcher=Lines(),
+    )
+    try:
+        if wait:
+            with watching(extracting=True) as watcher:
+                status = job.wait(watcher)
+            return end(status, out, allow_failures=allow_failures, as_json=as_json)
+        job.wait_until_sent()
+        click.echo(f"{job.name}  submitted; watch it with: shardmill status {job.name}")
+        return 0
+    finally:
+        job.close()
+
+
+def _settings(redis_url: str | None) -> Settings:
+    settings = Settings.from_environment()
+    return settings if redis_url is None else replace(settings, redis_url=redis_url)
+
+
+def _settings_help() -> str:
+    lines = [
+        f"{PREFIX}{field.name.upper()}: {field.metadata['help']}"
+        + (f"  [{field.default}]" if field.default not in ("", 0) else "")
+        for field in fields(Settings)
+    ]
+    return "\b\nEnvironment:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.command("worker", short_help="Run a worker of the cluster here.", epilog=_settings_help())
+@click.option("--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]")
+@click.option("--slots", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
+@click.option("--queues", metavar="STAGES", help="probe, extract, finish: those of them, with ,")
+def worker_command(redis_url: str | None, slots: int | None, queues: str | None) -> None:
+    """Run a worker of the cluster on this machine, until SIGTERM or Ctrl-C.
+
+    \b
+    Example:
+      shardmill worker --redis redis://head:6379 --slots 8
+    """
+    import importlib.util
+
+    if importlib.util.find_spec("av") is None:
+        raise EnvironmentFault(
+            "expected the worker's packages, found none: pip install 'shardmill[worker]'"
+        )
+    settings = _settings(redis_url)
+    if slots is not None:
+        settings = replace(settings, slots=slots)
+    if queues is not None:
+        settings = replace(settings, queues=queues)
+    # Another program, not a function: decoders run the main module of their parent again.
+    command = [sys.executable, "-m", "shardmill_worker"]
+    os.execve(sys.executable, command, os.environ | settings.environment())

@@ -1,0 +1,89 @@
+"""``probe`` and ``run``: whole jobs on this machine."""
+
+import shlex
+import tempfile
+from typing import Any
+
+import click
+
+from shardmill import api
+from shardmill.cli.display import watching
+from shardmill.cli.options import INPUT_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.outcome import end, print_survey
+
+
+@click.command(
+    "run", short_help="Turn a directory into shards, on this machine.", no_args_is_help=True
+)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
+@click.option("--out", required=True, metavar="OUT", help="where the shards go")
+@spec_options()
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
+@click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
+@click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+def run_command(directory: str, out: str, jobs: int | None, **options: Any) -> int:
+    """Turn a directory of videos and images into shards, on this machine.
+
+    \b
+    Example:
+      shardmill run ucf11 --out shards --size 160x120 --fps 24
+
+    Everything the cluster has is started for this one run, and gone at its end: a private Redis
+    on a unix socket, and a worker with one decoder a core.  The same command again goes on where
+    it stopped.
+    """
+    allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
+    overwrite = options.pop("overwrite")
+    spec = take_spec(options)
+    out = local_path(out)
+    with watching(extracting=True) as watcher:
+        status = api.run(
+            local_path(directory),
+            out=out,
+            spec=spec,
+            jobs=jobs,
+            overwrite=overwrite,
+            watcher=watcher,
+        )
+    return end(status, out, allow_failures=allow_failures, as_json=as_json)
+
+
+@click.command(
+    "probe", short_help="Tell what is in a directory, and what is broken.", no_args_is_help=True
+)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
+@click.option("--out", metavar="OUT", help="keep the manifest, for query and failures")
+@spec_options(*INPUT_FIELDS)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
+@click.option("--overwrite", is_flag=True, help="OUT holds another job's work: replace it")
+@click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+def probe_command(directory: str, out: str | None, jobs: int | None, **options: Any) -> int:
+    """Tell what is in a directory, and what is broken.
+
+    \b
+    Example:
+      shardmill probe ucf11 --out facts
+      shardmill query facts "select path, fps from files where vfr"
+
+    Nothing is extracted; each file is opened and described.
+    """
+    allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
+    overwrite = options.pop("overwrite")
+    spec = take_spec(options)
+    with tempfile.TemporaryDirectory(prefix="shardmill-probe-") as scratch:
+        place = local_path(out) if out is not None else f"{scratch}/out"
+        with watching(extracting=False) as watcher:
+            status = api.probe(
+                local_path(directory),
+                out=place,
+                spec=spec,
+                jobs=jobs,
+                overwrite=overwrite,
+                watcher=watcher,
+            )
+        if not as_json:
+            print_survey(place)
+        keep = None if out is not None else f"shardmill probe {shlex.quote(directory)} --out OUT"
+        return end(status, place, allow_failures=allow_failures, as_json=as_json, keep=keep)

@@ -1,0 +1,107 @@
+"""The ``shardmill`` command: its table of subcommands, and what errors become."""
+
+import difflib
+import importlib
+import os
+import signal
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+from shardmill.contract.errors import ShardmillError, UsageError
+from shardmill.contract.quantity import printable
+
+USAGE: Final = 2
+FAULT: Final = 1
+STOPPED: Final = 4
+"""Exit codes; 0 and 3 are the jobs' own."""
+
+COMMANDS: Final = {
+    "probe": ("jobs", "Tell what is in a directory, and what is broken."),
+    "run": ("jobs", "Turn a directory into shards, on this machine."),
+    "submit": ("cluster", "Hand a directory to the cluster."),
+    "worker": ("cluster", "Run a worker of the cluster on this machine."),
+    "status": ("results", "Tell how far a job is."),
+    "failures": ("results", "List what failed, why, and what to do."),
+    "query": ("results", "Ask the dataset in SQL."),
+    "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
+}
+"""Subcommand to its module and its line of help: the help of all loads none of them."""
+
+
+class Commands(click.Group):
+    """Subcommands that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"shardmill.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a subcommand, or suggest one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else " See shardmill --help."
+            ctx.fail(f"There is no command {printable(args[0])!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with:  shardmill run CLIPS --out SHARDS --size 160x120",
+)
+@click.version_option(package_name="shardmill", message="shardmill %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+def shardmill(debug: bool) -> None:
+    """Turn a directory of videos and images into training-ready frame shards."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        result: Any = shardmill.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; the same command goes on")
+        sys.exit(STOPPED)
+    except ShardmillError as error:
+        if "--debug" in sys.argv:
+            raise
+        _say(printable(str(error)))
+        sys.exit(USAGE if isinstance(error, UsageError) else FAULT)
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAULT)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End in order, once: a second signal must not disturb the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _say(sentence: str) -> None:
+    print(f"shardmill: {sentence}", file=sys.stderr)

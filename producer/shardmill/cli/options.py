@@ -1,0 +1,80 @@
+"""Command-line options that are fields of ``Spec``: each field is its own documentation."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, get_args, get_type_hints
+
+import click
+
+from shardmill.contract.quantity import format_bytes, parse_bytes
+from shardmill.contract.spec import Spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+INPUT_FIELDS: Final = ("labels", "include", "exclude")
+"""The fields that matter when files are only probed."""
+
+
+class Bytes(click.ParamType[int]):
+    """A size such as 256MB."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the size."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_bytes(value, option=param.opts[0] if param else "size")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _option(field: Any, hint: Any) -> Callable[[Command], Command]:
+    metadata = field.metadata
+    names = [metadata["flag"], f"spec_{field.name}"]
+    if hint is bool:
+        return click.option(*names, is_flag=True, help=metadata["help"])
+    settings: dict[str, Any] = {"help": metadata["help"], "default": field.default}
+    if field.name.endswith("_bytes"):
+        settings |= {"type": Bytes()}
+        settings["help"] += f"  [default: {format_bytes(field.default)}]"
+    elif hint == tuple[str, ...]:
+        settings |= {"type": str, "multiple": True}
+    else:
+        choices = [c for c in get_args(hint) or (hint,) if c is not type(None)]
+        is_literal = all(isinstance(c, str) for c in choices)
+        settings |= {"type": click.Choice(choices) if is_literal else choices[0]}
+        settings |= {"show_default": field.default is not None}
+    if metadata["metavar"]:
+        settings["metavar"] = metadata["metavar"]
+    return click.option(*names, **settings)
+
+
+def spec_options(*only: str) -> Callable[[Command], Command]:
+    """Add the options of ``Spec``, or only some fields' of them."""
+    hints = get_type_hints(Spec)
+    fields = [f for f in dataclasses.fields(Spec) if not only or f.name in only]
+
+    def add(command: Command) -> Command:
+        for field in reversed(fields):
+            command = _option(field, hints[field.name])(command)
+        return command
+
+    return add
+
+
+def take_spec(options: dict[str, Any]) -> Spec:
+    """Take the options of ``Spec`` out of a command's options.
+
+    Raises:
+        InvalidSpec: They contradict each other.
+    """
+    names = [name for name in options if name.startswith("spec_")]
+    return Spec(**{name.removeprefix("spec_"): options.pop(name) for name in names})
+
+
+def local_path(text: str) -> str:
+    """Return a path as given, with ``~`` expanded."""
+    return os.path.expanduser(text)

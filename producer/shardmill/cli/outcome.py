@@ -1,0 +1,71 @@
+"""How a job's end is told: a short summary, or one JSON object, and the exit code."""
+
+import json
+import shlex
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from shardmill.cli.display import summary_lines
+from shardmill.contract.job import Status
+from shardmill.contract.layout import Layout
+from shardmill.report import failures, survey
+
+DONE: Final = 0
+SOME_FAILED: Final = 3
+STOPPED: Final = 4
+
+
+def exit_code(status: Status, *, allow_failures: bool) -> int:
+    """Return what the shell is told."""
+    if status.state in {"paused", "cancelled"}:
+        return STOPPED
+    return SOME_FAILED if status.tally.failed and not allow_failures else DONE
+
+
+def end(
+    status: Status, out: str, *, allow_failures: bool, as_json: bool, keep: str | None = None
+) -> int:
+    """Tell how a job ended; return the exit code.
+
+    Args:
+        status: Of the ended job.
+        out: Output directory.
+        allow_failures: Failed items are no failure of the job.
+        as_json: Print one JSON object instead of text.
+        keep: Where to look next, if ``out`` is about to vanish.
+    """
+    if as_json:
+        click.echo(json.dumps(status.encode()))
+    else:
+        groups = failures.groups(out)
+        shards = len(Layout(out).shard_names()) if status.tally.clips else None
+        click.echo("\n".join(summary_lines(status, groups, shards)))
+        click.echo(f"  next     {keep or _next(status, out)}")
+    return exit_code(status, allow_failures=allow_failures)
+
+
+def _next(status: Status, out: str) -> str:
+    place = shlex.quote(out)
+    if status.state != "done":
+        return "the same command goes on"
+    if status.tally.failed:
+        return f"shardmill failures {place}"
+    if status.tally.clips:
+        return f"shardmill verify {place}"
+    return f"shardmill query {place} 'from files'"
+
+
+def print_survey(out: str) -> None:
+    """Print how the files of a manifest are distributed."""
+    console = Console()
+    for section in survey.sections(out):
+        table = Table(box=None, pad_edge=False, title_justify="left", title=section.title)
+        for i, column in enumerate(section.columns):
+            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        for row in section.rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print()
