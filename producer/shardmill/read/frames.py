@@ -1,0 +1,67 @@
+"""Encoded frames to pixels, straight into the caller's array."""
+
+import io
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from shardmill.contract.errors import EnvironmentFault
+
+Pixels = NDArray[np.uint8]
+
+
+def decode_into(pixels: Pixels, data: memoryview, *, encoding: str) -> None:
+    """Decode one frame.
+
+    Args:
+        pixels: Receives the frame.  Shape (H, W, 3), uint8, RGB, contiguous.
+        data: The encoded frame.
+        encoding: ``jpeg``, ``png`` or ``raw``, as the index says.
+
+    Raises:
+        ValueError: The frame is damaged or has another size.
+        EnvironmentFault: A decoder is not installed here.
+    """
+    if encoding not in _DECODERS:
+        raise ValueError(f"expected an encoding of {', '.join(_DECODERS)}, got {encoding!r}")
+    _DECODERS[encoding](pixels, data)
+
+
+def _from_jpeg(pixels: Pixels, data: memoryview) -> None:
+    decoded = simplejpeg.decode_jpeg(data, buffer=pixels)  # too large a picture is refused here
+    _check_size(decoded.shape[:2], pixels)
+
+
+def _from_png(pixels: Pixels, data: memoryview) -> None:
+    try:
+        from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(
+            "PNG frames need Pillow, which is not here: pip install pillow"
+        ) from error
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            _check_size(image.size[::-1], pixels)
+            pixels[:] = image.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"no sound PNG: {error}") from error
+
+
+def _from_raw(pixels: Pixels, data: memoryview) -> None:
+    pixels[:] = np.frombuffer(data, np.uint8).reshape(pixels.shape)
+
+
+def _check_size(found: tuple[int, ...], pixels: Pixels) -> None:
+    height, width, _ = pixels.shape
+    if found != (height, width):
+        raise ValueError(f"expected {width}x{height} pixels, got {found[1]}x{found[0]}")
+
+
+_DECODERS: Final[dict[str, Callable[[Pixels, memoryview], None]]] = {
+    "jpeg": _from_jpeg,
+    "png": _from_png,
+    "raw": _from_raw,
+}

@@ -1,0 +1,13 @@
+-- How many shards there are, and how many frames a clip has.
+
+select
+    count(distinct shard) as shards,
+    {
+        'min': min(frames_kept),
+        'mean': avg(frames_kept),
+        'median': quantile_cont(frames_kept, 0.5),
+        'p95': quantile_disc(frames_kept, 0.95),
+        'max': max(frames_kept)
+    } as clip_frames
+from files
+where clip_id is not null;

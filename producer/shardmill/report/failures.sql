@@ -1,0 +1,14 @@
+-- Failed rows by error class, the most frequent first, with the first few of each by path.
+
+select
+    coalesce(error_class, 'internal') as error_class,
+    count(*) as "count",
+    arg_min(
+        {'path': path, 'stage': error_stage, 'message': error_message},
+        {'path': path, 'segment': segment},
+        $examples
+    ) as examples
+from files
+where status = 'failed' and ($only is null or coalesce(error_class, 'internal') = $only)
+group by all
+order by "count" desc, error_class;

@@ -1,0 +1,170 @@
+"""Proof that an output directory is whole: nothing missing, nothing doubled, no byte changed.
+
+Four questions, each over what the one before found readable: is every manifest part sound; is
+the index of every shard; do manifest and index agree with each other and with ``job.json``; do
+the bytes of every shard agree with its index.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shardmill.contract import manifest
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.index import SCHEMA, open_index
+from shardmill.contract.job import Job
+from shardmill.contract.layout import Layout
+from shardmill.contract.tally import Tally
+from shardmill.report import store, summary
+from shardmill.report.shard_bytes import faults
+
+MOST: Final = 20
+"""How many problems of one kind, or of one shard, are told."""
+RUN_AGAIN: Final = "run the same command again"
+
+Advance = Callable[[int, int], None]
+"""Called with the clips looked at and the clips there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    file: str
+    """A file of the output directory, or an input's path as printed in the manifest."""
+    wrong: str
+    """What was found, continuing ``file``: "is missing"."""
+    mend: str
+    """What to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What looking at everything gave."""
+
+    inputs: int | None
+    """Items the job has to do; None while they are being counted."""
+    tally: Tally
+    """Sums over the committed rows."""
+    problems: tuple[Problem, ...]
+    """What is wrong; empty if the output directory is whole."""
+
+
+def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> Verdict:
+    """Return what is wrong with an output directory.
+
+    Reads every byte of every shard, holding one frame at a time.
+
+    Args:
+        out: Output directory.
+        deep: Decode every frame too.
+        advance: Called after each shard.
+
+    Raises:
+        UsageError: ``out`` is no output directory.
+        DatasetDamaged: ``job.json`` cannot be understood.
+        EnvironmentFault: The disk is full or may not be written.
+    """
+    job = store.job_of(out)
+    layout = Layout(out)
+    problems: list[Problem] = []
+    parts = list(_sound_parts(layout, problems))
+    with closing(store.open_files(out, parts)) as con:
+        tally = summary.tally_of(con)
+        problems += _count_problems(job, tally)
+        shards = store.ask(con, store.sql("verify_shards"))
+        sound = set(_sound_indexes(layout, shards, problems))
+        store.add_clips(con, map(layout.index_of, sound))
+        problems += _row_problems(con, job, {shard["shard"] for shard in shards} - sound)
+    done = 0
+    for shard in shards:
+        if shard["shard"] in sound:
+            problems += _byte_problems(layout, shard["shard"], shard["part"], deep=deep)
+        done += shard["clips"]
+        if advance is not None:
+            advance(done, tally.clips)
+    return Verdict(inputs=job.inputs, tally=tally, problems=tuple(problems))
+
+
+def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
+    """Yield the manifest parts that can be read to their end; tell of the others."""
+    for path in layout.parts():
+        name = os.path.basename(path)
+        try:
+            with pq.ParquetFile(path) as file:
+                for _ in file.iter_batches():
+                    pass
+                columns = file.schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            problems.append(Problem(f"manifest/{name}", f"cannot be read: {error}", _redo(name)))
+            continue
+        if columns.equals(manifest.SCHEMA):
+            yield path
+        else:
+            wrong = "has other columns than this version's manifest"
+            problems.append(Problem(f"manifest/{name}", wrong, _redo(name)))
+
+
+def _count_problems(job: Job, tally: Tally) -> Iterator[Problem]:
+    if job.inputs is None:
+        yield Problem("job.json", "does not say how many inputs there are", RUN_AGAIN)
+    elif tally.items < job.inputs:
+        missing = job.inputs - tally.items
+        yield Problem("manifest", f"has no row for {missing} of {job.inputs} inputs", RUN_AGAIN)
+    elif tally.items > job.inputs:
+        yield Problem("manifest", f"has {tally.items} rows for {job.inputs} inputs", RUN_AGAIN)
+
+
+def _sound_indexes(
+    layout: Layout, shards: list[dict[str, Any]], problems: list[Problem]
+) -> Iterator[str]:
+    """Yield the shards whose index can be trusted to be one; tell of the others."""
+    for shard in shards:
+        name, part = shard["shard"], shard["part"]
+        try:
+            table = open_index(layout.index_of(name))
+            table.validate(full=True)
+        except (DatasetDamaged, pa.ArrowException) as error:
+            problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", _redo(part)))
+            continue
+        index = os.path.relpath(layout.index_of(name), layout.out)
+        lengths = [pc.list_value_length(table[f.name]) for f in SCHEMA if pa.types.is_list(f.type)]
+        if not pc.all(pc.equal(table["shard"], name), min_count=0).as_py():
+            problems.append(Problem(index, "holds clips of another shard", _redo(part)))
+        elif not all(length.equals(lengths[0]) for length in lengths):
+            problems.append(Problem(index, "has lists of different lengths", _redo(part)))
+        else:
+            yield name
+
+
+def _row_problems(
+    con: duckdb.DuckDBPyConnection, job: Job, unreadable: set[str]
+) -> Iterator[Problem]:
+    """Yield what contradicts in the manifest, and between the manifest and the index."""
+    found = store.ask(
+        con,
+        store.sql("verify_rows"),
+        most=MOST,
+        extract=job.goal == "extract",
+        unreadable=sorted(unreadable),
+    )
+    yield from (Problem(row["file"], row["wrong"], _redo(row["part"])) for row in found)
+
+
+def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iterator[Problem]:
+    """Yield the first few contradictions between the bytes of a shard and its index."""
+    found = faults(layout.shard(shard), open_index(layout.index_of(shard)), deep=deep)
+    yield from (Problem(f"shards/{shard}", wrong, _redo(part)) for wrong in islice(found, MOST))
+
+
+def _redo(part: str) -> str:
+    """Return how to have the work of one manifest part done again."""
+    return f"remove manifest/{part} and {RUN_AGAIN}"

@@ -1,0 +1,90 @@
+-- Contradictions within the manifest, and between manifest and index: the first $most of each
+-- kind.  Shards in $unreadable have no index to compare with and are told of elsewhere.
+
+with
+item as (
+    select *, shard in (select unnest($unreadable)) as blind
+    from manifest_rows
+),
+home as (
+    select shard, max(part) as part from item where shard is not null group by shard
+),
+clip as materialized (
+    select
+        clip_id, path, label, label_id, shard, home.part,
+        len(pts_ns) as frames,
+        list_sum("length") as bytes
+    from clip_index join home using (shard)
+),
+problem as (
+    select
+        'doubled row' as kind,
+        path as file,
+        format('has {} rows in the manifest', count(*)) as wrong,
+        max(part) as part
+    from item
+    group by path, path_raw, segment
+    having count(*) > 1
+    union all
+    select 'no clip', path, 'is ok in the manifest but names no clip', part
+    from item
+    where status = 'ok' and $extract and (clip_id is null or shard is null)
+    union all
+    select 'idle clip', path, format('is {} but names a clip', status), part
+    from item
+    where status <> 'ok' and clip_id is not null
+    union all
+    select
+        'lost clip',
+        item.path,
+        format('its clip {} is not in the index of {}', item.clip_id, item.shard),
+        item.part
+    from item anti join clip using (clip_id, shard)
+    where item.clip_id is not null and item.shard is not null and not item.blind
+    union all
+    select
+        'doubled clip',
+        min(path),
+        format('its clip {} is {} times in the index', clip_id, count(*)),
+        max(part)
+    from clip
+    group by clip_id
+    having count(*) > 1
+    union all
+    select
+        'stray clip',
+        clip.path,
+        format('clip {} is in the index of {} but no row names it', clip.clip_id, clip.shard),
+        clip.part
+    from clip anti join item using (clip_id, shard)
+    union all
+    select 'other clip', path, format('the manifest says {}, the index {}', said, found), part
+    from (
+        select
+            item.path,
+            item.part,
+            {
+                'path': item.path, 'label': item.label, 'label_id': item.label_id,
+                'frames': item.frames_kept, 'bytes': item.bytes_out
+            }::varchar as said,
+            {
+                'path': clip.path, 'label': clip.label, 'label_id': clip.label_id,
+                'frames': clip.frames, 'bytes': clip.bytes
+            }::varchar as found
+        from item join clip using (clip_id, shard)
+    )
+    where said <> found
+)
+select
+    file,
+    wrong || if(nth = $most and alike > $most, format(' (and {} more)', alike - $most), '') as wrong,
+    part
+from (
+    select
+        *,
+        row_number() over (partition by kind order by file) as nth,
+        count(*) over (partition by kind) as alike
+    from problem
+)
+where nth <= $most
+order by kind, file;

@@ -1,0 +1,214 @@
+"""Small output directories, written with the contract's own functions and a writer of our own.
+
+The TFRecord writer here knows nothing of the code under test: it follows TensorFlow's
+documentation, and its CRC-32C is worked out bit by bit.
+"""
+
+import dataclasses
+import struct
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import simplejpeg
+
+from shardmill.contract.index import ClipEntry, FrameTable, write_index
+from shardmill.contract.job import Job
+from shardmill.contract.layout import Layout, shard_name
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill.contract.spec import Spec
+
+WIDTH, HEIGHT = 32, 24
+FRAME_NS = 40_000_000
+
+
+@cache
+def _crc_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli), by the polynomial."""
+    crc, table = 0xFFFFFFFF, _crc_table()
+    for byte in data:
+        crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(data: bytes) -> bytes:
+    crc = crc32c(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32)
+
+
+def tfrecord(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + masked(length) + data + masked(data)
+
+
+def grey(value: int) -> np.ndarray:
+    """One picture of one grey, shape (HEIGHT, WIDTH, 3): JPEG keeps its value to within 1."""
+    return np.full((HEIGHT, WIDTH, 3), value, np.uint8)
+
+
+@cache
+def jpeg(value: int) -> bytes:
+    return simplejpeg.encode_jpeg(grey(value), quality=95)
+
+
+@dataclass
+class Video:
+    """An input that became a clip of grey frames, ``value`` and up by one."""
+
+    path: str
+    frames: int = 3
+    value: int = 0
+    label: str | None = None
+    label_id: int | None = None
+    encoding: str = "jpeg"
+    duration_s: float | None = None
+
+    def encoded(self) -> list[bytes]:
+        values = [(self.value + i) % 256 for i in range(self.frames)]
+        if self.encoding == "raw":
+            return [grey(value).tobytes() for value in values]
+        return [jpeg(value) for value in values]
+
+    @property
+    def clip_id(self) -> str:
+        return f"{crc32c(self.path.encode()):016x}"
+
+
+@dataclass
+class OutDir:
+    """An output directory in the making."""
+
+    out: str
+    goal: str = "extract"
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    clips: dict[str, list[ClipEntry]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layout = Layout(self.out)
+        self.layout.make()
+
+    def job(self, inputs: int | None = None, started_s: float = 1_000_000.0) -> Job:
+        """Write ``job.json``; as many inputs as there are rows unless told."""
+        job = Job(
+            name="test",
+            root="/videos",
+            out=self.out,
+            spec=Spec(),
+            goal=self.goal,
+            inputs=sum(map(len, self.rows.values())) if inputs is None else inputs,
+            started_s=started_s,
+        )
+        job.write()
+        return job
+
+    def part(self, batch: str, *rows: Row) -> None:
+        self.rows[batch] = list(rows)
+        write_part(self.layout.part(batch), rows)
+
+    def shard(self, batch: str, *videos: Video, commit: bool = True) -> str:
+        """Write a shard with its index and, if it is committed, its manifest part."""
+        name = shard_name(batch, "a1", "tfrecord")
+        data, clips, rows = b"", [], []
+        for video in videos:
+            clip, record = _clip(video, name, len(data))
+            data += record
+            clips.append(clip)
+            rows.append(_row(video, clip))
+        with open(self.layout.shard(name), "wb") as file:
+            file.write(data)
+        self.index(name, clips)
+        if commit:
+            self.part(batch, *rows)
+        return name
+
+    def index(self, shard: str, clips: list[ClipEntry]) -> None:
+        self.clips[shard] = clips
+        write_index(self.layout.index_of(shard), clips)
+
+    def edit_clip(self, shard: str, number: int, **changes) -> None:
+        """Write the index anew with one clip changed."""
+        clips = list(self.clips[shard])
+        clips[number] = dataclasses.replace(clips[number], **changes)
+        self.index(shard, clips)
+
+
+def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, bytes]:
+    frames, offsets, data = video.encoded(), [], b"\x0a\x10" + video.clip_id.encode()
+    for frame in frames:
+        data += b"\x12" + struct.pack("<H", len(frame))
+        offsets.append(record_offset + 12 + len(data))
+        data += frame
+    data += b"tail"
+    count = len(frames)
+    clip = ClipEntry(
+        clip_id=video.clip_id,
+        path=video.path,
+        label=video.label,
+        label_id=video.label_id,
+        shard=shard,
+        encoding=video.encoding,
+        width=WIDTH,
+        height=HEIGHT,
+        crc32c=crc32c(b"".join(frames)),
+        record_offset=record_offset,
+        record_length=len(data) + 16,
+        frames=FrameTable(
+            offset=np.array(offsets, np.int64),
+            length=np.array([len(frame) for frame in frames], np.int32),
+            pts_ns=np.arange(count, dtype=np.int64) * FRAME_NS,
+            source_index=np.arange(count, dtype=np.int32) * 2,
+            keyframe=np.arange(count) == 0,
+        ),
+    )
+    return clip, tfrecord(data)
+
+
+def _row(video: Video, clip: ClipEntry) -> Row:
+    return Row(
+        Item(
+            path=video.path,
+            size_bytes=1000,
+            mtime_ns=1,
+            label=video.label,
+            label_id=video.label_id,
+        ),
+        Facts(kind="video", duration_s=video.duration_s),
+        Outcome(
+            status="ok",
+            frames_kept=video.frames,
+            clip_id=clip.clip_id,
+            shard=clip.shard,
+            bytes_out=int(clip.frames.length.sum()),
+        ),
+    )
+
+
+def failed(path: str, error_class: str | None, message: str = "bad", segment: int = 0) -> Row:
+    return Row(
+        Item(path=path, size_bytes=500, mtime_ns=1, segment=segment),
+        Facts(),
+        Outcome(
+            status="failed",
+            error_class=error_class,
+            error_stage="probe",
+            error_message=message,
+        ),
+    )
+
+
+def skipped(path: str) -> Row:
+    return Row(
+        Item(path=path, size_bytes=70, mtime_ns=1),
+        Facts(),
+        Outcome(status="skipped", error_message="audio alone"),
+    )

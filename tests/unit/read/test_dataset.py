@@ -1,0 +1,196 @@
+"""Windows hold the right frames, each start is equally likely, and processes may share them."""
+
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed
+from shardmill.contract.errors import UsageError
+from shardmill.read import ClipDataset
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Clips of 6, 2 and 4 frames; the greys tell clip and frame."""
+    out = OutDir(str(tmp_path / "it's [out]*"))
+    out.shard("b0", Video("six", frames=6, value=10, label="a", label_id=0))
+    out.shard("b1", Video("two", frames=2, value=50), Video("four", frames=4, value=90))
+    return out
+
+
+def greys(window):
+    return window["frames"].reshape(len(window["frames"]), -1).mean(axis=1).round().tolist()
+
+
+def test_every_window_has_its_number(out):
+    data = ClipDataset(out.out, window=3)
+
+    assert len(data) == 4 + 2
+    assert [greys(data[i]) for i in range(len(data))] == [
+        *([10, 11, 12], [11, 12, 13], [12, 13, 14], [13, 14, 15]),
+        *([90, 91, 92], [91, 92, 93]),
+    ]
+    assert greys(data[-1]) == [91, 92, 93]
+    with pytest.raises(IndexError):
+        data[6]
+
+
+def test_a_window_tells_all_about_itself(out):
+    window = ClipDataset(out.out, window=2, stride=2)[1]
+
+    assert window["frames"].shape == (2, HEIGHT, WIDTH, 3)
+    assert window["frames"].dtype == np.uint8
+    assert greys(window) == [11, 13]
+    assert window["mask"].tolist() == [True, True]
+    assert window["mask"].dtype == bool
+    assert window["pts_ns"].tolist() == [FRAME_NS, 3 * FRAME_NS]
+    assert window["pts_ns"].dtype == np.int64
+    assert window["label_id"] == 0
+    assert window["clip_id"] == Video("six").clip_id
+
+
+def test_a_clip_without_a_label_has_the_number_of_none(out):
+    assert ClipDataset(out.out, window=3)[4]["label_id"] == -1
+
+
+def test_a_short_clip_can_be_padded(out):
+    window = ClipDataset(out.out, window=4, short="pad")[3]
+
+    assert greys(window) == [50, 51, 0, 0]
+    assert window["mask"].tolist() == [True, True, False, False]
+    assert window["pts_ns"].tolist() == [0, FRAME_NS, 0, 0]
+
+
+def test_a_short_clip_can_be_looped(out):
+    window = ClipDataset(out.out, window=5, short="loop")[2]
+
+    assert greys(window) == [50, 51, 50, 51, 50]
+    assert window["mask"].all()
+    assert window["pts_ns"].tolist() == [0, FRAME_NS, 0, FRAME_NS, 0]
+
+
+def chi_square(counts, expected):
+    """Pearson's statistic over all cells that are expected, and only those may occur."""
+    assert set(counts) == set(expected)
+    total = sum(counts.values())
+    return sum((counts[k] - total * p) ** 2 / (total * p) for k, p in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        pytest.param(
+            "uniform-windows",
+            {10: 1 / 6, 11: 1 / 6, 12: 1 / 6, 13: 1 / 6, 90: 1 / 6, 91: 1 / 6},
+            id="each window alike",
+        ),
+        pytest.param(
+            "uniform-clips",
+            {10: 1 / 8, 11: 1 / 8, 12: 1 / 8, 13: 1 / 8, 90: 1 / 4, 91: 1 / 4},
+            id="each clip alike",
+        ),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_valid_start_is_equally_likely(out, sample, expected, seed):
+    """20.5 is the 0.1 % point of chi-square with 5 degrees of freedom."""
+    data = ClipDataset(out.out, window=3, sample=sample)
+    rng = np.random.default_rng(seed)
+
+    counts = Counter(greys(data.sample(rng))[0] for _ in range(3000))
+
+    assert chi_square(counts, expected) < 20.5
+
+
+def test_by_clip_the_start_is_decided_by_seed_and_number(tmp_path):
+    """16.3 is the 0.1 % point of chi-square with 3 degrees of freedom."""
+    out = OutDir(str(tmp_path))
+    out.shard("b0", *(Video(f"{i}.mp4", frames=6, value=10) for i in range(40)))
+    drawn = {}
+    for seed in range(15):
+        data = ClipDataset(out.out, window=3, sample="uniform-clips", seed=seed)
+        drawn[seed] = [greys(window)[0] for window in data]
+        assert drawn[seed] == [greys(data[i])[0] for i in range(len(data))], "alike each time"
+
+    counts = Counter(first for firsts in drawn.values() for first in firsts)
+
+    assert counts.total() == 15 * 40
+    assert chi_square(counts, dict.fromkeys((10, 11, 12, 13), 1 / 4)) < 16.3
+    assert len(set(map(tuple, drawn.values()))) == 15
+
+
+def test_the_generator_alone_decides(out):
+    data = ClipDataset(out.out, window=2)
+
+    def draws():
+        rng = np.random.default_rng(5)
+        return [greys(data.sample(rng)) for _ in range(5)]
+
+    assert draws() == draws()
+
+
+CHILD = """
+import pickle, sys
+data = pickle.load(sys.stdin.buffer)
+print(len(data), [int(data[i]["frames"][0, 0, 0, 0]) for i in (0, 5)])
+heavy = {"av", "cv2", "celery", "redis", "duckdb"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_it_travels_to_a_fresh_process(out):
+    sent = pickle.dumps(ClipDataset(out.out, window=3))
+    out.shard("b2", Video("later", frames=9))
+
+    done = subprocess.run([sys.executable, "-c", CHILD], input=sent, capture_output=True)
+
+    assert done.stdout.split(b" ", 1) == [b"6", b"[10, 91]\n"], done.stderr.decode()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_processes_read_alike_at_the_same_time(out):
+    data = ClipDataset(out.out, window=3)
+    expected = [greys(data[i]) for i in range(len(data))]
+    fork = multiprocessing.get_context("fork")
+    queue = fork.SimpleQueue()
+
+    def read():
+        queue.put([[greys(data[i]) for i in range(len(data))] for _ in range(50)])
+
+    children = [fork.Process(target=read) for _ in range(3)]
+    for child in children:
+        child.start()
+    answers = [queue.get() for _ in children]
+    for child in children:
+        child.join()
+
+    assert all(answer == [expected] * 50 for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"sample": "all"}, "sample must be one of uniform-windows, uniform-clips; got 'all'"),
+        ({"short": "cut"}, "short must be one of drop, pad, loop; got 'cut'"),
+        ({"window": 4, "stride": 2}, "at least 7 frames, the longest of 3 has 6"),
+    ],
+)
+def test_an_impossible_wish_is_refused(out, options, message):
+    with pytest.raises(UsageError, match=message):
+        ClipDataset(out.out, **options)
+
+
+def test_a_job_without_clips_is_refused(tmp_path):
+    out = OutDir(str(tmp_path))
+    out.part("b0", failed("x", "corrupt"))
+
+    with pytest.raises(UsageError, match="the longest of 0 has 0"):
+        ClipDataset(out.out, short="pad")

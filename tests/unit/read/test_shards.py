@@ -1,0 +1,195 @@
+"""A clip gives the very frames that were stored, and reads no byte beyond them."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed, grey
+from shardmill.contract.errors import DatasetDamaged, UsageError
+from shardmill.contract.manifest import Row
+from shardmill.read import open_shards
+
+
+@pytest.fixture
+def out(tmp_path):
+    return OutDir(str(tmp_path / "it's [out]*"))
+
+
+def greys(frames):
+    """The grey of each frame; every pixel must have it, to within what JPEG loses."""
+    values = frames.reshape(len(frames), -1).mean(axis=1).round().astype(int)
+    assert np.abs(frames.astype(int) - values[:, None, None, None]).max() <= 1
+    return values.tolist()
+
+
+def test_clips_come_in_the_order_of_shards_and_of_clips_in_them(out):
+    out.shard("b1", Video("c.mp4", frames=4))
+    out.shard("b0", Video("b.mp4", label="dog", label_id=3), Video("a.mp4", frames=1))
+
+    clips = open_shards(out.out)
+
+    assert [clip.path for clip in clips] == ["b.mp4", "a.mp4", "c.mp4"]
+    assert [len(clip) for clip in clips] == [3, 1, 4]
+    assert clips.lengths().tolist() == [3, 1, 4]
+    assert (clips[0].label, clips[0].label_id, clips[1].label) == ("dog", 3, None)
+    assert clips[0].clip_id == Video("b.mp4").clip_id
+    assert clips[0].pts_ns.tolist() == [0, FRAME_NS, 2 * FRAME_NS]
+    assert clips[-1].path == "c.mp4"
+    assert [clip.path for clip in clips[1:]] == ["a.mp4", "c.mp4"]
+    with pytest.raises(IndexError):
+        clips[3]
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_frames_are_those_that_were_stored(out, encoding):
+    out.shard("b0", Video("x", value=250), Video("y", frames=5, value=10, encoding=encoding))
+    clip = open_shards(out.out)[1]
+
+    frames = clip.frames(1, 4)
+
+    assert frames.shape == (3, HEIGHT, WIDTH, 3)
+    assert frames.dtype == np.uint8
+    assert greys(frames) == [11, 12, 13]
+    assert greys(clip.frames()) == [10, 11, 12, 13, 14]
+    assert clip.frames(2, 2).shape == (0, HEIGHT, WIDTH, 3)
+
+
+def test_colours_are_rgb(out):
+    red = Video("x", frames=1, encoding="raw")
+    red.encoded = lambda: [np.tile(np.uint8([200, 10, 0]), (HEIGHT, WIDTH, 1)).tobytes()]
+    out.shard("b0", red)
+
+    assert open_shards(out.out)[0].frames()[0, 0, 0].tolist() == [200, 10, 0]
+
+
+@pytest.mark.parametrize("span", [(-1, 2), (0, 6), (3, 2)])
+def test_a_range_beyond_the_clip_is_refused(out, span):
+    out.shard("b0", Video("x", frames=5))
+
+    with pytest.raises(IndexError, match=r"range in \[0, 5\)"):
+        open_shards(out.out)[0].frames(*span)
+
+
+def test_only_the_bytes_of_the_window_are_read(out, monkeypatch):
+    shard = out.shard("b0", Video("x", frames=9), Video("y", frames=9))
+    frames = out.clips[shard][1].frames
+    reads = []
+    pread = os.pread
+
+    def spy(fd, size, start):
+        reads.append((start, size))
+        return pread(fd, size, start)
+
+    monkeypatch.setattr(os, "pread", spy)
+    open_shards(out.out)[1].frames(3, 7)
+
+    assert reads == [(frames.offset[3], frames.offset[6] + frames.length[6] - frames.offset[3])]
+
+
+def test_no_file_stays_open(out):
+    out.shard("b0", Video("x", frames=9))
+    clip = open_shards(out.out)[0]
+    before = os.listdir("/proc/self/fd")
+
+    clip.frames()
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_orphans_do_not_show(out):
+    out.shard("b0", Video("x"))
+    out.shard("b1", Video("orphan"), commit=False)
+
+    assert [clip.path for clip in open_shards(out.out)] == ["x"]
+
+
+def test_a_pickled_set_shows_the_same_clips_when_more_are_there(out):
+    out.shard("b1", Video("x"))
+    sent = pickle.dumps(open_shards(out.out))
+    out.shard("b0", Video("later"))
+
+    assert [clip.path for clip in pickle.loads(sent)] == ["x"]
+    assert len(sent) < 500
+
+
+def test_a_job_without_clips_has_none(out):
+    out.part("b0", failed("x", "corrupt"))
+
+    clips = open_shards(out.out)
+
+    assert (len(clips), clips.lengths().tolist()) == (0, [])
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="manifest"):
+        open_shards(str(tmp_path))
+
+
+def test_a_broken_manifest_part_is_damage(out):
+    out.shard("b0", Video("x"))
+    Path(out.layout.part("b1")).write_bytes(b"garbage")
+
+    with pytest.raises(DatasetDamaged, match=r"part-b1\.parquet"):
+        open_shards(out.out)
+
+
+@pytest.mark.parametrize("name", ["../../secret", "part-/../../secret"])
+def test_a_shard_name_that_leads_away_is_refused(out, name):
+    row = failed("x", "corrupt").flat() | {"shard": name}
+    out.part("b0", Row.from_flat(row))
+
+    with pytest.raises(DatasetDamaged, match="expected a shard's file name"):
+        open_shards(out.out)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+
+
+def _frame(out, data, encoding="jpeg"):
+    """A clip whose one frame is ``data``."""
+    video = Video("x", frames=1, encoding=encoding)
+    video.encoded = lambda: [data]
+    out.shard("b0", video)
+    return open_shards(out.out)[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        pytest.param(b"no picture", "jpeg", id="no JPEG"),
+        pytest.param(simplejpeg.encode_jpeg(NOISE)[:-500], "jpeg", id="half a JPEG"),
+        pytest.param(grey(1).tobytes()[:-1], "raw", id="short raw frame"),
+        pytest.param(b"BM", "bmp", id="unknown encoding"),
+    ],
+)
+def test_a_frame_that_does_not_decode_is_damage(out, data, encoding):
+    with pytest.raises(DatasetDamaged, match=r"frame 0 does not decode.*shardmill verify"):
+        _frame(out, data, encoding).frames()
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH + 8), (WIDTH, HEIGHT), (8, 8)])
+def test_a_jpeg_of_another_size_is_damage(out, size):
+    data = simplejpeg.encode_jpeg(np.zeros((*size, 3), np.uint8))
+
+    with pytest.raises(DatasetDamaged, match="does not decode"):
+        _frame(out, data).frames()
+
+
+def test_a_shard_that_was_cut_short_is_damage(out):
+    shard = out.shard("b0", Video("x"), Video("y"))
+    os.truncate(out.layout.shard(shard), 100)
+
+    with pytest.raises(DatasetDamaged, match="are not in a file of 100"):
+        open_shards(out.out)[1].frames()
+
+
+def test_a_missing_shard_is_no_damage_but_an_os_error(out):
+    shard = out.shard("b0", Video("x"))
+    os.unlink(out.layout.shard(shard))
+
+    with pytest.raises(FileNotFoundError):
+        open_shards(out.out)[0].frames()

@@ -1,0 +1,254 @@
+"""Totals equal the row-by-row count, and the state is told from the directory alone."""
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from out_dir import OutDir, Video, failed, skipped
+from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
+from shardmill.contract.job import VERSION
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.tally import Tally
+from shardmill.report import summary
+
+
+@pytest.fixture
+def out(tmp_path):
+    return OutDir(str(tmp_path / "it's [out]*"))
+
+
+def mixed(out):
+    """Two clips in a shard, two failures, one skip: five inputs, written out of order."""
+    out.shard("b1", Video("z.mp4", frames=2, duration_s=1.5), Video("b.mp4", duration_s=0.25))
+    out.part("b0", failed("y.mp4", "timeout"), failed("a.mp4", None), skipped("song.mp3"))
+    return sum(int(c.frames.length.sum()) for c in out.clips["part-b1-a1.tfrecord"])
+
+
+def test_a_mixed_manifest_is_summed_up(out):
+    bytes_out = mixed(out)
+
+    assert summary.tally(out.out) == Tally(
+        ok=2,
+        failed=2,
+        skipped=1,
+        clips=2,
+        frames=5,
+        bytes_in=2 * 1000 + 2 * 500 + 70,
+        bytes_out=bytes_out,
+        video_ns=1_750_000_000,
+        failures={"timeout": 1, "internal": 1},
+    )
+
+
+def test_nothing_done_yet_sums_up_to_nothing(out):
+    assert summary.tally(out.out) == Tally()
+
+
+ROWS = st.builds(
+    Row,
+    st.builds(
+        Item,
+        path=st.just("x"),
+        size_bytes=st.integers(0, 2**60),
+        mtime_ns=st.just(0),
+        segment=st.integers(0, 2),
+    ),
+    st.builds(Facts, duration_s=st.none() | st.floats(0, 1e9)),
+    st.builds(
+        Outcome,
+        status=st.sampled_from(["ok", "failed", "skipped"]),
+        error_class=st.none() | st.sampled_from(["corrupt", "timeout", "internal"]),
+        frames_kept=st.none() | st.integers(0, 2**40),
+        clip_id=st.none() | st.just("c"),
+        bytes_out=st.none() | st.integers(0, 2**60),
+    ),
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(ROWS, max_size=8))
+def test_the_sums_equal_those_of_the_rows_one_by_one(out, rows):
+    out.part("b0", *rows)
+
+    assert summary.tally(out.out) == Tally.of(rows)
+
+
+def test_durations_are_rounded_as_python_rounds(out):
+    """Half a nanosecond goes to the even number: 0, 2 and 2."""
+    durations_s = [0.5e-9, 1.5e-9, 2.5e-9]
+    assert [s * 1e9 for s in durations_s] == [0.5, 1.5, 2.5]
+    done = replace(skipped("x"), outcome=Outcome(status="ok"))
+    out.part("b0", *(replace(done, facts=Facts(duration_s=s)) for s in durations_s))
+
+    assert summary.tally(out.out).video_ns == 0 + 2 + 2
+
+
+def test_a_finished_job_tells_what_it_was(out):
+    mixed(out)
+    job = out.job(started_s=time.time() - 100)
+
+    status = summary.finish(job)
+
+    assert (status.state, status.inputs, status.tally.items, status.reason) == ("done", 5, 5, "")
+    assert 100 <= status.seconds < 110
+    with open(out.layout.summary) as file:
+        written = json.load(file)
+    assert written == status.encode() | {
+        "version": VERSION,
+        "spec": job.spec.encode(),
+        "shards": 1,
+        "video_hours": 0.000486,
+        "clip_frames": {"min": 2, "mean": 2.5, "median": 2.5, "p95": 3, "max": 3},
+        "examples": {
+            "internal": {"count": 1, "path": "a.mp4", "message": "bad"},
+            "timeout": {"count": 1, "path": "y.mp4", "message": "bad"},
+        },
+    }
+    assert replace(summary.status_of(out.out), seconds=status.seconds) == status
+    assert summary.status_of(out.out).seconds == written["seconds"]
+
+
+def test_files_parquet_is_the_manifest_by_path_and_segment(out):
+    mixed(out)
+    out.part("b2", failed("b.mp4", "memory", segment=10), failed("b.mp4", "memory", segment=9))
+    odd = "\udcff\n.mp4"
+    out.part("b3", failed(odd, "corrupt"))
+
+    summary.finish(out.job())
+
+    rows = list(read_part(out.layout.files))
+    assert [(row.item.path, row.item.segment) for row in rows] == [
+        ("\udcff\n.mp4", 0),  # printed as \udcff, and a backslash comes before letters
+        *[("a.mp4", 0), ("b.mp4", 0), ("b.mp4", 9), ("b.mp4", 10)],
+        *[("song.mp3", 0), ("y.mp4", 0), ("z.mp4", 0)],
+    ]
+    assert set(map(repr, rows)) == {repr(row) for part in out.rows.values() for row in part}
+    assert os.listdir(out.layout.tmp) == []
+
+
+def test_a_job_of_no_clips_has_a_summary_too(out):
+    out.part("b0", skipped("song.mp3"))
+
+    assert summary.finish(out.job()).state == "done"
+
+    assert pq.read_metadata(out.layout.files).num_rows == 1
+    with open(out.layout.summary) as file:
+        written = json.load(file)
+    assert written["clip_frames"] == dict.fromkeys(["min", "mean", "median", "p95", "max"])
+
+
+def test_finishing_twice_replaces_what_was_there(out):
+    out.part("b0", skipped("a.mp3"))
+    summary.finish(out.job())
+    out.part("b1", skipped("b.mp3"))
+
+    assert summary.finish(out.job()).tally.skipped == 2
+
+    assert pq.read_metadata(out.layout.files).num_rows == 2
+
+
+def test_a_job_with_inputs_to_go_does_not_end_as_done(out):
+    out.part("b0", skipped("a.mp3"))
+
+    assert summary.finish(out.job(inputs=2)).state == "paused"
+    assert summary.status_of(out.out).state == "paused"
+
+
+def test_a_disk_that_cannot_be_written_is_no_damage(out):
+    mixed(out)
+    job = out.job()
+    os.rmdir(out.layout.tmp)
+    with open(out.layout.tmp, "wb"):
+        pass
+
+    with pytest.raises(OSError, match=r"\.tmp"):
+        summary.finish(job)
+
+    assert not os.path.exists(out.layout.files)
+    assert not os.path.exists(out.layout.summary)
+
+
+def test_a_table_that_cannot_take_its_place_leaves_nothing_behind(out):
+    mixed(out)
+    job = out.job()
+    os.mkdir(out.layout.files)
+
+    with pytest.raises(IsADirectoryError):
+        summary.finish(job)
+
+    assert os.listdir(out.layout.tmp) == []
+
+
+def test_a_full_disk_is_told_as_such(out, monkeypatch):
+    mixed(out)
+    job = out.job()
+    monkeypatch.setattr(summary, "uuid4", lambda: type("U", (), {"hex": "no/such/folder"}))
+
+    with pytest.raises(EnvironmentFault, match="cannot"):
+        summary.finish(job)
+
+
+def state_of(out):
+    status = summary.status_of(out.out)
+    return status.state, status.reason
+
+
+def test_the_state_is_told_from_the_directory_alone(out):
+    out.part("b0", skipped("a.mp3"), skipped("b.mp3"))
+    job = out.job(inputs=3)
+    interrupted = ("paused", "interrupted: the same command goes on")
+
+    assert state_of(out) == interrupted
+    with open(out.layout.lock, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert state_of(out) == ("running", "")
+    assert state_of(out) == interrupted, "a lock file that nobody holds means nothing"
+    out.part("b1", skipped("c.mp3"))
+    assert state_of(out) == interrupted, "every row is there, but no summary yet"
+    summary.finish(job)
+    assert state_of(out) == ("done", "")
+    replace(job, inputs=None).write()
+    assert state_of(out) == interrupted, "more inputs are being counted"
+    replace(job, inputs=4).write()
+    assert state_of(out) == interrupted, "an input was added"
+
+
+def test_a_probe_of_the_lock_keeps_no_other_probe_out(out):
+    with open(out.layout.lock, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+        assert not summary.is_locked(out.layout)
+
+
+def test_the_time_of_a_paused_job_ends_with_its_last_commit(out):
+    out.part("b0", skipped("a.mp3"))
+    out.job(inputs=2, started_s=1_000_000.0)
+    os.utime(out.layout.manifest, (1_000_042.0, 1_000_042.0))
+
+    assert summary.status_of(out.out).seconds == 42.0
+
+    os.utime(out.layout.manifest, (999_000.0, 999_000.0))
+    assert summary.status_of(out.out).seconds == 0.0, "nothing was committed since"
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"no job\.json"):
+        summary.status_of(str(tmp_path))
+
+
+def test_a_broken_part_is_damage(out):
+    out.job(inputs=1)
+    with open(out.layout.part("b0"), "wb") as file:
+        file.write(b"garbage")
+
+    with pytest.raises(DatasetDamaged, match=r"part-b0\.parquet"):
+        summary.status_of(out.out)
