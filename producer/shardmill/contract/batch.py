@@ -74,7 +74,7 @@ class Batch:
                 tuple(decode(Facts, values) for values in facts),
                 last_chance is True,
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InvalidMessage(f"expected a batch, got {text!r:.80}: {error}") from error
         if stage not in STAGES or len(facts) != (len(items) if stage == "extract" else 0):
             raise InvalidMessage(f"expected a batch with one facts an item, got {text!r:.80}")

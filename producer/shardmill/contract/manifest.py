@@ -87,6 +87,8 @@ class Facts:
     """True if the rate varies."""
     frames_header: int | None = None
     """Frames as the container claims; may lie."""
+    frames_counted: int | None = None
+    """Frames found by counting packets (``--count-frames``) or decoding them (``--check``)."""
     duration_s: float | None = None
     """Duration of the video stream, seconds."""
     bit_rate: int | None = None
@@ -247,7 +249,9 @@ def read_part(path: str) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             for chunk in file.iter_batches():
                 yield from (Row.from_flat(values) for values in chunk.to_pylist())
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's fault; Arrow's own complaints have no number
         raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
 
 

@@ -6,6 +6,7 @@ nanoseconds on the stream's own clock, so ties are exact and every machine agree
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from shardmill.contract.errors import InvalidMedia, InvalidSpec
 
 NS_PER_S = 1_000_000_000
-RATE_LIMITS_HZ = (1e-6, 1000.0)  # keeps every tick interval a sane int64
+RATE_LIMITS_HZ = (1e-6, 1000.0)
+_MAX_DENOMINATOR = 1_000_000  # with the limits above, counting ticks stays within int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,19 @@ class FixedRate:
         takes the earlier one.
         """
         pts_ns = timeline.pts_ns
-        ticks_ns = np.arange(pts_ns[0], timeline.end_ns, round(NS_PER_S / self.rate_hz))
-        midpoints_ns = (pts_ns[:-1] + pts_ns[1:]) // 2
-        return np.unique(np.searchsorted(midpoints_ns, ticks_ns, side="left")).astype(np.int64)
+        reach_ns = np.append((pts_ns[:-1] + pts_ns[1:]) // 2, timeline.end_ns - 1) - pts_ns[0]
+        rate = Fraction(self.rate_hz).limit_denominator(_MAX_DENOMINATOR)
+        last_tick = _whole_ticks(reach_ns, rate)  # the last that is not nearer to a later frame
+        return np.flatnonzero(np.diff(last_tick, prepend=-1)).astype(np.int64)
+
+
+def _whole_ticks(spans_ns: NDArray[np.int64], rate_hz: Fraction) -> NDArray[np.int64]:
+    """Return how many ticks of a clock fit into each span, exactly: no rounding adds up."""
+    seconds, rest_ns = np.divmod(spans_ns, NS_PER_S)
+    whole, part = np.divmod(seconds * rate_hz.numerator, rate_hz.denominator)
+    part = part * NS_PER_S + rest_ns * rate_hz.numerator
+    ticks: NDArray[np.int64] = whole + part // (rate_hz.denominator * NS_PER_S)
+    return ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,12 @@ class Spec:
         0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
     )
     """Seed for the order of inputs over shards."""
+    count_frames: bool = option(
+        False, "--count-frames", "count the packets of every video: the header may lie"
+    )
+    """When probing: count frames by their packets, without decoding."""
+    check: bool = option(False, "--check", "decode every file to its end: finds all damage")
+    """When probing: decode everything."""
     item_timeout_s: float | None = option(
         None,
         "--item-timeout",
@@ -141,6 +147,7 @@ class Spec:
     def __post_init__(self) -> None:
         self._one_of("--all", "--every", "--fps", "--count", "--keyframes")
         self._one_of("--size", "--short-side", "--fit", "--crop")
+        self._one_of("--count-frames", "--check")
         if self.pad and self.fit is None:
             raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
         self._in_range("--quality", self.quality, 1, 100)

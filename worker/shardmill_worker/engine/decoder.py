@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from ctypes import c_uint64
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Final, Literal
@@ -19,6 +20,7 @@ import cv2
 from shardmill.contract.errors import EnvironmentFault, ItemError, Skip
 from shardmill.contract.manifest import Facts, Item, Outcome
 from shardmill.contract.quantity import printable
+from shardmill_worker.engine.count import count_frames, count_packets
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import Advance, ExtractWork, ProbeWork
@@ -64,12 +66,16 @@ def serve(pipe: "Connection[Answer, ProbeWork | ExtractWork]", decoded: c_uint64
 def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Facts | Outcome]:
     if isinstance(work, ExtractWork):
         return extract_batch(work, advance)
-    return (_probe(work.root, item) for item in work.items)
+    return (_probe(work, item, advance) for item in work.items)
 
 
-def _probe(root: str, item: Item) -> Facts | Outcome:
+def _probe(work: ProbeWork, item: Item, advance: Advance) -> Facts | Outcome:
     try:
-        return probe_item(root, item)
+        facts = probe_item(work.root, item)
+        if work.depth == "header":
+            return facts
+        count = count_packets if work.depth == "count" else count_frames
+        return replace(facts, frames_counted=count(work.root, item, advance))
     except Skip as reason:
         return Outcome(status="skipped", error_stage="probe", error_message=str(reason))
     except ItemError as error:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from shardmill.contract.layout import Layout, shard_name
 from shardmill.contract.manifest import Facts, Item, Outcome
@@ -10,6 +11,10 @@ from shardmill.contract.spec import Spec
 
 Advance = Callable[[], None]
 """Called once a decoded frame, so that a watcher can tell slow from stuck."""
+
+
+Depth = Literal["header", "count", "check"]
+"""How far probing goes: to the first frame, through every packet, or through every frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,8 @@ class ProbeWork:
     """Input directory."""
     items: tuple[Item, ...]
     """Files below it."""
+    depth: Depth = "header"
+    """How far to look into each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,193 @@
+"""The engine's frames are those of the ``ffmpeg`` program: how many, which, and what colour."""
+
+import os
+import subprocess
+
+import av
+import numpy as np
+import pytest
+
+from shardmill.contract.index import open_index
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Item
+from shardmill.contract.spec import Spec
+from shardmill_worker.engine.extract import extract_batch
+from shardmill_worker.engine.probe import probe_item
+from shardmill_worker.engine.work import ExtractWork
+
+BARS = "smptehdbars=size=320x240:rate=10:duration=0.5"
+MOVING = "testsrc2=size=320x240:rate=25:duration=1"
+
+
+def made(ffmpeg: str, path, source: str, *options: str) -> None:
+    subprocess.run(
+        [ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, *options, str(path)], check=True
+    )
+
+
+def rgb_by_ffmpeg(ffmpeg: str, path, width: int, height: int, scaler="bilinear") -> np.ndarray:
+    """Shape (N, H, W, 3): every frame as ffmpeg turns it into RGB, upright."""
+    flags = f"{scaler}+accurate_rnd+full_chroma_int+full_chroma_inp"
+    run = subprocess.run(
+        [
+            *(ffmpeg, "-v", "error", "-i", str(path), "-fps_mode", "passthrough"),
+            *("-vf", f"scale={width}:{height}", "-sws_flags", flags),
+            *("-pix_fmt", "rgb24", "-f", "rawvideo", "-"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    return np.frombuffer(run.stdout, np.uint8).reshape(-1, height, width, 3)
+
+
+def rgb_by_engine(path, out, **options) -> np.ndarray:
+    """Shape (N, H, W, 3)."""
+    found = os.stat(path)
+    item = Item(path=path.name, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
+    work = ExtractWork(
+        root=str(path.parent),
+        out=str(out),
+        spec=Spec(encoding="raw", **options),
+        batch_id="b",
+        attempt="a",
+        worker="w",
+        items=(item,),
+        facts=(probe_item(str(path.parent), item),),
+    )
+    (outcome,) = extract_batch(work, lambda: None)
+    assert outcome.status == "ok", outcome.error_message
+    (clip,) = open_index(Layout(str(out)).index_of(work.shard)).to_pylist()
+    with open(Layout(str(out)).shard(work.shard), "rb") as shard:
+        frames = [
+            os.pread(shard.fileno(), length, offset)
+            for offset, length in zip(clip["offset"], clip["length"], strict=True)
+        ]
+    return np.frombuffer(b"".join(frames), np.uint8).reshape(
+        len(frames), clip["height"], clip["width"], 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("untagged.mkv", "-c:v ffv1 -pix_fmt yuv420p"),
+        ("bt601.mp4", "-c:v libx264 -qp 1 -pix_fmt yuv420p"),
+        (
+            "bt709.mp4",
+            "-vf scale=out_color_matrix=bt709 -c:v libx264 -qp 1 -colorspace bt709",
+        ),
+        (
+            "bt2020.mkv",
+            "-vf scale=out_color_matrix=bt2020 -c:v ffv1 -pix_fmt yuv422p10le -colorspace bt2020nc",
+        ),
+        ("full.mkv", "-vf scale=out_range=full -c:v ffv1 -pix_fmt yuv444p -color_range pc"),
+        ("mjpeg.avi", "-c:v mjpeg -q:v 1 -pix_fmt yuvj422p"),
+        ("rgb.mkv", "-c:v ffv1 -pix_fmt gbrp"),
+        ("palette.gif", ""),
+        ("grey.mkv", "-c:v ffv1 -pix_fmt gray"),
+    ],
+)
+def test_colour_bars_have_the_colours_of_ffmpeg(ffmpeg, tmp_path, name, options):
+    """In the middle of the bars, where no interpolation of U and V matters."""
+    made(ffmpeg, tmp_path / name, BARS, *options.split())
+
+    ours = rgb_by_engine(tmp_path / name, tmp_path / "out").astype(int)
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / name, 320, 240).astype(int)
+
+    assert ours.shape == theirs.shape
+    difference = np.abs(ours - theirs)
+    assert np.median(difference) <= 1
+    assert difference.mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["b.mp4", "b.mkv", "b.ts", "b.mpg", "b.avi", "b.webm", "b.flv", "b.h264", "b.ogv", "b.wmv"],
+)
+@pytest.mark.parametrize("keep", [{}, {"every": 3}, {"count": 5}], ids=str)
+def test_every_container_gives_ffmpeg_s_frames(ffmpeg, tmp_path, name, keep):
+    made(ffmpeg, tmp_path / name, MOVING, "-g", "10", "-pix_fmt", "yuv420p")
+
+    ours = rgb_by_engine(tmp_path / name, tmp_path / "out", **keep).astype(int)
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / name, 320, 240).astype(int)
+
+    indices = np.arange(len(theirs))
+    wanted = {
+        "every": indices[::3],
+        "count": [round(len(theirs) * (2 * k + 1) / 10 - 0.5) for k in range(5)],
+        "": indices,
+    }[next(iter(keep), "")]
+    assert len(ours) == len(wanted)
+    assert np.abs(ours - theirs[wanted]).mean(axis=(1, 2, 3)).max() < 4
+
+
+@pytest.mark.parametrize(
+    ("size", "tolerance"),
+    [((160, 120), 0.2), ((80, 60), 0.2), ((40, 30), 0.2), ((150, 110), 2.5), ((107, 53), 2.5)],
+    ids=str,
+)
+def test_scaling_is_that_of_ffmpeg_at_its_most_accurate(ffmpeg, tmp_path, size, tolerance):
+    """The same to rounding at whole-number ratios, close to it at others."""
+    made(ffmpeg, tmp_path / "clip.mkv", MOVING, "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+
+    width, height = size
+    ours = rgb_by_engine(tmp_path / "clip.mkv", tmp_path / "out", size=f"{width}x{height}")
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / "clip.mkv", width, height, scaler="area")
+
+    assert np.abs(ours.astype(int) - theirs).mean() < tolerance
+
+
+def test_a_rotated_phone_video_is_as_ffmpeg_shows_it(ffmpeg, tmp_path):
+    turned = str(tmp_path / "turned.mp4")
+    made(ffmpeg, tmp_path / "flat.mp4", MOVING, "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    with av.open(str(tmp_path / "flat.mp4")) as flat, av.open(turned, "w") as target:
+        stream = target.add_stream_from_template(flat.streams.video[0])
+        stream.set_display_rotation(90)
+        for packet in flat.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+
+    ours = rgb_by_engine(tmp_path / "turned.mp4", tmp_path / "out").astype(int)
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / "turned.mp4", 240, 320).astype(int)
+
+    assert ours.shape == theirs.shape == (25, 320, 240, 3)
+    assert np.abs(ours - theirs).mean() < 4
+
+
+def test_an_edit_list_is_followed(ffmpeg, tmp_path):
+    """A cut without decoding keeps pictures before the cut, which the edit list hides."""
+    made(ffmpeg, tmp_path / "whole.mp4", MOVING, "-g", "25", "-c:v", "libx264")
+    cut = ["-ss", "0.5", "-i", str(tmp_path / "whole.mp4"), "-c", "copy"]
+    subprocess.run([ffmpeg, "-v", "error", *cut, str(tmp_path / "cut.mp4")], check=True)
+
+    for keep in ({}, {"fps": 12.5}):
+        ours = rgb_by_engine(tmp_path / "cut.mp4", tmp_path / "out", **keep).astype(int)
+        theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / "cut.mp4", 320, 240).astype(int)
+        theirs = theirs[:: 2 if keep else 1]
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).mean() < 4
+
+
+def test_a_cut_off_recording_gives_the_frames_that_ffmpeg_gives(ffmpeg, tmp_path):
+    made(ffmpeg, tmp_path / "whole.ts", MOVING, "-c:v", "libx264", "-g", "5", "-bf", "0")
+    data = (tmp_path / "whole.ts").read_bytes()
+    (tmp_path / "cut.ts").write_bytes(data[: len(data) * 2 // 3])
+
+    ours = rgb_by_engine(tmp_path / "cut.ts", tmp_path / "out")
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / "cut.ts", 320, 240)
+
+    assert 10 < len(ours) == len(theirs) < 25
+
+
+def test_a_recording_that_starts_between_keyframes_is_used_from_where_ffmpeg_can(ffmpeg, tmp_path):
+    made(ffmpeg, tmp_path / "whole.ts", MOVING, "-c:v", "libx264", "-g", "10", "-bf", "0")
+    data = (tmp_path / "whole.ts").read_bytes()
+    (tmp_path / "late.ts").write_bytes(data[len(data) // 4 // 188 * 188 :])
+
+    ours = rgb_by_engine(tmp_path / "late.ts", tmp_path / "out").astype(int)
+    theirs = rgb_by_ffmpeg(ffmpeg, tmp_path / "late.ts", 320, 240).astype(int)
+
+    assert ours.shape == theirs.shape
+    assert 10 < len(ours) < 25
+    assert np.abs(ours - theirs).mean() < 4

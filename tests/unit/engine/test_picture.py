@@ -1,0 +1,362 @@
+"""Geometry, orientation and colour of stored frames, against arithmetic done by hand."""
+
+import struct
+import subprocess
+import sys
+import zlib
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from shardmill.contract.geometry import Placement, Size
+from shardmill.contract.manifest import Facts
+from shardmill_worker.engine.orientation import Orientation, from_matrix
+from shardmill_worker.engine.picture import _framing as framing_of
+
+VIDEO = Facts(kind="video")
+COLOURS = {
+    "red": (200, 30, 40),
+    "green": (40, 180, 60),
+    "blue": (30, 50, 210),
+    "grey": (120, 120, 120),
+}
+
+
+def quarters(width: int = 64, height: int = 48) -> np.ndarray:
+    """Top left red, top right green, bottom left blue, bottom right grey; shape (H, W, 3)."""
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[: height // 2, : width // 2] = COLOURS["red"]
+    picture[: height // 2, width // 2 :] = COLOURS["green"]
+    picture[height // 2 :, : width // 2] = COLOURS["blue"]
+    picture[height // 2 :, width // 2 :] = COLOURS["grey"]
+    return picture
+
+
+def named(pixel: np.ndarray) -> str:
+    """Return the nearest colour's name."""
+    return min(COLOURS, key=lambda name: np.abs(np.subtract(COLOURS[name], pixel, dtype=int)).sum())
+
+
+def corners(picture: np.ndarray) -> list[str]:
+    """Colours in the middle of the quarters: top left, top right, bottom left, bottom right."""
+    height, width = picture.shape[:2]
+    return [
+        named(picture[y, x])
+        for y in (height // 4, 3 * height // 4)
+        for x in (width // 4, 3 * width // 4)
+    ]
+
+
+RED_GREEN_BLUE_GREY = ["red", "green", "blue", "grey"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff", ".webp", ".ppm"])
+def test_an_image_is_the_right_way_up_and_the_right_way_round(folder, suffix):
+    """Bitmaps are stored bottom up, and blue first."""
+    _, data = cv2.imencode(suffix, quarters()[..., ::-1])
+    folder.write(f"picture{suffix}", data.tobytes())
+
+    assert corners(folder.extract(f"picture{suffix}").pictures()[0]) == RED_GREEN_BLUE_GREY
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
+@pytest.mark.parametrize(
+    ("pix_fmt", "tags", "tolerance"),
+    [
+        pytest.param("yuv420p", {}, 4, id="untagged is BT.601"),
+        pytest.param("yuv420p", {"colorspace": 1, "color_range": 1}, 4, id="BT.709"),
+        pytest.param("yuv420p", {"colorspace": 9, "color_range": 1}, 4, id="BT.2020"),
+        pytest.param("yuv420p", {"colorspace": 5, "color_range": 2}, 4, id="full range"),
+        pytest.param("yuv420p", {"colorspace": 1, "color_range": 2}, 4, id="BT.709 full range"),
+        pytest.param("yuv422p", {}, 4, id="4:2:2"),
+        pytest.param("yuv444p", {}, 4, id="4:4:4"),
+        pytest.param("yuv411p", {}, 4, id="4:1:1"),
+        pytest.param("yuv420p10le", {"colorspace": 1, "color_range": 1}, 4, id="10 bits"),
+        pytest.param("yuv444p10le", {"colorspace": 1, "color_range": 1}, 4, id="10 bits 4:4:4"),
+        pytest.param("yuva420p", {}, 4, id="alpha is dropped"),
+        pytest.param("bgr0", {}, 3, id="RGB"),
+    ],
+)
+def test_colours_survive(folder, pix_fmt, tags, tolerance, encoding):
+    folder.video("clip.mkv", [quarters()], pix_fmt=pix_fmt, tags=tags)
+
+    picture = folder.extract("clip.mkv", facts=[VIDEO], encoding=encoding).pictures()[0]
+
+    for name, (y, x) in zip(RED_GREEN_BLUE_GREY, np.ndindex(2, 2), strict=True):
+        found = picture[12 + 24 * y, 16 + 32 * x].astype(int)
+        assert np.abs(found - COLOURS[name]).max() <= tolerance, name
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+@pytest.mark.parametrize("space", [5, 1, 9], ids=["BT.601", "BT.709", "BT.2020"])
+@pytest.mark.parametrize("range_", [1, 2], ids=["limited", "full"])
+def test_black_stays_black_and_white_stays_white(folder, space, range_, encoding):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, 32:] = 255
+    folder.video("clip.mkv", [picture], tags={"colorspace": space, "color_range": range_})
+
+    (found,) = folder.extract("clip.mkv", encoding=encoding).pictures()
+
+    assert found[:, :24].max() <= 2
+    assert found[:, 40:].min() >= 252  # the sender rounds too
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({}, (64, 48)),
+        ({"size": "32x16"}, (32, 16)),
+        ({"size": "30x22"}, (30, 22)),
+        ({"size": "33x17"}, (33, 17)),
+        ({"short_side": 12}, (16, 12)),
+        ({"fit": "40x40"}, (40, 30)),
+        ({"size": "128x100", "upscale": True}, (128, 100)),
+        ({"size": "1x1"}, (1, 1)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_scaling_keeps_what_is_where(folder, options, size, encoding):
+    folder.video("clip.mkv", [quarters()])
+
+    done = folder.extract("clip.mkv", encoding=encoding, **options)
+
+    assert done.pictures()[0].shape == (size[1], size[0], 3)
+    assert (done.clips[0]["width"], done.clips[0]["height"]) == size
+    if min(size) > 1:
+        assert corners(done.pictures()[0]) == RED_GREEN_BLUE_GREY
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+@pytest.mark.parametrize(
+    ("source", "side"), [(120, 60), (120, 48), (120, 40), (120, 30), (127, 40), (254, 40)]
+)
+def test_fine_stripes_become_grey_when_they_shrink(folder, source, side, encoding):
+    """Without antialiasing one-pixel stripes would turn into broad black and white ones."""
+    stripes = np.zeros((source, source, 3), np.uint8)
+    stripes[:, ::2] = 255
+    folder.video("stripes.mkv", [stripes])
+
+    picture = folder.extract("stripes.mkv", size=f"{side}x{side}", encoding=encoding).pictures()[0]
+
+    assert np.ptp(picture[4:-4, 4:-4].astype(int)) <= 140
+    assert abs(picture.mean() - 127.5) < 6
+
+
+def test_a_crop_takes_the_middle(folder):
+    """Of 64x48 a square of 24 takes columns 8 to 56 at half the size."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, 8:56] = 200
+    folder.video("clip.mkv", [picture])
+
+    cropped = folder.extract("clip.mkv", crop="24x24", encoding="raw").pictures()[0]
+
+    assert cropped.shape == (24, 24, 3)
+    assert cropped.min() >= 190
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "bgr0"])
+def test_a_crop_without_scaling_touches_no_pixel(folder, pix_fmt):
+    """33 of 64 columns begin at an odd one, which YUV 4:2:0 cannot: one column earlier will do."""
+    picture = np.repeat(np.arange(20, 212, 3, dtype=np.uint8), 48 * 3).reshape(64, 48, 3)
+    folder.video("ramp.mkv", [picture.transpose(1, 0, 2)], pix_fmt=pix_fmt)
+
+    cropped = folder.extract("ramp.mkv", crop="33x48", encoding="raw").pictures()[0]
+
+    ramp = cropped[20, :, 1].astype(int)
+    assert abs(ramp[0] - (20 + 3 * (14 if pix_fmt == "yuv420p" else 15))) <= 1
+    assert np.abs(np.diff(ramp) - 3).max() <= 1
+    assert abs(ramp[-1] - ramp[0] - 3 * 32) <= 1
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_padding_is_black_and_centred(folder, encoding):
+    folder.video("clip.mkv", [np.full((48, 64, 3), (30, 50, 210), np.uint8)])
+
+    picture = folder.extract("clip.mkv", fit="33x33", pad=True, encoding=encoding).pictures()[0]
+
+    assert picture.shape == (33, 33, 3)
+    assert picture[:3].max() <= 12  # 33x25 in the middle: 4 rows above, 4 below
+    assert picture[-3:].max() <= 12
+    assert named(picture[16, 16]) == "blue"
+
+
+@pytest.mark.parametrize(
+    ("turn", "expected", "facts"),
+    [
+        ((0, False), ["red", "green", "blue", "grey"], (0, False)),
+        ((-90, False), ["blue", "red", "grey", "green"], (90, False)),
+        ((180, False), ["grey", "blue", "green", "red"], (180, False)),
+        ((90, False), ["green", "grey", "red", "blue"], (270, False)),
+        ((0, True), ["green", "red", "grey", "blue"], (0, True)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("options", [{}, {"size": "24x32"}], ids=str)
+def test_a_turned_video_is_put_upright(folder, turn, expected, facts, options):
+    folder.video("turned.mp4", [quarters()] * 2, codec="mpeg4", turn=turn)
+
+    found = folder.probe("turned.mp4")
+    picture = folder.extract("turned.mp4", **options).pictures()[0]
+
+    assert (found.rotation_deg, found.mirrored) == facts
+    assert corners(picture) == expected
+    if not options:
+        assert (found.display_width, found.display_height) == picture.shape[1::-1]
+
+
+@pytest.mark.parametrize(
+    ("turn", "column", "row"),
+    [((-90, False), 1, 0), ((90, False), 1, 0), ((180, False), 0, 1), ((0, True), 0, 1)],
+    ids=str,
+)
+def test_a_crop_of_a_turned_video_takes_its_displayed_middle(folder, turn, column, row):
+    """Only the middle of the displayed picture is light: nothing dark may be left."""
+    picture = np.zeros((48, 96, 3), np.uint8)
+    picture[:, 24:72] = 200
+    folder.video("turned.mp4", [picture] * 2, codec="mpeg4", turn=turn)
+
+    cropped = folder.extract("turned.mp4", crop="48x48", encoding="raw").pictures()[0]
+
+    assert cropped.shape == (48, 48, 3)
+    assert cropped[2:-2, 2:-2].min() > 180
+
+
+@pytest.mark.parametrize(
+    ("orientation", "box"),
+    [
+        (Orientation(0), (10, 5, 30, 12)),
+        (Orientation(0, mirrored=True), (70, 5, 90, 12)),
+        (Orientation(180), (70, 38, 90, 45)),
+        (Orientation(180, mirrored=True), (10, 38, 30, 45)),
+    ],
+)
+def test_a_part_of_the_display_is_found_in_the_stored_picture(orientation, box):
+    """100x50 stored; of the display columns 10 to 30 and rows 5 to 12 are taken."""
+    placement = Placement(
+        crop_x=10, crop_y=5, crop=Size(20, 7), scaled=Size(20, 7), canvas=Size(20, 7)
+    )
+
+    framing = framing_of(Size(100, 50), orientation, Size(100, 50), placement)
+
+    assert (framing.left, framing.top, framing.right, framing.bottom) == box
+
+
+@pytest.mark.parametrize(
+    ("orientation", "box"),
+    [
+        (Orientation(90), (5, 20, 12, 40)),
+        (Orientation(90, mirrored=True), (5, 10, 12, 30)),
+        (Orientation(270), (88, 10, 95, 30)),
+        (Orientation(270, mirrored=True), (88, 20, 95, 40)),
+    ],
+)
+def test_a_part_of_a_turned_display_is_found_in_the_stored_picture(orientation, box):
+    """100x50 stored, 50x100 shown.  By hand for 90: stored x = y, stored y = 50 - x."""
+    placement = Placement(
+        crop_x=10, crop_y=5, crop=Size(20, 7), scaled=Size(20, 7), canvas=Size(20, 7)
+    )
+
+    framing = framing_of(Size(100, 50), orientation, Size(50, 100), placement)
+
+    assert (framing.left, framing.top, framing.right, framing.bottom) == box
+    assert framing.scaled == Size(7, 20)
+
+
+def test_wide_pixels_are_made_square(folder):
+    folder.video("wide.mp4", [quarters()] * 2, codec="mpeg4", sample_aspect=Fraction(4, 3))
+
+    facts = folder.probe("wide.mp4")
+    done = folder.extract("wide.mp4")
+
+    assert (facts.sample_aspect, facts.width, facts.display_width) == ("4:3", 64, 85)
+    assert (done.clips[0]["width"], done.clips[0]["height"]) == (85, 48)
+
+
+def test_a_change_of_size_in_mid_stream_keeps_the_first_size(folder):
+    """Two H.264 streams one after the other, as a broadcaster's switch makes them."""
+    data = b""
+    for width, height in ((64, 48), (96, 80)):
+        folder.video("part.h264", [quarters(width, height)] * 3, codec="libx264", rate=25)
+        data += (folder.root / "part.h264").read_bytes()
+    folder.write("switch.h264", data)
+
+    done = folder.extract("switch.h264", encoding="raw")
+
+    assert [p.shape for p in done.pictures()] == [(48, 64, 3)] * 6
+    assert all(corners(p) == RED_GREEN_BLUE_GREY for p in done.pictures())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "d", "expected"),
+    [
+        (1, 0, 0, 1, Orientation(0)),
+        (0, 1, -1, 0, Orientation(90)),
+        (-1, 0, 0, -1, Orientation(180)),
+        (0, -1, 1, 0, Orientation(270)),
+        (-1, 0, 0, 1, Orientation(0, mirrored=True)),
+        (1, 0, 0, -1, Orientation(180, mirrored=True)),
+        (0, 1, 1, 0, Orientation(90, mirrored=True)),
+        (0, -1, -1, 0, Orientation(270, mirrored=True)),
+        (0, 0, 0, 0, Orientation(0)),
+    ],
+)
+def test_a_display_matrix_is_a_turn_and_then_a_mirror(a, b, c, d, expected):
+    """ISO 14496-12: x' = a x + c y, y' = b x + d y, y pointing down."""
+    entries = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 14], np.int32)
+
+    assert from_matrix((entries << 16).tobytes()) == expected
+
+
+def test_pyav_still_needs_help_with_side_data():
+    """If this fails PyAV knows EXIF side data: drop the help in ``orientation``."""
+    from av.sidedata.sidedata import Type
+
+    assert av.__version__.startswith("18.")
+    assert Type(31).name == "UNKNOWN_31"
+
+
+def test_a_named_colour_profile_does_not_crash_the_decoder(folder):
+    """PyAV 18.1 frees the name of a PNG's profile twice if side data is looked at."""
+    _, plain = cv2.imencode(".png", quarters()[..., ::-1])
+    body = b"a name\0\0" + zlib.compress(bytes(200))
+    chunk = struct.pack(">I", len(body)) + b"iCCP" + body
+    chunk += struct.pack(">I", zlib.crc32(b"iCCP" + body))
+    folder.write("profile.png", plain.tobytes()[:33] + chunk + plain.tobytes()[33:])
+    item = folder.item("profile.png")
+
+    program = (
+        "from shardmill.contract.manifest import Item\n"
+        "from shardmill_worker.engine.probe import probe_item\n"
+        f"for _ in range(20): probe_item({str(folder.root)!r}, {item!r})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_in_a_png_is_followed(folder, orientation):
+    """The eXIf chunk turns the picture as EXIF in a JPEG does."""
+    _, plain = cv2.imencode(".png", quarters()[..., ::-1])
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    body = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    chunk += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    folder.write("turned.png", plain.tobytes()[:33] + chunk + plain.tobytes()[33:])
+
+    red, green, blue, grey = RED_GREEN_BLUE_GREY
+    assert (
+        corners(folder.extract("turned.png").pictures()[0])
+        == {
+            1: [red, green, blue, grey],
+            2: [green, red, grey, blue],
+            3: [grey, blue, green, red],
+            4: [blue, grey, red, green],
+            5: [red, blue, green, grey],
+            6: [blue, red, grey, green],
+            7: [grey, green, blue, red],
+            8: [green, grey, red, blue],
+        }[orientation]
+    )

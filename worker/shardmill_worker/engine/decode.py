@@ -1,0 +1,115 @@
+"""Decoding a stream from its beginning: every frame in display order, times that increase."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from typing import Final, TypeGuard
+
+import av
+from av.error import FFmpegError
+
+from shardmill.contract.errors import Empty
+from shardmill.contract.sampling import NS_PER_S
+from shardmill_worker.engine.faults import media_faults
+from shardmill_worker.engine.media import Media
+from shardmill_worker.engine.work import Advance
+
+_JUMP_NS: Final = NS_PER_S
+"""A step back in time by more than this is a new clock, by less a slip."""
+_IMPOSSIBLE_NS: Final = 2**62
+"""A time 146 years away is none: some files hold noise where a time belongs."""
+_DEFAULT_RATE_HZ: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """A decoded frame and its place in the stream."""
+
+    picture: av.VideoFrame
+    pts_ns: int
+    """When it is shown, on the stream's own clock."""
+    index: int
+    """Number in display order, from 0."""
+    keyframe: bool
+    """True if decoding can start here."""
+
+
+class Clock:
+    """Turns a stream's times into strictly increasing nanoseconds.
+
+    A frame without a time follows the one before it by one frame's duration.  A time that does
+    not increase is moved just behind the one before it; if it steps back by more than a second,
+    a new clock began, and all that follows is moved along.
+    """
+
+    def __init__(self, media: Media) -> None:
+        self._time_base = media.time_base
+        rate = media.stream.average_rate or media.stream.guessed_rate
+        self.frame_ns = max(1, round(NS_PER_S / (rate or Fraction(_DEFAULT_RATE_HZ))))
+        self._shift_ns = 0
+        self._last_ns: int | None = None
+
+    def knows(self, pts: int | None) -> TypeGuard[int]:
+        """Return whether a time of the stream says anything."""
+        return pts is not None and abs(self.ns(pts)) < _IMPOSSIBLE_NS
+
+    def ns(self, pts: int) -> int:
+        """Return a time of the stream in nanoseconds, rounded down."""
+        return pts * self._time_base.numerator * NS_PER_S // self._time_base.denominator
+
+    def duration_ns(self, picture: av.VideoFrame) -> int:
+        """Return how long a frame is shown."""
+        return self.ns(picture.duration) or self.frame_ns
+
+    def next_ns(self, picture: av.VideoFrame) -> int:
+        """Return when the next frame in display order is shown."""
+        last_ns = self._last_ns
+        if self.knows(picture.pts):
+            time_ns = self.ns(picture.pts) + self._shift_ns
+        else:
+            time_ns = 0 if last_ns is None else last_ns + self.frame_ns
+        if last_ns is not None and time_ns <= last_ns:
+            behind_ns = last_ns - time_ns
+            time_ns = last_ns + 1
+            if behind_ns > _JUMP_NS:
+                time_ns = last_ns + self.frame_ns
+                self._shift_ns += behind_ns + self.frame_ns
+        self._last_ns = time_ns
+        return time_ns
+
+
+def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
+    """Yield every frame in display order, each valid until the next.
+
+    FFmpeg's tolerance is followed where a sound file needs it: packets before the first
+    frame may be refused (a recording that starts between keyframes), and so may the last one
+    (a recording that was cut off).  A packet refused between frames is damage.
+
+    Raises:
+        Corrupt: The file is damaged.
+        Empty: There is no frame.
+    """
+    clock = Clock(media)
+    index = 0
+    refused: FFmpegError | None = None
+    with media_faults("The file cannot be decoded"):
+        packets = (packet for packet in media.container.demux(media.stream) if packet.size)
+        for packet in chain(packets, (None,)):
+            if refused is not None and index and packet is not None:
+                raise refused
+            try:
+                pictures = media.stream.decode(packet)
+            except FFmpegError as error:
+                refused = error
+                continue
+            for picture in pictures:
+                if index == 0:
+                    refused = None  # what came before the first frame is forgiven
+                advance()
+                yield SourceFrame(picture, clock.next_ns(picture), index, picture.key_frame)
+                index += 1
+        if not index and refused is not None:
+            raise refused
+    if not index:
+        raise Empty("The file holds no frame.")

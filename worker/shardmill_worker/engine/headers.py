@@ -1,0 +1,64 @@
+"""What the heads of picture files say and libav does not pass on."""
+
+import os
+import struct
+from typing import Final
+
+_ORIENTATION_TAG: Final = 0x0112
+_SHORT: Final = 3
+_MAX_ENTRIES: Final = 512
+_MAX_EXIF_BYTES: Final = 1 << 20
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_WEBP_MOVES: Final = 0x02
+_BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+def tiff_orientation(tiff: bytes) -> int:
+    """Return the orientation in a TIFF structure; 1, upright, if it holds no valid one."""
+    order = _BYTE_ORDERS.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(min(entries, _MAX_ENTRIES)):
+            tag, kind, _, value = struct.unpack_from(
+                f"{order}HHIH", tiff, directory + 2 + 12 * entry
+            )
+            if tag == _ORIENTATION_TAG:
+                return value if kind == _SHORT and 1 <= value <= 8 else 1
+    except struct.error:  # the structure ends before it says so
+        return 1
+    return 1
+
+
+def png_orientation(descriptor: int) -> int:
+    """Return the orientation in a PNG file's ``eXIf`` chunk, 1 if there is none.
+
+    Args:
+        descriptor: The open file; its position does not move.
+    """
+    position = len(_PNG_SIGNATURE)
+    while len(head := os.pread(descriptor, 8, position)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"eXIf":
+            return tiff_orientation(
+                os.pread(descriptor, min(length, _MAX_EXIF_BYTES), position + 8)
+            )
+        position += length + 12
+    return 1
+
+
+def png_size(descriptor: int) -> tuple[int, int] | None:
+    """Return the width and height that a PNG file claims, None if it is none."""
+    head = os.pread(descriptor, 24, 0)
+    if len(head) < 24 or not head.startswith(_PNG_SIGNATURE):
+        return None
+    width, height = struct.unpack_from(">II", head, 16)
+    return width, height
+
+
+def is_animated_webp(descriptor: int) -> bool:
+    """Return whether a file is a WebP of several pictures."""
+    head = os.pread(descriptor, 21, 0)
+    return head[:4] + head[8:16] == b"RIFFWEBPVP8X" and any(b & _WEBP_MOVES for b in head[20:])

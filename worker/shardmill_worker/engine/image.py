@@ -1,0 +1,30 @@
+"""Reading the one frame of an image: the same decoder, the same colours as for video."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from shardmill_worker.engine.decode import SourceFrame, source_frames
+from shardmill_worker.engine.media import Media
+from shardmill_worker.engine.video import Reading, Reopen
+from shardmill_worker.engine.work import Advance
+
+Kept = TypeVar("Kept")
+
+
+def read_image(
+    reopen: Reopen, keep: Callable[[Media, SourceFrame], Kept], advance: Advance
+) -> Reading[Kept]:
+    """Decode an image and make something of it; its time is 0.
+
+    Args:
+        reopen: Opens the image.
+        keep: Makes what is kept of the frame, which must not outlive the call.
+        advance: Called once the frame is decoded.
+
+    Raises:
+        ItemError: The image cannot be used.
+    """
+    with reopen() as media:
+        frame = next(source_frames(media, advance))
+        return Reading([keep(media, replace(frame, pts_ns=0))], decoded=1)

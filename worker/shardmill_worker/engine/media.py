@@ -1,0 +1,260 @@
+"""Opening one media file so that libav can touch nothing else.
+
+libav is given a file object and no name, so that no name can act as a pattern, a protocol or an
+option.  It may use no protocol, so that no demuxer can open another file or a socket.  Demuxers
+of playlists and of plain text are left out.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, NoReturn
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from shardmill.contract.errors import (
+    ChangedInput,
+    Corrupt,
+    Empty,
+    Encrypted,
+    Forbidden,
+    Skip,
+    TooLarge,
+    Unreadable,
+    Unsupported,
+)
+from shardmill.contract.manifest import Item
+from shardmill.contract.quantity import printable
+from shardmill_worker.engine.faults import MAX_PIXELS, media_faults, missing_root
+from shardmill_worker.engine.headers import is_animated_webp, png_size
+
+MAX_ASPECT: Final = 32
+"""A pixel wider or higher than that is taken for an error of the file."""
+READ_SIZE_BYTES: Final = 1 << 16
+
+_POINTERS: Final = frozenset(
+    {"concat", "dash", "hls", "imf", "image2", "image2pipe", "lavfi", "rtp", "rtsp", "sap", "sdp"}
+    | {"vobsub", "webm_dash_manifest"}
+)
+"""Demuxers that open what a file names."""
+_TEXT: Final = frozenset({"adf", "bin", "idf", "tty", "xbin"})
+"""Demuxers that draw text as pictures, whatever the text."""
+_NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
+"""Picture formats that libav knows by suffix only, some or all of the time."""
+_STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
+_NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
+_HEAD_BYTES: Final = 4096
+
+
+def _formats(left_out: frozenset[str]) -> str:
+    known = {name for name in av.formats_available if not left_out & set(name.split(","))}
+    return ",".join(sorted(known))
+
+
+_ALLOWED: Final = _formats(_POINTERS | _TEXT)
+
+
+class _Nameless:
+    """A file as libav sees it: bytes to read and seek in, and a name that says nothing."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self.name = name
+        self._file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
+        self.read = self._file.read
+        self.seek = self._file.seek
+        self.tell = self._file.tell
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An open file and the video stream that FFmpeg would choose."""
+
+    container: InputContainer
+    stream: VideoStream
+    descriptor: int
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds in a unit of the stream's clock."""
+        return self.stream.time_base or Fraction(1, 1_000_000)
+
+    @property
+    def sample_aspect(self) -> Fraction:
+        """Width to height of a stored pixel, known after the first frame; 1 if impossible."""
+        aspect = self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio
+        return aspect if aspect and 1 / MAX_ASPECT <= aspect <= MAX_ASPECT else Fraction(1)
+
+
+@contextmanager
+def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
+    """Open an item of an input directory for demuxing and decoding, one thread each.
+
+    Args:
+        root: Input directory.
+        item: File below it.
+        libav_options: How libav looks at the file, ``probesize`` for instance.
+
+    Raises:
+        ItemError: The file cannot be used.
+        Skip: The file holds sound alone, with or without cover art.
+        EnvironmentFault: The input directory itself is missing.
+    """
+    descriptor = _open_file(root, item)
+    try:
+        _refuse_by_header(descriptor)
+        with _open_container(descriptor, item, libav_options) as container:
+            stream = _choose_stream(container)
+            stream.thread_count = 1
+            stream.thread_type = "NONE"
+            for other in container.streams:
+                if other is not stream:
+                    other.discard = Discard.all
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **_strictness(container)}
+            yield Media(container, stream, descriptor)
+        _check_unchanged(descriptor, item)
+    finally:
+        os.close(descriptor)
+
+
+def _open_file(root: str, item: Item) -> int:
+    if item.path.startswith("/") or ".." in item.path.split("/"):
+        raise Forbidden(f"The path {printable(item.path)} leads out of the input directory.")
+    try:
+        # A named pipe would block an open for ever.
+        descriptor = os.open(
+            os.path.join(root, item.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        )
+    except (OSError, ValueError) as error:
+        fault = missing_root(root)
+        if fault is not None:
+            raise fault from error
+        reason = getattr(error, "strerror", None) or error
+        raise Unreadable(f"The file cannot be opened: {reason}.") from error
+    try:
+        _check_unchanged(descriptor, item)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_unchanged(descriptor: int, item: Item) -> None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable("Expected a regular file, found a directory, pipe or device.")
+    if (found.st_size, found.st_mtime_ns) != (item.size_bytes, item.mtime_ns):
+        raise ChangedInput(
+            f"Expected {item.size_bytes} bytes of {item.mtime_ns} ns, as when the job was "
+            f"written, found {found.st_size} bytes of {found.st_mtime_ns} ns."
+        )
+    if found.st_size == 0:
+        raise Empty("The file has no bytes.")
+
+
+def _refuse_by_header(descriptor: int) -> None:
+    """Raise for pictures of which libav would only say that they are broken."""
+    if is_animated_webp(descriptor):
+        raise Unsupported("The file is an animated WebP, which FFmpeg cannot decode.")
+    width, height = png_size(descriptor) or (0, 0)
+    _check_pixels(width, height)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise TooLarge(f"Expected at most {MAX_PIXELS} pixels, the file claims {width}x{height}.")
+
+
+def _open_container(descriptor: int, item: Item, libav_options: dict[str, str]) -> InputContainer:
+    suffix = os.path.splitext(item.path)[1].lower()
+    with media_faults("The file cannot be opened as video or image"):
+        try:
+            return _open(descriptor, libav_options)
+        except (av.error.ArgumentError, av.error.InvalidDataError):
+            _refuse_text(descriptor)
+            if suffix not in _NEED_A_NAME:
+                raise
+            whole = {"frame_size": str(item.size_bytes)}
+            return _open(descriptor, whole, demuxer="image2pipe", name=f"picture{suffix}")
+
+
+def _open(
+    descriptor: int, libav_options: dict[str, str], *, demuxer: str | None = None, name: str = ""
+) -> InputContainer:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return av.open(
+        _Nameless(descriptor, name),
+        "r",
+        format=demuxer,
+        options={"threads": "1", "max_pixels": str(MAX_PIXELS), **libav_options},
+        container_options={
+            "format_whitelist": demuxer or _ALLOWED,
+            "protocol_whitelist": "none",
+        },
+        metadata_errors="replace",
+        buffer_size=READ_SIZE_BYTES,
+    )
+
+
+def _refuse_text(descriptor: int) -> None:
+    """Raise for text, which only demuxers that are left out would take."""
+    head = os.pread(descriptor, _HEAD_BYTES, 0)
+    if b"<MPD" in head or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_STARTS_OF_POINTERS):
+        raise Forbidden("The file is a playlist or a description that names other files.")
+    if not _NOT_IN_TEXT.intersection(head):
+        raise Unsupported("The file is text, not video or image.")
+
+
+def _strictness(container: InputContainer) -> dict[str, str]:
+    """Return decoder options that make a broken JPEG an error instead of a half-grey picture."""
+    return {"err_detect": "explode"} if container.format.name == "jpeg_pipe" else {}
+
+
+def _choose_stream(container: InputContainer) -> VideoStream:
+    """Return the stream that the ``ffmpeg`` program would choose: the largest, default first."""
+    videos = moving_pictures(container)
+    if not videos:
+        _explain_no_video(container)
+    stream = max(videos, key=_preference)
+    if stream.codec_context is None:
+        raise Unsupported("There is no decoder for the file's video.")
+    _check_pixels(stream.codec_context.width, stream.codec_context.height)
+    if stream.codec_context.codec_tag == "encv" or "enc_key_id" in stream.metadata:
+        raise Encrypted("The video is encrypted.")
+    return stream
+
+
+def _preference(stream: VideoStream) -> tuple[bool, bool, int]:
+    """Rank as ``ffmpeg`` does, the largest first; an animated picture before its own still."""
+    is_default = bool(stream.disposition & Disposition.default)
+    return (
+        stream.codec_context is not None,
+        stream.frames != 1,
+        _area(stream) + 5_000_000 * is_default,
+    )
+
+
+def moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams without cover art and without tiles of a larger picture."""
+    not_alone = Disposition.attached_pic | Disposition.dependent
+    return [s for s in container.streams.video if not s.disposition & not_alone]
+
+
+def _area(stream: VideoStream) -> int:
+    context = stream.codec_context
+    return context.width * context.height if context is not None else 0
+
+
+def _explain_no_video(container: InputContainer) -> NoReturn:
+    if any(s.disposition & Disposition.dependent for s in container.streams.video):
+        raise Unsupported("The picture is a grid of tiles, which are not put together yet.")
+    if container.streams.audio or container.streams.video:
+        raise Skip("The file holds sound and no video.")
+    if container.streams:
+        raise Unsupported("The file holds neither video nor sound.")
+    raise Corrupt("The file holds no stream.")

@@ -1,0 +1,202 @@
+"""From a decoded frame to a stored one: crop, scale, turn, colour, pad, encode.
+
+A JPEG of a YUV source never passes through RGB: each plane is scaled on its own and handed to
+the encoder.  Turning and colour come after the scaling, when there is least to do.
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shardmill.contract.geometry import Placement, Size
+from shardmill.contract.spec import Spec
+from shardmill_worker.engine import encode
+from shardmill_worker.engine.colour import Planes, to_jfif, to_rgb
+from shardmill_worker.engine.faults import media_faults
+from shardmill_worker.engine.orientation import Orientation
+from shardmill_worker.engine.pixels import PixelReader, Pixels
+from shardmill_worker.engine.resize import resize
+
+Array = NDArray[np.uint8]
+_BLACK: Final = 0
+_NO_COLOUR: Final = 128
+_TURNS: Final = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Framing:
+    """How pictures of one stored size become frames."""
+
+    stored: Size
+    orientation: Orientation
+    placement: Placement
+    left: int
+    """First stored column that is taken."""
+    top: int
+    """First stored row that is taken."""
+    right: int
+    """End of the stored columns that are taken (exclusive)."""
+    bottom: int
+    """End of the stored rows that are taken (exclusive)."""
+
+    @property
+    def scaled(self) -> Size:
+        """The size to scale to, before the turn."""
+        scaled = self.placement.scaled
+        return Size(scaled.height, scaled.width) if self.orientation.swaps_sides else scaled
+
+
+class PictureMaker:
+    """Makes the stored frames of one clip; all have the size that the first one gets."""
+
+    def __init__(self, spec: Spec, orientation: Orientation, sample_aspect: Fraction) -> None:
+        self._spec = spec
+        self._geometry = spec.geometry
+        self._orientation = orientation
+        self._sample_aspect = sample_aspect
+        self._reader = PixelReader()
+        self._framing: _Framing | None = None
+
+    @property
+    def size(self) -> Size:
+        """The size of every stored frame, known after the first."""
+        assert self._framing is not None, "no frame was made yet"
+        return self._framing.placement.canvas
+
+    def make(self, frame: av.VideoFrame) -> bytes:
+        """Return the encoded picture.
+
+        Raises:
+            ItemError: The frame cannot be converted, or is too large for its encoding.
+        """
+        with media_faults("The frame cannot be converted"):
+            framing = self._frame(frame)
+            pixels = self._reader.read(frame)
+            planes = _scaled(pixels.planes, framing, whole_colour=self._needs_whole_colour)
+            planes = tuple(_turned(plane, framing.orientation) for plane in planes)
+            return self._encoded(Pixels(planes, pixels.colour), framing.placement)
+
+    @property
+    def _needs_whole_colour(self) -> bool:
+        """Whether U and V must become as large as Y, for RGB or to begin at an odd offset."""
+        placement = self._framing.placement if self._framing else None
+        padded = placement is not None and placement.canvas != placement.scaled
+        return self._spec.encoding != "jpeg" or padded
+
+    def _frame(self, frame: av.VideoFrame) -> _Framing:
+        stored, known = Size(frame.width, frame.height), self._framing
+        if known is not None and known.stored == stored:
+            return known
+        display = self._orientation.display_size(stored, self._sample_aspect)
+        placement = self._geometry.place(display)
+        if known:
+            first = known.placement
+            placement = replace(placement, scaled=first.scaled, canvas=first.canvas)
+        self._framing = _framing(stored, self._orientation, display, placement)
+        return self._framing
+
+    def _encoded(self, pixels: Pixels, placement: Placement) -> bytes:
+        spec, planes = self._spec, pixels.planes
+        if spec.encoding == "jpeg" and pixels.colour is not None:
+            jfif = _padded_planes(_three(to_jfif(planes, pixels.colour)), placement)
+            return encode.jpeg_from_planes(jfif, spec.quality)
+        rgb = planes[0] if pixels.colour is None else to_rgb(planes, pixels.colour)
+        rgb = _padded(rgb, placement, _BLACK)
+        if spec.encoding == "jpeg":
+            return encode.jpeg_from_rgb(rgb, spec.quality)
+        return encode.png(rgb) if spec.encoding == "png" else encode.raw(rgb)
+
+
+def _framing(
+    stored: Size, orientation: Orientation, display: Size, placement: Placement
+) -> _Framing:
+    """Undo the orientation of the crop and express it in stored pixels."""
+    x, y = placement.crop_x, placement.crop_y
+    width, height = placement.crop.width, placement.crop.height
+    if orientation.mirrored:
+        x = display.width - x - width
+    if orientation.rotation_deg in (180, 270):  # 270 is 90 and 180
+        x, y = display.width - x - width, display.height - y - height
+    if orientation.swaps_sides:
+        x, y, width, height = y, display.width - x - width, height, width
+        display = Size(display.height, display.width)
+    across, down = stored.width / display.width, stored.height / display.height
+    left, top = round(x * across), round(y * down)
+    return _Framing(
+        stored=stored,
+        orientation=orientation,
+        placement=placement,
+        left=left,
+        top=top,
+        right=max(left + 1, round((x + width) * across)),
+        bottom=max(top + 1, round((y + height) * down)),
+    )
+
+
+def _scaled(planes: Planes, framing: _Framing, *, whole_colour: bool) -> Planes:
+    """Return the part that is taken of each plane, at its new size."""
+    stored, scaled = framing.stored, framing.scaled
+    steps = [_steps(stored, plane) for plane in planes]
+    # U and V must begin where Y does: an odd beginning moves by one.
+    shift_x = framing.left % max(x for x, _ in steps)
+    shift_y = framing.top % max(y for _, y in steps)
+    left, right = framing.left - shift_x, framing.right - shift_x
+    top, bottom = framing.top - shift_y, framing.bottom - shift_y
+    taken = [
+        plane[top // y : -(-bottom // y), left // x : -(-right // x)]
+        for plane, (x, y) in zip(planes, steps, strict=True)
+    ]
+    if whole_colour:
+        return tuple(resize(plane, scaled) for plane in taken)
+    return tuple(
+        resize(plane, Size(-(-scaled.width // x), -(-scaled.height // y)))
+        for plane, (x, y) in zip(taken, steps, strict=True)
+    )
+
+
+def _steps(stored: Size, plane: Array) -> tuple[int, int]:
+    """Return how many picture columns and rows one sample of the plane covers."""
+    return -(-stored.width // plane.shape[1]), -(-stored.height // plane.shape[0])
+
+
+def _turned(plane: Array, orientation: Orientation) -> Array:
+    if orientation.rotation_deg:
+        plane = cv2.rotate(plane, _TURNS[orientation.rotation_deg])  # type: ignore[assignment]
+    return cv2.flip(plane, 1) if orientation.mirrored else plane  # type: ignore[return-value]
+
+
+def _three(planes: Planes) -> Planes:
+    """Return Y, U and V: every stored JPEG has three components, that of a grey picture too."""
+    if len(planes) == 3:
+        return planes
+    grey = np.full_like(planes[0], _NO_COLOUR)
+    return (planes[0], grey, grey)
+
+
+def _padded_planes(planes: Planes, placement: Placement) -> Planes:
+    y, u, v = planes
+    return (
+        _padded(y, placement, _BLACK),
+        _padded(u, placement, _NO_COLOUR),
+        _padded(v, placement, _NO_COLOUR),
+    )
+
+
+def _padded(plane: Array, placement: Placement, fill: int) -> Array:
+    if placement.canvas == placement.scaled:
+        return plane
+    canvas = np.full(
+        (placement.canvas.height, placement.canvas.width, *plane.shape[2:]), fill, np.uint8
+    )
+    x, y = placement.offset
+    canvas[y : y + plane.shape[0], x : x + plane.shape[1]] = plane
+    return canvas

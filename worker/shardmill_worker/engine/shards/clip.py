@@ -1,0 +1,81 @@
+"""What every shard format is given, and what it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shardmill.contract.manifest import Item
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """An encoded frame and where it came from."""
+
+    data: bytes
+    """The encoded picture."""
+    pts_ns: int
+    """When it is shown, on the stream's own clock."""
+    source_index: int
+    """Number in the source, in display order from 0."""
+    keyframe: bool
+    """True where the source could start decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """The frames of one item."""
+
+    item: Item
+    """Where they came from."""
+    clip_id: str
+    """Stable name."""
+    encoding: str
+    """``jpeg``, ``png`` or ``raw``."""
+    width: int
+    """Width of every frame, pixels."""
+    height: int
+    """Height of every frame, pixels."""
+    fps: float
+    """Frames per second of the source; 0 if unknown or an image."""
+    frames: Sequence[StoredFrame]
+    """In display order, at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a clip lies in its shard."""
+
+    record_offset: int
+    """First byte of the clip's record, framing included."""
+    record_length: int
+    """Size of the clip's record, framing included."""
+    frame_offset: NDArray[np.int64]
+    """Shape (T,).  First byte of each encoded frame."""
+
+
+class ShardWriter(Protocol):
+    """Writes clips, one after the other, to one shard file."""
+
+    def add(self, clip: Clip) -> Placed:
+        """Append a clip.
+
+        Raises:
+            TooLarge: The format cannot hold a clip of this size; nothing was written.
+            OSError: The file cannot be written.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Flush everything to the disk and close the file.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Close the file, whatever its state."""
+        ...
