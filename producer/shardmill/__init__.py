@@ -10,7 +10,9 @@ The Python interface has the shape of the command line::
 a ``Job``.  Names are loaded when first used: reading shards needs neither Celery nor Redis.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,3 +38,19 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'shardmill' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+class _Package(ModuleType):
+    """``shardmill.submit`` is the function, although a folder has that name too."""
+
+    @property
+    def submit(self) -> Any:
+        """Return the function of the interface."""
+        return __getattr__("submit")
+
+    @submit.setter
+    def submit(self, folder: ModuleType) -> None:
+        """Leave aside what the import system puts here when it loads the folder."""
+
+
+sys.modules[__name__].__class__ = _Package

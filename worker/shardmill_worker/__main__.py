@@ -9,9 +9,17 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
+from typing import Final
+
+from shardmill.contract.errors import LedgerUnavailable
 
 # numpy's and OpenCV's thread pools would give the fork server threads, which a fork must not have.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+SHORT: Final = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
+LONGEST_PARENT: Final = 37
+"""A socket's path has at most 103 bytes on every system; 66 are for ours and multiprocessing's."""
 
 
 def main() -> int:
@@ -22,7 +30,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("shardmill").setLevel(logging.INFO)
     # A killed worker leaves its fork server's socket behind: in a directory of its own.
-    scratch = tempfile.mkdtemp(prefix="shardmill-worker-")
+    scratch = _scratch()
     tempfile.tempdir = scratch
     try:
         celery_worker = app.Worker(
@@ -37,8 +45,17 @@ def main() -> int:
         celery_worker.start()
         return int(celery_worker.exitcode or 0)
     finally:
-        worker().ledger.disappear(worker().name)
+        with suppress(LedgerUnavailable):  # it then forgets us by itself
+            worker().ledger.disappear(worker().name)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch() -> str:
+    """Make a directory that tells whose it is, so that a killed worker's can be swept."""
+    parent = tempfile.gettempdir()
+    if len(os.fsencode(parent)) > LONGEST_PARENT:
+        parent = SHORT
+    return tempfile.mkdtemp(prefix=f"shardmill-worker-{os.getpid()}-", dir=parent)
 
 
 if __name__ == "__main__":

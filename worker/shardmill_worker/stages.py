@@ -20,7 +20,7 @@ from shardmill.contract.tally import Tally
 from shardmill.ledger.ledger import Claim, Live
 from shardmill.report import summary
 from shardmill_worker import planner
-from shardmill_worker.engine.work import ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Depth, ExtractWork, ProbeWork
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
 
@@ -50,6 +50,8 @@ class Stages:
         self._slot = slot
         self._lease = lease
         self._idle_s = idle_s
+        spec = job.spec
+        self._depth: Depth = "check" if spec.check else "count" if spec.count_frames else "header"
 
     def do(self, claim: Claim, batch_id: str) -> Done:
         """Do the claimed batch and commit what it gave to the output directory.
@@ -136,7 +138,7 @@ class Stages:
         position = 0
         while position < len(batch.items):
             rest = batch.part(position, len(batch.items))
-            work = ProbeWork(root=self._job.root, items=rest.items)
+            work = ProbeWork(root=self._job.root, items=rest.items, depth=self._depth)
             try:
                 for result in self._stream(work, rest):
                     yield batch.items[position], result

@@ -183,6 +183,7 @@ class Slot:
             return 0  # just gone: the pipe will tell
 
     def _send(self, work: ProbeWork | ExtractWork) -> None:
+        last = ""
         for false_starts in range(MAX_FALSE_STARTS):
             if self._stopping.is_set():
                 raise ShuttingDown
@@ -191,12 +192,13 @@ class Slot:
                     self._start()
                 assert self._pipe is not None
                 self._pipe.send(work)
-            except (OSError, EOFError):  # died while idle, or the fork server did: nobody's fault
+            except (OSError, EOFError) as error:  # died while idle, or the fork server did
+                last = f"{type(error).__name__}: {error}"
                 self.kill()
                 self._stopping.wait(0.05 * false_starts)
             else:
                 return
-        raise EnvironmentFault("no decoder process can be started on this machine")
+        raise EnvironmentFault(f"no decoder process can be started on this machine ({last})")
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()

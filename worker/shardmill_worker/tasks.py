@@ -7,15 +7,14 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from celery import bootsteps, signals
 
-from shardmill.contract.batch import Stage
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.names import QUEUES, TASKS
+from shardmill.contract.names import TASKS
+from shardmill.ledger import messages
 from shardmill.ledger.ledger import Ledger
 from shardmill_worker.app import app, settings
 from shardmill_worker.attempt import Worker, perform
@@ -35,17 +34,8 @@ def worker() -> Worker:
         settings=settings,
         ledger=Ledger(settings),
         decoders=Decoders(),
-        publish=publish,
+        publish=partial(messages.send, app),
     )
-
-
-def publish(job: str, batches: Mapping[str, Stage]) -> None:
-    """Send the messages of a job's batches."""
-    with app.producer_pool.acquire(block=True) as producer:
-        for batch_id, stage in batches.items():
-            app.send_task(
-                TASKS[stage], args=[job, batch_id], queue=QUEUES[stage], producer=producer
-            )
 
 
 def run(job: object, batch_id: object) -> str:

@@ -1,24 +1,43 @@
-"""One guarded repair of kombu 5.7.0's Redis transport.
+"""Two guarded repairs of kombu 5.7.0's Redis transport.
 
 When Redis restarts while one slot is busy and another idle, kombu touches a channel that is
 closed already and the worker ends with an AttributeError.  Said as a ConnectionError, the same
 event is an ordinary reconnect.
+
+When a queue holds something that is not JSON, the worker ends with a ValueError.  Said as an
+empty queue, the message is dropped.
 """
 
+import logging
+from queue import Empty
 from typing import Any
 
 import redis
 from kombu.transport import redis as transport
 
+log = logging.getLogger("shardmill.transport")
+
+
+class NoMessage(Empty, ValueError):
+    """What was in the queue is not JSON."""
+
 
 def install() -> None:
-    """Make a closed channel answer with ``redis.ConnectionError``."""
-    channel_class: Any = transport.Channel
-    original = channel_class._get_pool  # noqa: SLF001
+    """Repair the transport of this process."""
+    module: Any = transport
+    original_get_pool, original_loads = module.Channel._get_pool, module.loads  # noqa: SLF001
 
     def get_pool(channel: Any, asynchronous: bool = False) -> Any:
         if getattr(channel.connection, "client", None) is None:
             raise redis.ConnectionError("the channel is closed")
-        return original(channel, asynchronous)
+        return original_get_pool(channel, asynchronous)
 
-    channel_class._get_pool = get_pool  # noqa: SLF001
+    def loads(text: str) -> Any:
+        try:
+            return original_loads(text)
+        except ValueError as error:
+            log.warning("dropped a message that is not JSON: %.80r", text)
+            raise NoMessage(str(error)) from error
+
+    module.Channel._get_pool = get_pool  # noqa: SLF001
+    module.loads = loads

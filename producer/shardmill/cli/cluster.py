@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shardmill.cli.options import local_path, spec_options, take_spec
+from shardmill.cli.options import EXTRACT_FIELDS, local_path, spec_options, take_spec
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import PREFIX, Settings
 
@@ -17,7 +17,7 @@ from shardmill.contract.settings import PREFIX, Settings
 @click.option("--out", required=True, metavar="OUT", help="where the shards go")
 @click.option("--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]")
 @click.option("--wait", is_flag=True, help="stay until the job is done, and tell how it goes")
-@spec_options()
+@spec_options(EXTRACT_FIELDS)
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="with --wait: exit with 0 in any case")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
@@ -96,6 +96,7 @@ def worker_command(redis_url: str | None, slots: int | None, queues: str | None)
         settings = replace(settings, slots=slots)
     if queues is not None:
         settings = replace(settings, queues=queues)
+    _ = settings.queue_names  # a wrong one is told here, not by the other program
     # Another program, not a function: decoders run the main module of their parent again.
     command = [sys.executable, "-m", "shardmill_worker"]
     os.execve(sys.executable, command, os.environ | settings.environment())

@@ -1,5 +1,6 @@
 """What a person sees while a job runs, and when it has ended."""
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -29,7 +30,8 @@ def _rate(per_second: float, noun: str) -> str:
 def _eta(progress: Progress) -> str:
     if progress.snapshot.state != "running" or progress.eta_s is None:
         return ""
-    return f"ETA {format_duration(progress.eta_s)}"
+    seconds = math.ceil(progress.eta_s)
+    return f"ETA {seconds} s" if seconds < 60 else f"ETA {format_duration(seconds)}"
 
 
 def _failed(progress: Progress) -> str:

@@ -1,5 +1,6 @@
 """``probe`` and ``run``: whole jobs on this machine."""
 
+import os
 import shlex
 import tempfile
 from typing import Any
@@ -8,7 +9,7 @@ import click
 
 from shardmill import api
 from shardmill.cli.display import watching
-from shardmill.cli.options import INPUT_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.options import EXTRACT_FIELDS, PROBE_FIELDS, local_path, spec_options, take_spec
 from shardmill.cli.outcome import end, print_survey
 
 
@@ -17,7 +18,7 @@ from shardmill.cli.outcome import end, print_survey
 )
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", required=True, metavar="OUT", help="where the shards go")
-@spec_options()
+@spec_options(EXTRACT_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
@@ -54,7 +55,7 @@ def run_command(directory: str, out: str, jobs: int | None, **options: Any) -> i
 )
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", metavar="OUT", help="keep the manifest, for query and failures")
-@spec_options(*INPUT_FIELDS)
+@spec_options(PROBE_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another job's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
@@ -72,7 +73,7 @@ def probe_command(directory: str, out: str | None, jobs: int | None, **options: 
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
     spec = take_spec(options)
-    with tempfile.TemporaryDirectory(prefix="shardmill-probe-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"shardmill-probe-{os.getpid()}-") as scratch:
         place = local_path(out) if out is not None else f"{scratch}/out"
         with watching(extracting=False) as watcher:
             status = api.probe(

@@ -12,8 +12,11 @@ from shardmill.contract.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-INPUT_FIELDS: Final = ("labels", "include", "exclude")
+PROBE_ONLY: Final = frozenset({"count_frames", "check"})
+PROBE_FIELDS: Final = PROBE_ONLY | {"labels", "include", "exclude"}
 """The fields that matter when files are only probed."""
+EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
+"""The fields that matter when frames are extracted."""
 
 
 class Bytes(click.ParamType[int]):
@@ -52,10 +55,10 @@ def _option(field: Any, hint: Any) -> Callable[[Command], Command]:
     return click.option(*names, **settings)
 
 
-def spec_options(*only: str) -> Callable[[Command], Command]:
-    """Add the options of ``Spec``, or only some fields' of them."""
+def spec_options(names: frozenset[str]) -> Callable[[Command], Command]:
+    """Add the options that are these fields of ``Spec``."""
     hints = get_type_hints(Spec)
-    fields = [f for f in dataclasses.fields(Spec) if not only or f.name in only]
+    fields = [f for f in dataclasses.fields(Spec) if f.name in names]
 
     def add(command: Command) -> Command:
         for field in reversed(fields):

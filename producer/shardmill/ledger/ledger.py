@@ -278,11 +278,15 @@ class Ledger:
                 started_s=int(values["started_ms"]) / 1000,
             )
             return job, values["run"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}") from error
 
     def snapshot(self, name: str) -> Snapshot | None:
-        """Return a job's numbers; None if the ledger does not know it."""
+        """Return a job's numbers; None if the ledger does not know it.
+
+        Raises:
+            InvalidMessage: The entry is no job of this version.
+        """
         with redis_faults():
             pipe = self._redis.pipeline()
             pipe.hgetall(names.job_key(name))
@@ -293,19 +297,21 @@ class Ledger:
             values, inflight, leased, live, (now_s, now_us) = pipe.execute()
         if "state" not in values:
             return None
-        now_ms = int(values.get("ended_ms") or now_s * 1000 + now_us // 1000)
-        counters = {k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS}
-        return Snapshot(
-            state=values["state"],
-            reason=values["reason"],
-            out=values["out"],
-            inputs=int(values["inputs"]) if "inputs" in values else None,
-            counters=counters,
-            inflight=inflight,
-            leased=leased,
-            live=Live.total(live),
-            seconds=max(0.0, (now_ms - int(values["started_ms"])) / 1000),
-        )
+        try:
+            now_ms = int(values.get("ended_ms") or now_s * 1000 + now_us // 1000)
+            return Snapshot(
+                state=values["state"],
+                reason=values["reason"],
+                out=values["out"],
+                inputs=int(values["inputs"]) if "inputs" in values else None,
+                counters={k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS},
+                inflight=inflight,
+                leased=leased,
+                live=Live.total(live),
+                seconds=max(0.0, (now_ms - int(values["started_ms"])) / 1000),
+            )
+        except (KeyError, ValueError) as error:
+            raise InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}") from error
 
     def queued(self) -> int:
         """Return how many messages wait in the queues."""

@@ -45,7 +45,7 @@ def _from_png(pixels: Pixels, data: memoryview) -> None:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             _check_size(image.size[::-1], pixels)
-            pixels[:] = image.convert("RGB")
+            pixels[:] = np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise ValueError(f"no sound PNG: {error}") from error
 

@@ -14,6 +14,8 @@ PROBE_ONLY: Final = 256
 """Files in a batch that is probed only; small against a lease, large against a message."""
 WANTED_BATCHES: Final = 16
 """A small job is cut into this many batches, so that several workers have something to do."""
+SMALLEST: Final = 4
+"""But not into batches of fewer files than this: a shard each."""
 
 
 def probe_batches(
@@ -31,7 +33,8 @@ def probe_batches(
         extracting: False if probing is all.
         full_bytes: Input size at which a batch is full.
     """
-    most = min(max(1, math.ceil(count / WANTED_BATCHES)), MAX_IMAGES)
+    batches = max(1, min(WANTED_BATCHES, math.ceil(count / SMALLEST)))
+    most = min(math.ceil(count / batches), MAX_IMAGES)
     if not extracting:
         most, full_bytes = min(most, PROBE_ONLY), 2**63
     batch: list[Item] = []

@@ -6,19 +6,22 @@ import threading
 import time
 from typing import Final
 
+from celery import Celery
+
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidInput
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import label_of, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item, read_part
-from shardmill.contract.settings import Settings
+from shardmill.contract.names import APP
+from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.contract.tally import Tally
+from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.submit import scratch
 from shardmill.submit.batches import probe_batches
 from shardmill.submit.lock import OutputLock
-from shardmill.submit.queue import Queue
 from shardmill.submit.request import Request
 from shardmill.submit.resume import remove_leftovers, take_out_stale
 from shardmill.submit.scan import Filter, Found, scan
@@ -38,8 +41,10 @@ class Feeder:
         self._note = watcher.note
         self._layout = Layout(request.out)
         self._ledger = Ledger(settings)
-        self._queue = Queue(settings)
+        self._app = Celery(APP, set_as_current=False)
+        self._app.config_from_object(celery_configuration(settings))
         self._ended = threading.Event()
+        self._feeding = threading.Lock()
         self._scratch = scratch.make("spool")
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
         self._lock: OutputLock | None = None
@@ -150,6 +155,11 @@ class Feeder:
         Raises:
             EnvironmentFault: Redis does not answer, or knows the job no longer.
         """
+        with self._feeding:
+            if not self._ended.is_set():
+                self._feed(job)
+
+    def _feed(self, job: Job) -> None:
         extracting = job.goal == "extract"
         batches = probe_batches(
             (self._item(found) for found in self._spool.todo(shuffled=extracting)),
@@ -161,10 +171,10 @@ class Feeder:
             batch_id = batch.batch_id(job.spec.key)
             if not self._reserve(job, batch, batch_id):
                 return
-            self._queue.publish(job.name, {batch_id: batch.stage})
+            messages.send(self._app, job.name, {batch_id: batch.stage})
         self._ledger.close(job.name, inputs=self.inputs)
         if self._ledger.drain(job.name):
-            self._queue.publish(job.name, {FINISH_ID: "finish"})
+            messages.send(self._app, job.name, {FINISH_ID: "finish"})
 
     def _reserve(self, job: Job, batch: Batch, batch_id: str) -> bool:
         """Wait for room in the window; False if the job has ended meanwhile."""
@@ -193,16 +203,13 @@ class Feeder:
             label_id=self._classes.get(label) if label is not None else None,
         )
 
-    def stop(self) -> None:
-        """Make ``feed`` return soon; the next run goes on."""
-        self._ended.set()
-
     def close(self) -> None:
-        """Give everything up: lock, spool, connections."""
+        """Give everything up, once ``feed`` has returned: lock, spool, connections."""
         self._ended.set()
-        self._spool.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.close()
-        self._queue.close()
-        self._ledger.close_connections()
+        with self._feeding:
+            self._spool.close()
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            if self._lock is not None:
+                self._lock.close()
+            self._app.close()
+            self._ledger.close_connections()

@@ -111,9 +111,7 @@ class Job:
 
     def close(self) -> None:
         """Stop feeding and give up the connections; the same call to ``submit`` goes on later."""
-        if self._feeder is not None and self._feeding is not None:
-            self._feeder.stop()
-            self._feeding.join()
+        if self._feeder is not None:
             self._feeder.close()
             self._feeder = None
         self._ledger.close_connections()

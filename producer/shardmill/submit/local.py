@@ -58,7 +58,7 @@ class LocalCluster:
             )
         server = redis_server()
         scratch.sweep()
-        self._directory = scratch.make("run")
+        self._directory = scratch.make("run", sockets=True)
         self._socket = os.path.join(self._directory, "redis.sock")
         self.settings = replace(settings, redis_url=f"unix://{self._socket}")
         self._processes: list[subprocess.Popen[bytes]] = []

@@ -10,6 +10,8 @@ from shardmill.ledger.ledger import Snapshot
 
 RATE_SPAN_S: Final = 15.0
 """Rates are means over this long."""
+MIN_SPAN_S: Final = 2.0
+"""Nothing is foretold from less than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Meter:
     """Turns snapshots, in the order they were taken, into progress."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int, int, float]] = deque()
+        self._seen: deque[tuple[float, int, int, int]] = deque()
 
     def read(self, snapshot: Snapshot) -> Progress:
         """Return the progress at ``snapshot``, with rates since about ``RATE_SPAN_S`` before."""
@@ -55,18 +57,19 @@ class Meter:
         unprobed = max(0, (snapshot.inputs or probed) - probed)
         growth = 1 + unprobed / new if new else 1.0
         planned_frames = counters.get("planned_frames", 0)
-        live = snapshot.live.worked_us / planned_us if planned_us else 0.0
+        whole_us = planned_us * growth
+        worked_us += snapshot.live.worked_us
         frames = tally.frames + snapshot.live.frames
-        share = min(1.0, (worked_us / planned_us + live) / growth) if planned_us else 0.0
+        share = min(1.0, worked_us / whole_us) if whole_us else 0.0
         if snapshot.state == "done":
             share = 1.0
         now = snapshot.seconds
-        self._seen.append((now, probed, frames, share))
+        self._seen.append((now, probed, frames, worked_us))
         while now - self._seen[0][0] > RATE_SPAN_S:
             self._seen.popleft()
-        then, probed_then, frames_then, share_then = self._seen[0]
+        then, probed_then, frames_then, worked_then_us = self._seen[0]
         span = now - then
-        pace = (share - share_then) / span if span > 0 else 0.0
+        pace = (worked_us - worked_then_us) / span if span >= MIN_SPAN_S else 0.0
         return Progress(
             snapshot=snapshot,
             tally=tally,
@@ -78,5 +81,5 @@ class Meter:
             frame_rate_hz=max(0, frames - frames_then) / span if span > 0 else 0.0,
             video_s=tally.video_ns / NS_PER_S,
             share_done=share,
-            eta_s=(1 - share) / pace if pace > 0 else None,
+            eta_s=max(0.0, whole_us - worked_us) / pace if pace > 0 else None,
         )

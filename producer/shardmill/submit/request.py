@@ -84,7 +84,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        """Name of the job: the input directory's, and six digits for the output directory."""
+        """Name of the job: the input directory's, and eight digits for the output directory."""
         stem = re.sub(r"[^\w.-]+", "-", os.path.basename(self.root), flags=re.ASCII).strip("-")
-        digits = hashlib.blake2b(os.fsencode(self.out), digest_size=3).hexdigest()
+        digits = hashlib.blake2b(os.fsencode(self.out), digest_size=4).hexdigest()
         return f"{stem[:40] or 'job'}-{digits}"

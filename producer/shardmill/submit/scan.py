@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
+from stat import S_ISREG
 from typing import Final
 
 from shardmill.contract.errors import InvalidInput
@@ -108,8 +109,7 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
                     place = (status.st_dev, status.st_ino)
                     if place not in above:
                         below.append((path + "/", (*above, place)))
-                elif entry.is_file() and wanted.wants(path, entry.name):
-                    status = entry.stat()
+                elif wanted.wants(path, entry.name) and S_ISREG((status := entry.stat()).st_mode):
                     yield Found(path, status.st_size, status.st_mtime_ns)
             except OSError as error:
                 on_unreadable(f"{path} cannot be read: {error.strerror}")

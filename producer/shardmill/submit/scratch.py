@@ -7,21 +7,41 @@ import tempfile
 from typing import Final
 
 NAME: Final = re.compile(r"shardmill-\w+-(\d+)-")
+SHORT: Final = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
+"""Where sockets go if the usual place's name is too long for one."""
+LONGEST_PARENT: Final = 60
+"""A socket's path has at most 103 bytes on every system; 43 are for directory and socket."""
 
 
-def make(kind: str) -> str:
-    """Make a directory for this process; the caller removes it."""
-    return tempfile.mkdtemp(prefix=f"shardmill-{kind}-{os.getpid()}-")
+def make(kind: str, *, sockets: bool = False) -> str:
+    """Make a directory for this process; the caller removes it.
+
+    Args:
+        kind: Told in its name.
+        sockets: Unix sockets will lie in it, so its path must be short.
+    """
+    parent = tempfile.gettempdir()
+    if sockets and len(os.fsencode(parent)) > LONGEST_PARENT:
+        parent = SHORT
+    return tempfile.mkdtemp(prefix=f"shardmill-{kind}-{os.getpid()}-", dir=parent)
 
 
 def sweep() -> None:
     """Remove the directories of this user's processes that no longer live."""
-    parent = tempfile.gettempdir()
-    for name in os.listdir(parent):
-        match = NAME.match(name)
-        path = os.path.join(parent, name)
-        if match and not _lives(int(match[1])) and os.lstat(path).st_uid == os.geteuid():
-            shutil.rmtree(path, ignore_errors=True)
+    for parent in {tempfile.gettempdir(), SHORT}:
+        for name in os.listdir(parent):
+            match = NAME.match(name)
+            if match and not _lives(int(match[1])):
+                _remove(os.path.join(parent, name))
+
+
+def _remove(path: str) -> None:
+    try:
+        ours = os.lstat(path).st_uid == os.geteuid()
+    except FileNotFoundError:
+        return  # another run sweeps too
+    if ours:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _lives(pid: int) -> bool:
@@ -31,4 +51,13 @@ def _lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and nobody has asked for its exit code yet."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):
+        return False  # not Linux, or gone just now: the next sweep will tell
