@@ -184,8 +184,8 @@ class Spec:
     @staticmethod
     def _in_range(flag: str, value: float | None, low: float, high: float | None) -> None:
         if value is not None and not (low <= value and (high is None or value <= high)):
-            limits = f"in [{low:g}, {high:g}]" if high is not None else f"at least {low:g}"
-            raise InvalidSpec(f"{flag} must be {limits}, got {value:g}")
+            limits = f"in [{low:,}, {high:,}]" if high is not None else f"at least {low:,}"
+            raise InvalidSpec(f"{flag} must be {limits}, got {value:,}")
 
     @property
     def selection(self) -> Selection:

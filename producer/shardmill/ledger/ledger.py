@@ -15,7 +15,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from shardmill.contract import names
-from shardmill.contract.batch import Batch, Stage
+from shardmill.contract.batch import STAGES, Batch, Stage
 from shardmill.contract.errors import InvalidMessage, LedgerUnavailable
 from shardmill.contract.job import Job, State
 from shardmill.contract.settings import Settings
@@ -113,9 +113,22 @@ class Ledger:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._url = settings.shown_url
         self._redis = _client(settings.ledger_url)
         self._queues = _client(settings.redis_url)
         self._scripts: dict[str, Any] = {}
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn the failures of a Redis client into ``LedgerUnavailable``."""
+        try:
+            yield
+        except redis.RedisError as error:
+            found = str(error).rstrip(".")
+            raise LedgerUnavailable(
+                f"expected Redis to answer at {self._url}, got: {found}; see that it runs, or "
+                "name another with --redis"
+            ) from error
 
     def close_connections(self) -> None:
         """Give up the connections to Redis."""
@@ -125,7 +138,7 @@ class Ledger:
     def _run(self, name: str, keys: Sequence[str], *arguments: str | int) -> Any:
         if name not in self._scripts:
             self._scripts[name] = self._redis.register_script(_source(name))
-        with redis_faults():
+        with self._faults():
             return self._scripts[name](keys=keys, args=arguments)
 
     def open(self, job: Job, counters: Mapping[str, int]) -> None:
@@ -223,7 +236,7 @@ class Ledger:
 
     def close(self, job: str, *, inputs: int) -> None:
         """Tell that every input is enumerated."""
-        with redis_faults():
+        with self._faults():
             self._redis.hset(names.job_key(job), mapping={"enumerated": 1, "inputs": inputs})
 
     def drain(self, job: str) -> bool:
@@ -248,9 +261,9 @@ class Ledger:
 
     def stage(self, job: str, batch_id: str) -> Stage | None:
         """Return the stage of a batch in flight."""
-        with redis_faults():
-            stage: Any = self._redis.hget(names.batch_key(job, batch_id), "stage")
-        return stage  # type: ignore[no-any-return]
+        with self._faults():
+            found = self._redis.hget(names.batch_key(job, batch_id), "stage")
+        return next((stage for stage in STAGES if stage == found), None)
 
     def shift(self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]) -> bool:
         """Change a job's state if it is one of ``allowed``; True if it was."""
@@ -263,7 +276,7 @@ class Ledger:
         Raises:
             InvalidMessage: The entry is no job of this version.
         """
-        with redis_faults():
+        with self._faults():
             values: Any = self._redis.hgetall(names.job_key(name))
         if not values:
             return None
@@ -287,7 +300,7 @@ class Ledger:
         Raises:
             InvalidMessage: The entry is no job of this version.
         """
-        with redis_faults():
+        with self._faults():
             pipe = self._redis.pipeline()
             pipe.hgetall(names.job_key(name))
             pipe.zcard(names.inflight_key(name))
@@ -315,7 +328,7 @@ class Ledger:
 
     def queued(self) -> int:
         """Return how many messages wait in the queues."""
-        with redis_faults():
+        with self._faults():
             pipe = self._queues.pipeline()
             for queue in names.QUEUES.values():
                 pipe.llen(queue)
@@ -323,7 +336,7 @@ class Ledger:
 
     def waiting(self, job: str) -> int:
         """Return how many batches of a job that runs or was cancelled should have a message."""
-        with redis_faults():
+        with self._faults():
             pipe = self._redis.pipeline()
             pipe.hget(names.job_key(job), "state")
             pipe.zcard(names.inflight_key(job))
@@ -333,13 +346,13 @@ class Ledger:
 
     def jobs(self) -> list[str]:
         """Return the names of all jobs, sorted."""
-        with redis_faults():
+        with self._faults():
             found: Any = self._redis.smembers(names.JOBS)
         return sorted(found)
 
     def lead(self, worker: str, *, seconds: float) -> bool:
         """Become or stay the worker that looks for lost messages, for so long; True if it is."""
-        with redis_faults():
+        with self._faults():
             if self._redis.set(names.RECONCILER, worker, nx=True, px=_ms(seconds)):
                 return True
             if self._redis.get(names.RECONCILER) != worker:
@@ -348,32 +361,23 @@ class Ledger:
 
     def appear(self, worker: str, *, now_s: float, forget_after_s: float) -> None:
         """Tell that a worker is alive; forget those not seen for a while."""
-        with redis_faults():
+        with self._faults():
             self._redis.zadd(names.WORKERS, {worker: _ms(now_s)})
             self._redis.zremrangebyscore(names.WORKERS, 0, _ms(now_s - forget_after_s))
 
     def disappear(self, worker: str) -> None:
         """Tell that a worker is leaving."""
-        with redis_faults():
+        with self._faults():
             self._redis.zrem(names.WORKERS, worker)
 
     def workers(self) -> list[str]:
         """Return the workers seen lately."""
-        with redis_faults():
+        with self._faults():
             found: Any = self._redis.zrange(names.WORKERS, 0, -1)
         return list(found)
 
 
 _TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
-
-
-@contextmanager
-def redis_faults() -> Iterator[None]:
-    """Turn the failures of a Redis client into ``LedgerUnavailable``."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise LedgerUnavailable(f"Redis does not do its part: {error}") from error
 
 
 def _ms(seconds: float) -> int:
