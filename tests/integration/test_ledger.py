@@ -1,0 +1,632 @@
+"""Each transition of a job's state does what it says, and twice no more than once."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import redis
+
+from awaiting import wait_for
+from private_redis import PrivateRedis
+from shardmill.contract import names
+from shardmill.contract.batch import Batch
+from shardmill.contract.errors import InvalidMessage, LedgerUnavailable
+from shardmill.contract.job import Job
+from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.settings import Settings
+from shardmill.contract.spec import Spec
+from shardmill.ledger.ledger import FINISH_ID, Claim, Ledger, Live
+
+JOB = "clips-123456"
+ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)
+PROBE = Batch("probe", (ITEM,))
+EXTRACT = Batch("extract", (ITEM,), (Facts(width=32),))
+IDLE = Live()
+
+
+@pytest.fixture(scope="session")
+def server(redis_server) -> Iterator[PrivateRedis]:
+    server = PrivateRedis(redis_server)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(server) -> Iterator["redis.Redis"]:
+    """The ledger's database, empty."""
+    with server.client(database=1) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def ledger(server, database) -> Iterator[Ledger]:
+    """A ledger that has one job with nothing in flight."""
+    ledger = Ledger(Settings(redis_url=server.url))
+    ledger.open(job(), {})
+    yield ledger
+    ledger.close_connections()
+
+
+def job(**changes) -> Job:
+    plain = Job(name=JOB, root="/data/\udcff", out="/out", spec=Spec(fps=24.0), started_s=1e9)
+    return replace(plain, **changes)
+
+
+def reserve(ledger: Ledger, batch_id: str = "b1", *, window: int = 9, batch: Batch = PROBE) -> str:
+    return ledger.reserve(JOB, batch, batch_id=batch_id, window=window)
+
+
+def claim(ledger: Ledger, batch_id: str = "b1", *, lease_s: float = 60) -> Claim:
+    return ledger.claim(JOB, batch_id, worker="w", lease_s=lease_s, max_attempts=3)
+
+
+def beat(ledger: Ledger, fence: int, *, batch_id: str = "b1", live: Live = IDLE) -> str:
+    return ledger.beat(JOB, batch_id, fence=fence, lease_s=60, live=live)
+
+
+def commit(ledger: Ledger, batch_id: str = "b1", **counters: int) -> bool:
+    return ledger.commit(JOB, batch_id, counters=counters, children={})
+
+
+def sweep(ledger: Ledger, *, missing: bool = False, grace_s: float = 0) -> dict[str, str]:
+    return dict(ledger.sweep(JOB, messages_missing=missing, grace_s=grace_s))
+
+
+def cancel(ledger: Ledger) -> bool:
+    return ledger.shift(JOB, "cancelled", allowed=["running", "paused"])
+
+
+def pause(ledger: Ledger) -> bool:
+    return ledger.shift(JOB, "paused", reason="disk full", allowed=["running"])
+
+
+def counted(ledger: Ledger, *counters: str) -> dict[str, int]:
+    return {name: ledger.snapshot(JOB).counters[name] for name in counters}
+
+
+def contents(database: "redis.Redis") -> dict[str, object]:
+    """Everything in the ledger but times, which are replaced by their order."""
+    found: dict[str, object] = {}
+    for key in sorted(database.keys()):
+        kind = database.type(key)
+        if kind == "zset":
+            found[key] = database.zrange(key, 0, -1)
+        else:
+            found[key] = database.hgetall(key) if kind == "hash" else database.smembers(key)
+    return found
+
+
+def reserved(ledger: Ledger) -> None:
+    reserve(ledger)
+
+
+def claimed(ledger: Ledger) -> None:
+    reserve(ledger)
+    claim(ledger)
+
+
+def expired(ledger: Ledger) -> None:
+    reserve(ledger)
+    claim(ledger, lease_s=0)
+
+
+def cancelled_while_claimed(ledger: Ledger) -> None:
+    claimed(ledger)
+    cancel(ledger)
+
+
+def enumerated(ledger: Ledger) -> None:
+    ledger.close(JOB, inputs=1)
+
+
+def finish_in_flight(ledger: Ledger) -> None:
+    enumerated(ledger)
+    ledger.drain(JOB)
+
+
+def commit_with_child(ledger: Ledger) -> None:
+    ledger.commit(JOB, "b1", counters={"ok": 1}, children={"c1": EXTRACT})
+
+
+Step = Callable[[Ledger], object]
+
+
+@pytest.mark.parametrize(
+    ("before", "step"),
+    [
+        pytest.param(claimed, lambda ledger: ledger.open(job(), {"ok": 2}), id="open"),
+        pytest.param(enumerated, reserve, id="reserve"),
+        pytest.param(reserved, claim, id="claim"),
+        pytest.param(expired, claim, id="claim of an expired lease"),
+        pytest.param(claimed, lambda ledger: beat(ledger, 1, live=Live(5, 6)), id="beat"),
+        pytest.param(claimed, lambda ledger: commit(ledger, ok=3), id="commit"),
+        pytest.param(claimed, commit_with_child, id="commit with a child"),
+        pytest.param(finish_in_flight, lambda ledger: commit(ledger, FINISH_ID), id="finish"),
+        pytest.param(claimed, lambda ledger: ledger.release(JOB, "b1", fence=1), id="release"),
+        pytest.param(
+            cancelled_while_claimed,
+            lambda ledger: ledger.release(JOB, "b1", fence=1),
+            id="release when cancelled",
+        ),
+        pytest.param(cancelled_while_claimed, claim, id="claim when cancelled"),
+        pytest.param(reserved, lambda ledger: ledger.close(JOB, inputs=7), id="close"),
+        pytest.param(enumerated, lambda ledger: ledger.drain(JOB), id="drain"),
+        pytest.param(expired, sweep, id="sweep"),
+        pytest.param(reserved, lambda ledger: sweep(ledger, missing=True), id="sweep for messages"),
+        pytest.param(reserved, pause, id="pause"),
+        pytest.param(reserved, cancel, id="cancel"),
+    ],
+)
+def test_a_transition_applied_twice_is_applied_once(ledger, database, monkeypatch, before, step):
+    """A client that lost the answer sends the same script with the same arguments again."""
+
+    def outcome(times: int) -> dict[str, object]:
+        tokens = map("{:08x}".format, count())  # owner and run number would differ otherwise
+        monkeypatch.setattr("secrets.token_hex", lambda _: next(tokens))
+        database.flushall()
+        ledger.open(job(), {})
+        before(ledger)
+        with monkeypatch.context() as patch:
+            once = ledger._run
+            patch.setattr(ledger, "_run", lambda *args: [once(*args) for _ in range(times)][-1])
+            step(ledger)
+        found = contents(database)
+        found[names.job_key(JOB)].pop("ended_ms", None)
+        return found
+
+    assert outcome(times=2) == outcome(times=1)
+
+
+def test_the_same_claim_sent_again_gets_the_same_answer(ledger, monkeypatch):
+    monkeypatch.setattr("secrets.token_hex", lambda _: "one call")
+    reserve(ledger)
+    first = claim(ledger)
+
+    assert claim(ledger) == first
+    assert (first.verdict, first.fence, first.attempts) == ("claimed", 1, 1)
+
+
+def test_a_batch_comes_back_as_it_was_reserved(ledger):
+    reserve(ledger, batch=EXTRACT)
+
+    assert claim(ledger).batch == EXTRACT
+    assert ledger.stage(JOB, "b1") == "extract"
+
+
+def test_a_window_takes_no_more_than_its_size_and_refills(ledger):
+    answers = [reserve(ledger, batch_id, window=2) for batch_id in ("b1", "b2", "b3", "b2")]
+
+    assert answers == ["reserved", "reserved", "full", "known"]
+    commit(ledger, "b1")
+    assert reserve(ledger, "b3", window=2) == "reserved"
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        pytest.param(pause, "paused", id="paused"),
+        pytest.param(cancel, "cancelled", id="cancelled"),
+        pytest.param(lambda ledger: ledger._redis.flushall(), "unknown", id="forgotten"),
+    ],
+)
+def test_only_a_running_job_takes_batches(ledger, change, answer):
+    change(ledger)
+
+    assert reserve(ledger) == answer
+
+
+def test_a_leased_batch_is_busy_for_others(ledger):
+    reserve(ledger)
+    claim(ledger)
+
+    assert claim(ledger) == Claim(verdict="busy")
+
+
+def test_what_is_not_in_flight_is_done(ledger):
+    assert claim(ledger, "never heard of") == Claim(verdict="done")
+
+
+def test_a_superseded_claim_has_lost(ledger):
+    reserve(ledger)
+    first = claim(ledger, lease_s=0)
+    second = claim(ledger)
+
+    assert (first.fence, second.fence) == (1, 2)
+    assert beat(ledger, first.fence) == "lost"
+    ledger.release(JOB, "b1", fence=first.fence)
+    assert beat(ledger, second.fence) == "held"
+
+
+def test_a_beat_renews_the_lease(ledger, database):
+    reserve(ledger)
+    fence = claim(ledger, lease_s=5).fence
+    before_ms = database.zscore(names.lease_key(JOB), "b1")
+
+    assert beat(ledger, fence) == "held"
+    assert database.zscore(names.lease_key(JOB), "b1") >= before_ms + 50_000
+
+
+def test_a_beat_after_the_commit_or_the_sweep_has_lost(ledger):
+    for batch_id in ("b1", "b2"):
+        reserve(ledger, batch_id)
+    done, late = claim(ledger, "b1").fence, claim(ledger, "b2", lease_s=0).fence
+    commit(ledger, "b1")
+    sweep(ledger)
+
+    assert beat(ledger, done, batch_id="b1") == "lost"
+    assert beat(ledger, late, batch_id="b2") == "lost"
+
+
+def test_a_beat_hears_of_the_cancelling(ledger):
+    reserve(ledger)
+    fence = claim(ledger).fence
+    cancel(ledger)
+
+    assert beat(ledger, fence) == "cancelled"
+
+
+def test_an_expired_lease_comes_back_once_and_a_held_one_not(ledger):
+    for batch_id in ("b1", "b2"):
+        reserve(ledger, batch_id)
+    claim(ledger, "b1", lease_s=0)
+    claim(ledger, "b2")
+
+    assert sweep(ledger) == {"b1": "probe"}
+    assert sweep(ledger) == {}
+    assert claim(ledger, "b1").verdict == "claimed"
+
+
+def test_a_short_lease_runs_out_by_itself(ledger):
+    reserve(ledger)
+    claim(ledger, lease_s=0.05)
+
+    assert wait_for(lambda: sweep(ledger), "the end of the lease") == {"b1": "probe"}
+
+
+def test_only_what_waits_longer_than_the_grace_is_sent_again(ledger, database):
+    for batch_id in ("old", "new", "held"):
+        reserve(ledger, batch_id)
+    claim(ledger, "held")
+    for batch_id in ("old", "held"):
+        database.zincrby(names.inflight_key(JOB), -10_000, batch_id)
+
+    assert sweep(ledger, missing=False, grace_s=5) == {}
+    assert sweep(ledger, missing=True, grace_s=5) == {"old": "probe"}
+    assert sweep(ledger, missing=True, grace_s=5) == {}, "it has just been sent"
+
+
+def test_a_paused_job_is_stopped_and_goes_on_later(ledger):
+    for batch_id in ("b1", "b2"):
+        reserve(ledger, batch_id)
+    claim(ledger, "b2", lease_s=0)
+    pause(ledger)
+
+    assert claim(ledger) == Claim(verdict="stopped")
+    assert sweep(ledger, missing=True) == {}
+    assert ledger.waiting(JOB) == 0
+    assert ledger.snapshot(JOB).reason == "disk full"
+    assert ledger.shift(JOB, "running", allowed=["paused"])
+    assert ledger.snapshot(JOB).reason == ""
+    assert ledger.waiting(JOB) == 2
+    assert sweep(ledger, missing=True) == {"b1": "probe", "b2": "probe"}
+    assert claim(ledger).attempts == 1, "a message that found the job paused is no attempt"
+
+
+def test_cancelled_batches_are_dropped_when_claimed(ledger, database):
+    for batch_id in ("waiting", "held", "expired"):
+        reserve(ledger, batch_id)
+    fence = claim(ledger, "held").fence
+    claim(ledger, "expired", lease_s=0)
+    cancel(ledger)
+
+    assert sweep(ledger, missing=True) == {"expired": "probe", "waiting": "probe"}
+    for batch_id in ("waiting", "expired"):
+        assert claim(ledger, batch_id) == Claim(verdict="stopped")
+    ledger.release(JOB, "held", fence=fence)
+    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "allowed", "shifted"),
+    [
+        ("running", "paused", ["running"], True),
+        ("paused", "paused", ["running"], False),
+        ("paused", "running", ["paused"], True),
+        ("cancelled", "running", ["paused"], False),
+        ("running", "cancelled", ["running", "paused"], True),
+        ("done", "cancelled", ["running", "paused"], False),
+    ],
+)
+def test_a_state_changes_only_where_it_may(ledger, database, state, wanted, allowed, shifted):
+    database.hset(names.job_key(JOB), "state", state)
+
+    assert ledger.shift(JOB, wanted, allowed=allowed) is shifted
+    assert ledger.snapshot(JOB).state == (wanted if shifted else state)
+
+
+def test_an_unknown_job_is_made_by_nothing(ledger, database):
+    database.flushall()
+
+    assert not pause(ledger)
+    assert not ledger.drain(JOB)
+    assert sweep(ledger, missing=True) == {}
+    assert not commit(ledger, ok=1)
+    assert ledger.snapshot(JOB) is None
+    assert ledger.job(JOB) is None
+    assert database.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "ready"),
+    [
+        pytest.param(lambda ledger: None, False, id="still enumerating"),
+        pytest.param(enumerated, True, id="enumerated and empty"),
+        pytest.param(
+            lambda ledger: (reserve(ledger), enumerated(ledger)), False, id="a batch in flight"
+        ),
+        pytest.param(
+            lambda ledger: (claimed(ledger), enumerated(ledger), commit(ledger)),
+            True,
+            id="the last batch committed",
+        ),
+        pytest.param(
+            lambda ledger: (claimed(ledger), enumerated(ledger), commit_with_child(ledger)),
+            False,
+            id="a child in flight",
+        ),
+        pytest.param(lambda ledger: (enumerated(ledger), pause(ledger)), False, id="paused"),
+        pytest.param(lambda ledger: (enumerated(ledger), cancel(ledger)), False, id="cancelled"),
+    ],
+)
+def test_the_finish_batch_comes_once_and_only_at_the_end(ledger, prepare, ready):
+    prepare(ledger)
+
+    assert [ledger.drain(JOB) for _ in range(3)] == [ready, False, False]
+    assert (ledger.stage(JOB, FINISH_ID) == "finish") is ready
+
+
+def test_committing_the_finish_batch_ends_the_job_and_its_clock(ledger, database):
+    finish_in_flight(ledger)
+    assert claim(ledger, FINISH_ID).batch == Batch("finish")
+    assert commit(ledger, FINISH_ID)
+
+    ended = ledger.snapshot(JOB)
+    assert (ended.state, ended.inflight, ended.leased) == ("done", 0, 0)
+    database.hincrby(names.job_key(JOB), "ended_ms", -round(ended.seconds * 1000) + 5000)
+    assert ledger.snapshot(JOB).seconds == pytest.approx(5)
+    assert not ledger.drain(JOB)
+
+
+def test_a_commit_counts_and_puts_the_children_in_flight(ledger):
+    reserve(ledger)
+    beat(ledger, claim(ledger).fence, live=Live(5, 6))
+    children = {"c1": EXTRACT, "c2": replace(PROBE, last_chance=True)}
+
+    assert ledger.commit(JOB, "b1", counters={"ok": 2, "frames": 2**40}, children=children)
+    assert not ledger.commit(JOB, "b1", counters={"ok": 2}, children={"c3": PROBE})
+    after = ledger.snapshot(JOB)
+    assert counted(ledger, "ok", "frames") == {"ok": 2, "frames": 2**40}
+    assert (after.inflight, after.leased, after.live) == (2, 0, Live())
+    assert claim(ledger, "c2").batch == children["c2"]
+    assert claim(ledger, "b1").verdict == "done"
+
+
+def test_a_child_that_is_in_flight_already_keeps_its_attempts(ledger):
+    """Two attempts at one batch leave the same children; the second must not reset them."""
+    reserve(ledger, "b1")
+    reserve(ledger, "c1")
+    claim(ledger, "c1", lease_s=0)
+    commit_with_child(ledger)
+
+    assert claim(ledger, "c1").attempts == 2
+
+
+def test_too_many_attempts_exhaust_a_batch(ledger):
+    reserve(ledger)
+
+    verdicts = [(c.verdict, c.attempts) for c in (claim(ledger, lease_s=0) for _ in range(4))]
+
+    assert verdicts == [("claimed", 1), ("claimed", 2), ("claimed", 3), ("exhausted", 4)]
+    assert claim(ledger).batch == PROBE, "whoever gives it up must know what it is"
+
+
+def test_a_released_batch_is_charged_nothing(ledger):
+    reserve(ledger)
+    for fence in range(1, 6):
+        assert (claim(ledger).attempts, claim(ledger).verdict) == (1, "busy")
+        ledger.release(JOB, "b1", fence=fence)
+        ledger.release(JOB, "b1", fence=fence)
+
+    assert claim(ledger).attempts == 1
+
+
+def test_the_snapshot_tells_the_numbers(ledger):
+    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1})
+    for batch_id in ("b1", "b2", "b3", "b4"):
+        reserve(ledger, batch_id)
+    for batch_id, live in (("b1", Live(100, 10)), ("b2", Live(20, 2))):
+        fence = claim(ledger, batch_id).fence
+        beat(ledger, fence, batch_id=batch_id, live=live)
+    assert ledger.snapshot(JOB).inputs is None
+    ledger.close(JOB, inputs=9)
+    commit(ledger, "b4", ok=2, worked_us=7)
+
+    told = ledger.snapshot(JOB)
+    assert (told.state, told.reason, told.out, told.inputs) == ("running", "", "/out", 9)
+    assert (told.inflight, told.leased, told.live) == (3, 2, Live(120, 12))
+    counters = {"ok": 7, "failed:crash": 1, "worked_us": 7}
+    assert counted(ledger, *counters) == counters
+    assert 100 <= told.seconds < 160
+    assert ledger.waiting(JOB) == 1
+
+
+def test_a_job_comes_back_as_it_was_opened(ledger):
+    found, run = ledger.job(JOB)
+
+    assert found == job()
+    assert len(run) == 4
+    assert ledger.jobs() == [JOB]
+
+
+def test_opening_again_starts_over_with_another_run_number(ledger):
+    _, before = ledger.job(JOB)
+    reserve(ledger)
+    commit(ledger, ok=3)
+    ledger.close(JOB, inputs=3)
+    runs = set()
+    for _ in range(5):
+        ledger.open(job(), {"ok": 1})
+        runs.add(ledger.job(JOB)[1])
+
+    assert counted(ledger, "ok") == {"ok": 1}
+    assert ledger.snapshot(JOB).inputs is None
+    assert len(runs | {before}) > 1
+
+
+def test_one_worker_leads_until_it_has_been_quiet(ledger):
+    assert ledger.lead("one", seconds=60)
+    assert not ledger.lead("two", seconds=60)
+    assert ledger.lead("one", seconds=0.05)
+    wait_for(lambda: ledger.lead("two", seconds=60), "the first leader's end")
+    assert not ledger.lead("one", seconds=60)
+
+
+def test_workers_appear_disappear_and_are_forgotten(ledger):
+    for name, now_s in (("gone", 100), ("one", 110), ("two", 120)):
+        ledger.appear(name, now_s=now_s, forget_after_s=15)
+    assert ledger.workers() == ["one", "two"]
+    ledger.disappear("one")
+    assert ledger.workers() == ["two"]
+
+
+def test_messages_are_counted_in_all_queues(ledger, server):
+    with server.client() as queues:
+        for queue in names.QUEUES.values():
+            queues.rpush(queue, "x", "y")
+
+    assert ledger.queued() == 6
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param("\x80\x04\x95 a pickle", id="a pickle"),
+        pytest.param("{", id="no JSON"),
+        pytest.param('["shutdown",[],[],false]', id="unknown stage"),
+        pytest.param(
+            Batch("probe", (replace(ITEM, path="../../etc/passwd"),)).encode(), id="hostile path"
+        ),
+    ],
+)
+def test_a_hostile_payload_is_no_batch(ledger, database, payload):
+    reserve(ledger)
+    database.hset(names.batch_key(JOB, "b1"), "payload", payload)
+
+    with pytest.raises(InvalidMessage):
+        claim(ledger)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("root", "relative"),
+        ("root", json.dumps("relative")),
+        ("root", "7"),
+        ("spec", "{"),
+        ("spec", "[]"),
+        ("spec", '{"colour": 1}'),
+        ("started_ms", "soon"),
+        ("inputs", "many"),
+    ],
+)
+def test_a_hostile_job_is_no_job(ledger, database, field, value):
+    database.hset(names.job_key(JOB), field, value)
+
+    with pytest.raises(InvalidMessage, match="the ledger's entry of job"):
+        ledger.job(JOB)
+
+
+def test_a_job_without_a_field_is_no_job(ledger, database):
+    database.hdel(names.job_key(JOB), "run")
+
+    with pytest.raises(InvalidMessage):
+        ledger.job(JOB)
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "value"),
+    [
+        (names.job_key(JOB), "ok", "many"),
+        (names.job_key(JOB), "started_ms", "soon"),
+        (names.live_key(JOB), "b1", "a lot"),
+        (names.live_key(JOB), "b1", "1"),
+    ],
+)
+def test_hostile_numbers_are_no_snapshot(ledger, database, key, name, value):
+    database.hset(key, name, value)
+
+    with pytest.raises(InvalidMessage):
+        ledger.snapshot(JOB)
+
+
+def test_a_value_of_another_kind_is_a_fault_of_redis(ledger, database):
+    database.delete(names.job_key(JOB))
+    database.set(names.job_key(JOB), "a string")
+
+    with pytest.raises(LedgerUnavailable):
+        reserve(ledger)
+
+
+CALLS: list[Step] = [
+    reserve,
+    claim,
+    lambda ledger: ledger.snapshot(JOB),
+    lambda ledger: ledger.queued(),
+    lambda ledger: ledger.jobs(),
+    lambda ledger: ledger.close(JOB, inputs=1),
+    lambda ledger: ledger.lead("w", seconds=1),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_redis_that_is_gone_is_told_at_once(tmp_path, call):
+    ledger = Ledger(Settings(redis_url=f"unix://{tmp_path}/nothing"))
+    began_s = time.monotonic()
+
+    with pytest.raises(LedgerUnavailable, match="expected Redis to answer at unix:"):
+        call(ledger)
+
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_redis_that_answers_nothing_is_told_within_seconds():
+    """Two tries of two seconds; the machine may be slow."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ledger = Ledger(Settings(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
+        began_s = time.monotonic()
+
+        with pytest.raises(LedgerUnavailable):
+            ledger.jobs()
+
+        assert time.monotonic() - began_s < 20
+        ledger.close_connections()
+
+
+def test_a_ledger_works_again_when_redis_does(redis_server):
+    server = PrivateRedis(redis_server)
+    try:
+        ledger = Ledger(Settings(redis_url=server.url))
+        ledger.open(job(), {})
+        server.kill()
+        with pytest.raises(LedgerUnavailable):
+            reserve(ledger)
+        server.start()
+        assert reserve(ledger) == "unknown", "its memory is gone, and that is said"
+        ledger.close_connections()
+    finally:
+        server.close()

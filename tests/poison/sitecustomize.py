@@ -1,0 +1,75 @@
+"""Makes files of certain names do to a decoder what broken media do to native code.
+
+Python imports a module of this name by itself; put its folder on PYTHONPATH of a program that has
+decoders.  Only in their fork server does it act: there, opening ``<deed>@<stage>...`` for that
+stage does the deed, in the decoder, in earnest.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+CHUNK = b"x" * 2**23
+
+
+def segv(path: bytes) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def exit7(path: bytes) -> None:
+    os._exit(7)
+
+
+def hang(path: bytes) -> None:
+    """Wait for ever in a call that holds the interpreter lock, as a native loop does."""
+    while True:
+        ctypes.PyDLL(None).pause()
+
+
+def grow(path: bytes) -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(CHUNK))
+        time.sleep(0.01)
+
+
+def fail(path: bytes) -> None:
+    raise ValueError("poisoned")
+
+
+def frail(path: bytes) -> None:
+    """Crash the first time only."""
+    try:
+        os.close(os.open(path + b".seen", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    segv(path)
+
+
+def slow(path: bytes) -> None:
+    """Take long enough to be caught at it."""
+    time.sleep(1)
+
+
+DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow)}
+
+
+def poisoned(open_media, stage: str):
+    """Return ``open_media`` with the deeds of ``stage`` before it."""
+
+    def open_or_do(root, item, **options):
+        deed, _, when = os.path.basename(item.path).partition("@")
+        if when.startswith(stage) and deed in DEEDS:
+            DEEDS[deed](os.fsencode(os.path.join(root, item.path)))
+        return open_media(root, item, **options)
+
+    return open_or_do
+
+
+if "multiprocessing.forkserver" in " ".join(sys.orig_argv):
+    from shardmill_worker.engine import extract, probe
+
+    probe.open_media = poisoned(probe.open_media, "probe")
+    extract.open_media = poisoned(extract.open_media, "extract")

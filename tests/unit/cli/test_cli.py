@@ -1,0 +1,221 @@
+"""The command line explains itself, suggests, refuses in one sentence, and starts light."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from out_dir import OutDir, Video, failed
+from shardmill.cli.main import COMMANDS
+from shardmill.contract.spec import Spec
+
+HEAVY = {"av", "cv2", "celery", "numpy", "kombu", "redis", "pyarrow", "duckdb", "shardmill_worker"}
+
+
+def shardmill(*arguments: str, **options) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "shardmill", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_begins_with_an_example(name, flag):
+    done = shardmill(name, flag)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    assert lines[0].startswith("Usage: ")
+    example = next(i for i, line in enumerate(lines) if line in ("Example:", "Examples:"))
+    assert example <= 3, "behind one sentence"
+    assert lines[example + 1].startswith(f"shardmill {name} ")
+    assert example < lines.index("Options:")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_the_help_of_all_lists_every_command(arguments):
+    done = shardmill(*arguments)
+
+    shown = done.stdout + done.stderr
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert "shardmill run CLIPS --out SHARDS" in shown
+    assert done.returncode == (0 if arguments else 2)
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"worker", "probe"}])
+def test_a_command_without_arguments_shows_its_help(name):
+    done = shardmill(name)
+
+    assert done.returncode == 2
+    assert "Usage: " in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_help_of_all_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['shardmill', '--help']\n"
+        "try:\n    from shardmill.cli.main import main; main()\n"
+        f"except SystemExit:\n    print('loaded', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_one_command_loads_no_media_library(name):
+    code = (
+        f"import sys; sys.argv = ['shardmill', {name!r}, '--help']\n"
+        "try:\n    from shardmill.cli.main import main; main()\n"
+        "except SystemExit:\n    print('loaded', sorted({'av', 'cv2', 'shardmill_worker'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+def flags(name: str) -> set[str]:
+    """The options of a command that are fields of a spec."""
+    shown = shardmill(name, "--help").stdout
+    return {flag for f in dataclasses.fields(Spec) if f" {(flag := f.metadata['flag'])} " in shown}
+
+
+def test_every_field_of_a_spec_is_an_option():
+    assert flags("run") == flags("submit")
+    assert flags("run") | flags("probe") == {f.metadata["flag"] for f in dataclasses.fields(Spec)}
+    assert {"--include", "--exclude", "--labels"} <= flags("probe")
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("runn", "Did you mean 'run'?"),
+        ("verfy", "Did you mean 'verify'?"),
+        ("stats", "Did you mean 'status'?"),
+        ("xyzzy", "See shardmill --help."),
+        ("a\nb", "See shardmill --help."),
+    ],
+)
+def test_an_unknown_command_gets_a_hint(typed, hint):
+    done = shardmill(typed)
+
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["run", "in"], "--out", id="no OUT"),
+        pytest.param(["run", "--out", "out"], "DIR", id="no DIR"),
+        pytest.param(["run", "in", "--out", "out", "--sise", "1x1"], "--sise", id="unknown option"),
+        pytest.param(["run", "in", "--out", "out", "--jobs", "0"], "--jobs", id="no jobs"),
+        pytest.param(["run", "in", "--out", "out", "--jobs", "x"], "--jobs", id="no number"),
+        pytest.param(
+            ["run", "in", "--out", "out", "--shard-size", "big"], "--shard-size", id="size"
+        ),
+        pytest.param(["run", "in", "--out", "out", "--encoding", "bmp"], "jpeg", id="choice"),
+        pytest.param(["run", "in", "--out", "out", "--quality", "101"], "--quality", id="range"),
+        pytest.param(["failures", "nowhere"], "nowhere", id="no output directory"),
+        pytest.param(["verify", "nowhere"], "nowhere", id="nothing to verify"),
+        pytest.param(["query", "nowhere", "select 1"], "nowhere", id="nothing to query"),
+        pytest.param(["worker", "--queues", "prob"], "prob", id="unknown stage"),
+        pytest.param(["worker", "--redis", "http://x"], "redis://", id="no Redis URL"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(tmp_path, arguments, told):
+    (tmp_path / "in").mkdir()
+
+    done = shardmill(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_an_environment_variable_that_is_none_is_wrong_usage(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARDMILL_SLOTS", "many")
+    (tmp_path / "in").mkdir()
+
+    done = shardmill("run", "in", "--out", "out", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "SHARDMILL_SLOTS must be a number" in done.stderr
+
+
+def test_debug_shows_the_traceback():
+    assert "Traceback" in shardmill("--debug", "verify", "nowhere").stderr
+
+
+def test_the_version_is_told():
+    assert shardmill("--version").stdout.startswith("shardmill ")
+
+
+@pytest.fixture
+def out(tmp_path) -> OutDir:
+    out = OutDir(str(tmp_path / "out"))
+    out.shard("b1", Video("a/1.mp4", label="a", label_id=0), Video("a/2.mp4", value=9))
+    out.part("b2", failed("x\x1b[31m.mp4", "crash", "the decoder was ended by SIGSEGV"))
+    out.job()
+    return out
+
+
+def test_failures_are_grouped_with_what_to_do(out):
+    done = shardmill("failures", out.out)
+
+    assert done.returncode == 0
+    assert "crash  1" in done.stdout
+    assert "the decoder was ended by SIGSEGV" in done.stdout
+    assert "fetch it again" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert shardmill("failures", out.out, "--class", "timeout").stdout == "nothing failed\n"
+
+
+def test_a_query_answers_in_the_form_asked_for(out):
+    question = "select path, frames_kept from files where status = 'ok' order by path"
+
+    assert shardmill("query", out.out, question, "--csv").stdout == (
+        "path,frames_kept\na/1.mp4,3\na/2.mp4,3\n"
+    )
+    assert shardmill("query", out.out, question, "--json").stdout.splitlines()[1] == (
+        '{"path": "a/2.mp4", "frames_kept": 3}'
+    )
+    assert "a/1.mp4" in shardmill("query", out.out, question).stdout
+    assert shardmill("query", out.out, "selec 1").returncode == 2
+
+
+def test_a_reader_that_has_enough_is_no_error_worth_a_traceback(out):
+    command = f"{sys.executable} -m shardmill query {out.out} 'from range(300000)' --csv | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+
+    assert (done.stdout, done.stderr) == ("range\n", "")
+
+
+def test_verify_tells_sound_from_damaged(out):
+    sound = shardmill("verify", out.out)
+    assert sound.returncode == 0
+    assert sound.stdout.startswith("sound: 3 inputs = 2 ok + 1 failed + 0 skipped; 2 clips, 6 fr")
+
+    (shard,) = out.layout.shard_names()
+    with open(out.layout.shard(shard), "r+b") as file:
+        file.seek(100)
+        file.write(b"\0\0\0\0")
+    damaged = shardmill("verify", out.out)
+
+    assert damaged.returncode == 1
+    assert f"shards/{shard}" in damaged.stdout
+    assert damaged.stdout.splitlines()[-1].startswith("damaged: ")
+    assert shardmill("verify", out.out, "--json").returncode == 1
+
+
+def test_the_status_of_an_output_directory_needs_no_cluster(out, monkeypatch):
+    monkeypatch.setenv("SHARDMILL_REDIS_URL", "unix:///nowhere")
+
+    done = shardmill("status", out.out)
+
+    assert done.returncode == 0
+    assert "inputs   3: ok 2 · failed 1 · skipped 0" in done.stdout
+    assert done.stderr == ""

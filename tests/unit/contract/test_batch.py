@@ -1,0 +1,145 @@
+"""A batch is named after its content, and nothing else is taken for one."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from shardmill.contract.batch import Batch
+from shardmill.contract.errors import InvalidMessage
+from shardmill.contract.manifest import Facts, Item
+
+
+def item(number: int = 0, **changes) -> Item:
+    plain = Item(path=f"a/{number}.mp4", size_bytes=10, mtime_ns=20, label="a", label_id=0)
+    return dataclasses.replace(plain, **changes)
+
+
+PROBE = Batch("probe", (item(0), item(1)))
+EXTRACT = Batch("extract", (item(0), item(1), item(2)), (Facts(width=1), Facts(), Facts(fps=3.0)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(Batch("probe", (item(1), item(0))), id="order"),
+        pytest.param(Batch("probe", (item(0),)), id="fewer items"),
+        pytest.param(Batch("extract", PROBE.items, (Facts(), Facts())), id="stage"),
+        pytest.param(Batch("probe", (item(0, path="a/0.mov"), item(1))), id="path"),
+        pytest.param(Batch("probe", (item(0, size_bytes=11), item(1))), id="size"),
+        pytest.param(Batch("probe", (item(0, mtime_ns=21), item(1))), id="time of change"),
+        pytest.param(Batch("probe", (item(0, segment=1), item(1))), id="segment"),
+        pytest.param(dataclasses.replace(PROBE, last_chance=True), id="last chance"),
+    ],
+)
+def test_other_content_has_another_name(other):
+    assert other.batch_id("spec") != PROBE.batch_id("spec")
+
+
+def test_another_spec_gives_another_name():
+    assert PROBE.batch_id("spec") != PROBE.batch_id("other")
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(Batch("probe", (item(0), item(1))), id="equal"),
+        pytest.param(Batch("probe", (item(0, label="b", label_id=1), item(1))), id="labels"),
+    ],
+)
+def test_equal_work_has_an_equal_name(same):
+    assert same.batch_id("spec") == PROBE.batch_id("spec")
+
+
+def test_facts_do_not_name_a_batch():
+    """What probing finds follows from the file, so it cannot tell two batches apart."""
+    assert EXTRACT.batch_id("s") == Batch("extract", EXTRACT.items, (Facts(),) * 3).batch_id("s")
+
+
+def test_a_name_is_16_hex_digits_also_for_strange_paths():
+    strange = Batch("probe", (item(0, path=os.fsdecode(b"\xff\n")),))
+
+    assert len(strange.batch_id("spec")) == 16
+    assert int(strange.batch_id("spec"), 16) >= 0
+
+
+def test_a_part_keeps_the_facts_with_their_items():
+    assert EXTRACT.part(1, 3) == Batch("extract", EXTRACT.items[1:], EXTRACT.facts[1:])
+    assert PROBE.part(0, 1) == Batch("probe", PROBE.items[:1])
+
+
+def test_only_keeps_the_wanted_ones_with_their_facts():
+    kept = EXTRACT.only([True, False, True])
+
+    assert kept.items == (item(0), item(2))
+    assert kept.facts == (Facts(width=1), Facts(fps=3.0))
+    assert PROBE.only([False, True]) == Batch("probe", (item(1),))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        PROBE,
+        EXTRACT,
+        Batch("finish"),
+        Batch("probe", (item(0, path=os.fsdecode(b"\xff\n")),)),
+        dataclasses.replace(EXTRACT, last_chance=True),
+        EXTRACT.part(0, 0),
+    ],
+    ids=["probe", "extract", "finish", "strange path", "last chance", "no items"],
+)
+def test_a_batch_comes_back_from_json_as_it_was(batch):
+    assert Batch.decode(batch.encode()) == batch
+    assert Batch.decode(batch.encode().encode()) == batch
+
+
+GOOD = json.loads(PROBE.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("{", id="no JSON"),
+        pytest.param("null", id="null"),
+        pytest.param("17", id="a number"),
+        pytest.param("[]", id="too short"),
+        pytest.param('["probe", [], []]', id="a field missing"),
+        pytest.param('["probe", [], [], false, 1]', id="a field too many"),
+        pytest.param('["shutdown", [], [], false]', id="unknown stage"),
+        pytest.param('[["probe"], [], [], false]', id="stage of another type"),
+        pytest.param('[{"probe": 1}, [], [], false]', id="stage that cannot be hashed"),
+        pytest.param('["probe", null, [], false]', id="no list of items"),
+        pytest.param('["probe", 5, [], false]', id="a number of items"),
+        pytest.param('["probe", [1], [], false]', id="an item that is none"),
+        pytest.param('["probe", {"a": 1}, [], false]', id="an object of items"),
+        pytest.param('["probe", [{"__class__": "os.system"}], [], false]', id="a class"),
+        pytest.param('["extract", [], [{}], false]', id="facts without an item"),
+        pytest.param(json.dumps(["extract", GOOD[1], [], False]), id="items without facts"),
+        pytest.param(json.dumps(["probe", GOOD[1], [{}, {}], False]), id="facts too early"),
+        pytest.param(b"\xff\xfe\x00", id="bytes that are no text"),
+        pytest.param("[" * 100_000, id="endlessly nested"),
+        pytest.param("9" * 10_000, id="an endless number"),
+    ],
+)
+def test_what_is_no_batch_is_refused_with_one_error(text):
+    with pytest.raises(InvalidMessage, match="expected a batch") as caught:
+        Batch.decode(text)
+
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../secret", "a/../../b", "..", "a\0b", "a/.."])
+def test_a_path_out_of_the_input_is_refused(path):
+    text = Batch("probe", (item(0, path=path),)).encode()
+
+    with pytest.raises(InvalidMessage, match="expected a path below the input"):
+        Batch.decode(text)
+
+
+@pytest.mark.parametrize("path", ["a/..b", "...", "a..mp4", "a b", "-rf", "%d.mp4", ":"])
+def test_a_path_that_only_looks_odd_is_let_through(path):
+    batch = Batch("probe", (item(0, path=path),))
+
+    assert Batch.decode(batch.encode()) == batch

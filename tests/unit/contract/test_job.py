@@ -1,0 +1,98 @@
+"""A job is read back from where it lies now, and its status has one shape."""
+
+import json
+import os
+
+import pytest
+
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.job import Job, Status, read_json, write_json
+from shardmill.contract.spec import Spec
+from shardmill.contract.tally import Tally
+
+
+def job(out: str) -> Job:
+    return Job(
+        name="clips-1234",
+        root=os.fsdecode(b"/data/\xff"),
+        out=out,
+        spec=Spec(fps=24.0, include=("*.mp4",)),
+        inputs=7,
+        started_s=1.5,
+    )
+
+
+def test_a_job_comes_back_as_it_was(tmp_path):
+    written = job(str(tmp_path))
+    written.write()
+
+    assert Job.read(str(tmp_path)) == written
+
+
+def test_a_job_that_was_moved_knows_where_it_lies(tmp_path):
+    (tmp_path / "old").mkdir()
+    job(str(tmp_path / "old")).write()
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    moved = Job.read(str(tmp_path / "new"))
+
+    assert moved is not None
+    assert moved.out == str(tmp_path / "new")
+
+
+def test_no_job_is_no_error(tmp_path):
+    assert Job.read(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"name": "a"}', "null", '{"spec": {"colour": 1}}']
+)
+def test_a_file_that_is_no_job_is_named(tmp_path, text):
+    (tmp_path / "job.json").write_text(text)
+
+    with pytest.raises(DatasetDamaged, match=r"job\.json is n"):
+        Job.read(str(tmp_path))
+
+
+def test_a_status_has_the_keys_that_scripts_rely_on():
+    status = Status(
+        job="j",
+        state="done",
+        out="/out",
+        inputs=3,
+        tally=Tally(ok=1, failed=2, failures={"timeout": 1, "corrupt": 1}),
+        seconds=1.23456,
+    )
+
+    assert json.loads(json.dumps(status.encode())) == {
+        "job": "j",
+        "state": "done",
+        "out": "/out",
+        "inputs": 3,
+        "ok": 1,
+        "failed": 2,
+        "skipped": 0,
+        "clips": 0,
+        "frames": 0,
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "seconds": 1.235,
+        "failures": {"corrupt": 1, "timeout": 1},
+    }
+
+
+def test_a_paused_status_says_why():
+    status = Status(job="j", state="paused", out="/out", inputs=None, reason="disk full")
+
+    assert status.encode()["reason"] == "disk full"
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = str(tmp_path / "a.json")
+    write_json(path, {"a": 1})
+
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+
+    assert read_json(path) == {"a": 1}
+    assert os.listdir(tmp_path) == ["a.json"]

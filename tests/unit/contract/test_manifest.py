@@ -1,0 +1,179 @@
+"""A manifest row survives every way it travels, and nothing else is taken for one."""
+
+import dataclasses
+import json
+import os
+
+import pyarrow.parquet as pq
+import pytest
+
+from shardmill.contract.errors import DatasetDamaged, InvalidMessage
+from shardmill.contract.manifest import (
+    SCHEMA,
+    Facts,
+    Item,
+    Outcome,
+    Row,
+    decode,
+    encode,
+    read_part,
+    write_part,
+)
+
+ITEM = Item(path="a/b.mp4", size_bytes=10, mtime_ns=20, label="a", label_id=0)
+FACTS = Facts(kind="video", codec="h264", width=320, height=240, fps=29.97, vfr=False)
+DONE = Outcome(status="ok", frames_kept=3, clip_id="c", shard="part-x-1.tfrecord", bytes_out=99)
+STRANGE_PATHS = [
+    pytest.param("plain/ünï-日本.mp4", id="UTF-8"),
+    pytest.param(os.fsdecode(b"a/\xff\xfe.mp4"), id="bytes that are no UTF-8"),
+    pytest.param("a/line\nbreak\ttab.mp4", id="control characters"),
+    pytest.param("a/back\\slash \\n.mp4", id="backslashes"),
+    pytest.param("-%d:x?.mp4", id="patterns and protocols"),
+    pytest.param("a/\u202egpj.mp4", id="writing direction"),
+]
+
+
+@pytest.mark.parametrize("path", STRANGE_PATHS)
+def test_any_path_survives_a_parquet_part(tmp_path, path):
+    rows = [Row(dataclasses.replace(ITEM, path=path), FACTS, DONE)]
+    write_part(str(tmp_path / "part"), rows)
+
+    assert list(read_part(str(tmp_path / "part"))) == rows
+
+
+@pytest.mark.parametrize("path", STRANGE_PATHS)
+def test_any_path_survives_json(path):
+    item = dataclasses.replace(ITEM, path=path)
+    text = json.dumps(encode(item))
+
+    assert decode(Item, json.loads(text)) == item
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("path", STRANGE_PATHS)
+def test_the_shown_path_is_fit_for_a_terminal(path):
+    shown = Row(dataclasses.replace(ITEM, path=path), FACTS, DONE).flat()["path"]
+
+    assert shown.isprintable()
+    shown.encode("utf-8")
+
+
+def test_raw_bytes_are_kept_only_where_the_path_was_escaped():
+    plain = Row(ITEM, FACTS, DONE).flat()
+    strange = Row(dataclasses.replace(ITEM, path=os.fsdecode(b"\xff")), FACTS, DONE).flat()
+
+    assert (plain["path"], plain["path_raw"]) == ("a/b.mp4", None)
+    assert (strange["path"], strange["path_raw"]) == ("\\udcff", b"\xff")
+
+
+def test_a_row_has_a_column_for_every_field_in_order():
+    names = [f.name for kind in (Item, Facts, Outcome) for f in dataclasses.fields(kind)]
+
+    assert SCHEMA.names == [*names, "path_raw"]
+    assert list(Row(ITEM, FACTS, DONE).flat()) == SCHEMA.names
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("path", "string"),
+        ("size_bytes", "int64"),
+        ("fps", "double"),
+        ("vfr", "bool"),
+        ("kind", "string"),
+        ("status", "string"),
+        ("end_ns", "int64"),
+        ("path_raw", "binary"),
+    ],
+)
+def test_columns_have_the_types_that_queries_expect(column, kind):
+    assert str(SCHEMA.field(column).type) == kind
+
+
+def test_a_part_holds_rows_of_every_status(tmp_path):
+    rows = [
+        Row(ITEM, FACTS, DONE),
+        Row(
+            dataclasses.replace(ITEM, segment=1, start_ns=0, end_ns=5),
+            Facts(),
+            Outcome(
+                status="failed", error_class="corrupt", error_message="bad \x1b[31m", seconds=2
+            ),
+        ),
+        Row(ITEM, Facts(has_audio=True), Outcome(status="skipped", error_message="audio alone")),
+    ]
+    path = str(tmp_path / "part")
+    write_part(path, rows)
+
+    back = list(read_part(path))
+
+    assert back[0] == rows[0]
+    assert back[1].outcome.error_message == "bad \\x1b[31m"
+    assert back[2] == rows[2]
+    assert pq.read_schema(path).equals(SCHEMA)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a table", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_a_file_that_is_no_part_is_named(tmp_path, content):
+    path = tmp_path / "part.parquet"
+    path.write_bytes(content)
+
+    with pytest.raises(DatasetDamaged, match=r"part\.parquet is no manifest part"):
+        list(read_part(str(path)))
+
+
+def test_fields_at_rest_do_not_travel():
+    assert encode(Item(path="a", size_bytes=1, mtime_ns=2)) == {
+        "path": "a",
+        "size_bytes": 1,
+        "mtime_ns": 2,
+    }
+    assert encode(Facts()) == {}
+    assert encode(Outcome(status="ok")) == {"status": "ok"}
+
+
+@pytest.mark.parametrize("part", [ITEM, FACTS, DONE, Facts()], ids=str)
+def test_a_part_comes_back_from_json_as_it_was(part):
+    assert decode(type(part), json.loads(json.dumps(encode(part)))) == part
+
+
+def test_a_whole_number_is_a_duration_too():
+    assert decode(Facts, {"duration_s": 2}).duration_s == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Item, None),
+        (Item, []),
+        (Item, "a"),
+        (Item, {}),
+        (Item, {"path": "a", "size_bytes": 1}),
+        (Item, {"path": "a", "size_bytes": 1, "mtime_ns": 2, "colour": 3}),
+        (Item, {"path": 1, "size_bytes": 1, "mtime_ns": 2}),
+        (Item, {"path": "a", "size_bytes": "1", "mtime_ns": 2}),
+        (Item, {"path": "a", "size_bytes": 1.0, "mtime_ns": 2}),
+        (Item, {"path": "a", "size_bytes": True, "mtime_ns": 2}),
+        (Item, {"path": "a", "size_bytes": None, "mtime_ns": 2}),
+        (Item, {"path": "a", "size_bytes": 1, "mtime_ns": 2, "label": ["x"]}),
+        (Facts, {"kind": "sound"}),
+        (Facts, {"vfr": 1}),
+        (Facts, {"fps": True}),
+        (Facts, {"fps": "fast"}),
+        (Facts, {"width": {"$gt": 0}}),
+        (Outcome, {}),
+        (Outcome, {"status": "perfect"}),
+        (Outcome, {"status": None}),
+    ],
+    ids=str,
+)
+def test_other_values_are_refused(kind, values):
+    with pytest.raises(InvalidMessage):
+        decode(kind, values)
+
+
+def test_a_refusal_names_the_field_and_quotes_little():
+    with pytest.raises(InvalidMessage, match=r"Item\.path cannot be \['aaa") as caught:
+        decode(Item, {"path": ["a" * 10_000]})
+
+    assert len(str(caught.value)) < 200

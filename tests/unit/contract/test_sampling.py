@@ -1,0 +1,232 @@
+"""Policies keep the right frames of a timeline, and say why when they cannot."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shardmill.contract.errors import InvalidMedia, InvalidSpec
+from shardmill.contract.sampling import (
+    NS_PER_S,
+    RATE_LIMITS_HZ,
+    EveryFrame,
+    EveryNth,
+    FixedRate,
+    KeyframesOnly,
+    Selection,
+    Timeline,
+    UniformCount,
+)
+
+MS = 1_000_000
+
+
+def at(*starts: int, end: int, keyframes: tuple[int, ...] = (0,)) -> Timeline:
+    """Frames that start at these times, ns."""
+    flags = np.isin(np.arange(len(starts)), keyframes)
+    return Timeline(pts_ns=np.array(starts, dtype=np.int64), keyframe=flags, end_ns=end)
+
+
+def clock(n: int, fps: float, *, late_ns: int = 0, keyframes: tuple[int, ...] = (0,)) -> Timeline:
+    """``n`` frames at a constant rate, the first at ``late_ns``."""
+    edges_ns = late_ns + np.rint(np.arange(n + 1) * NS_PER_S / fps).astype(np.int64)
+    return at(*edges_ns[:-1].tolist(), end=int(edges_ns[-1]), keyframes=keyframes)
+
+
+@pytest.mark.parametrize(
+    ("n", "fps", "rate_hz", "kept"),
+    [
+        pytest.param(6, 30, 30, [0, 1, 2, 3, 4, 5], id="same rate keeps every frame"),
+        pytest.param(6, 30, 10, [0, 3], id="one in three"),
+        pytest.param(5, 30, 20, [0, 1, 3, 4], id="halfway tick takes the earlier frame"),
+        pytest.param(3, 30, 90, [0, 1, 2], id="faster than the video repeats nothing"),
+        pytest.param(3, 30, 0.1, [0], id="slower than the video still keeps the first"),
+        pytest.param(61, 30000 / 1001, 30000 / 30030, [0, 30, 60], id="NTSC does not drift"),
+        pytest.param(6, 25, 24, [0, 1, 2, 3, 4, 5], id="a little slower: no frame twice"),
+        pytest.param(1, 30, 1, [0], id="a single frame"),
+        pytest.param(600, 60, 30, list(range(0, 600, 2)), id="no tick slips in at the very end"),
+        pytest.param(6000, 60, 12, list(range(0, 6000, 5)), id="nor after many"),
+    ],
+)
+def test_fixed_rate_keeps_the_frame_nearest_to_each_tick(n, fps, rate_hz, kept):
+    assert FixedRate(rate_hz=rate_hz).select(clock(n, fps)).tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "kept"),
+    [
+        pytest.param(1, [0, 2], id="a tick on a frame"),
+        pytest.param(2, [0, 1, 2], id="500 ms is nearer to 10 than to 1000"),
+        pytest.param(1.9, [0, 2], id="526 ms is nearer to 1000 than to 10"),
+    ],
+)
+def test_fixed_rate_goes_by_time_where_the_rate_varies(rate_hz, kept):
+    timeline = at(0, 10 * MS, 1000 * MS, end=2000 * MS)
+
+    assert FixedRate(rate_hz=rate_hz).select(timeline).tolist() == kept
+
+
+def test_the_clock_starts_with_the_first_frame_not_at_zero():
+    """A trimmed stream that starts off the beat is sampled like one that starts at 0."""
+    late_ns = 7 * NS_PER_S + 50 * MS  # half a tick off the 10 Hz grid
+
+    assert FixedRate(rate_hz=10).select(clock(6, 30, late_ns=late_ns)).tolist() == [0, 3]
+
+
+def test_a_stream_that_starts_before_zero_is_sampled_alike():
+    assert FixedRate(rate_hz=10).select(clock(6, 30, late_ns=-33 * MS)).tolist() == [0, 3]
+
+
+@given(
+    gaps=st.lists(st.integers(1, 50), min_size=1, max_size=12),
+    rate_hz=st.sampled_from([1e7, 4e7, 1e8, 5e8]),
+)
+def test_fixed_rate_agrees_with_looking_at_every_frame_for_every_tick(gaps, rate_hz):
+    """The definition, tick by tick, on times of a few nanoseconds."""
+    edges = np.cumsum([0, *gaps]).tolist()
+    policy = FixedRate(rate_hz=1)
+    object.__setattr__(policy, "rate_hz", rate_hz)
+    wanted = {
+        min(range(len(gaps)), key=lambda i, tick=tick: (abs(edges[i] - tick), i))
+        for tick in range(0, edges[-1], round(NS_PER_S / rate_hz))
+    }
+
+    assert policy.select(at(*edges[:-1], end=edges[-1])).tolist() == sorted(wanted)
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1, 1001, float("nan"), float("inf")])
+def test_rejects_an_impossible_rate(rate_hz):
+    with pytest.raises(InvalidSpec, match=r"fps must be in \[1e-06, 1000.0\], got"):
+        FixedRate(rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("rate_hz", RATE_LIMITS_HZ)
+def test_accepts_the_limits_themselves(rate_hz):
+    assert FixedRate(rate_hz=rate_hz).select(at(0, end=5)).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        pytest.param(1, [5], id="one: the frame on show in the middle"),
+        pytest.param(2, [2, 7], id="two: at a quarter and three quarters"),
+        pytest.param(3, [1, 5, 8], id="three: at a sixth, a half, five sixths"),
+        pytest.param(4, [1, 3, 6, 8], id="four"),
+        pytest.param(10, list(range(10)), id="as many as there are"),
+        pytest.param(25, list(range(10)), id="more than there are keeps each once"),
+    ],
+)
+def test_uniform_count_keeps_the_frame_in_the_middle_of_each_part(count, kept):
+    assert UniformCount(count=count).select(clock(10, 10)).tolist() == kept
+
+
+def test_uniform_count_goes_by_time_not_by_number():
+    """A frame that is on show for nine tenths of the clip is in the middle of both halves."""
+    assert UniformCount(count=2).select(at(0, 900, end=1000)).tolist() == [0]
+
+
+def test_uniform_count_is_the_same_for_a_late_stream():
+    late = clock(10, 10, late_ns=123_456_789)
+
+    assert UniformCount(count=3).select(late).tolist() == [1, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (4, [0, 4]), (5, [0]), (99, [0])]
+)
+def test_every_nth_begins_with_the_first(step, kept):
+    assert EveryNth(step=step).select(clock(5, 30)).tolist() == kept
+
+
+def test_every_frame_keeps_all_and_keyframes_those_alone():
+    timeline = clock(5, 30, keyframes=(0, 3))
+
+    assert EveryFrame().select(timeline).tolist() == [0, 1, 2, 3, 4]
+    assert KeyframesOnly().select(timeline).tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("policy", [EveryNth, UniformCount])
+def test_rejects_fewer_than_one(policy):
+    with pytest.raises(InvalidSpec, match="must be at least 1, got 0"):
+        policy(**{"step" if policy is EveryNth else "count": 0})
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "end_ms", "kept"),
+    [
+        pytest.param(0, None, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], id="whole"),
+        pytest.param(300, 600, [3, 4, 5], id="start is included, end is not"),
+        pytest.param(301, 601, [4, 5, 6], id="a frame belongs to where it starts"),
+        pytest.param(0, 1, [0], id="the first millisecond"),
+        pytest.param(950, None, [], id="after the start of the last frame"),
+        pytest.param(0, 5000, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], id="past the end"),
+        pytest.param(5000, 6000, [], id="beyond the end"),
+    ],
+)
+@pytest.mark.parametrize("late_ns", [0, 1_234_567_890, -50 * MS])
+def test_a_selection_is_cut_to_its_range(start_ms, end_ms, kept, late_ns):
+    """Ten frames of 100 ms; the range counts from the first frame, wherever that is."""
+    selection = Selection(
+        policy=EveryFrame(),
+        start_ns=start_ms * MS,
+        end_ns=None if end_ms is None else end_ms * MS,
+    )
+
+    assert selection.choose(clock(10, 10, late_ns=late_ns)).tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        pytest.param(EveryNth(step=2), [3, 5, 7], id="counts from the first of the range"),
+        pytest.param(UniformCount(count=2), [4, 6], id="spreads over the range"),
+        pytest.param(FixedRate(rate_hz=5), [3, 5, 7], id="ticks from the first of the range"),
+        pytest.param(KeyframesOnly(), [5], id="keyframes of the range"),
+    ],
+)
+def test_the_policy_sees_the_range_alone(policy, kept):
+    selection = Selection(policy=policy, start_ns=300 * MS, end_ns=800 * MS)
+
+    assert selection.choose(clock(10, 10, keyframes=(0, 5, 8))).tolist() == kept
+
+
+@pytest.mark.parametrize(("cap", "kept"), [(1, [0]), (3, [0, 2, 4]), (99, [0, 2, 4, 6, 8])])
+def test_a_cap_keeps_the_first_ones(cap, kept):
+    selection = Selection(policy=EveryNth(step=2), max_frames=cap)
+
+    assert selection.choose(clock(10, 10)).tolist() == kept
+
+
+def test_every_choice_is_an_array_of_int64():
+    """What indexes frames is one type, also where nothing is chosen."""
+    policies = [
+        EveryFrame(),
+        EveryNth(step=2),
+        FixedRate(rate_hz=3),
+        UniformCount(count=2),
+        KeyframesOnly(),
+    ]
+    for start_ns in (0, 10**15):
+        for policy in policies:
+            chosen = Selection(policy=policy, start_ns=start_ns).choose(clock(4, 30))
+            assert chosen.dtype == np.int64, policy
+
+
+@pytest.mark.parametrize("starts", [[], [0, 0], [2, 1], [0, 5], [0, 9]], ids=str)
+def test_rejects_times_that_no_real_stream_has(starts):
+    with pytest.raises(InvalidMedia, match="end_ns=5"):
+        at(*starts, end=5)
+
+
+def test_rejects_flags_that_do_not_match_the_frames():
+    with pytest.raises(InvalidMedia, match="one keyframe flag a frame"):
+        Timeline(pts_ns=np.array([0, 1]), keyframe=np.array([True]), end_ns=2)
+
+
+def test_a_part_of_a_timeline_ends_where_the_next_frame_begins():
+    part = at(0, 10, 30, 60, end=100, keyframes=(0, 2)).between(1, 3)
+
+    assert part.pts_ns.tolist() == [10, 30]
+    assert part.keyframe.tolist() == [False, True]
+    assert part.end_ns == 60
+    assert at(0, 10, end=100).between(1, 2).end_ns == 100

@@ -1,0 +1,89 @@
+"""Settings come from the environment, are checked once, and show no password."""
+
+import pytest
+
+from shardmill.contract.errors import UsageError
+from shardmill.contract.settings import Settings
+
+
+def test_the_environment_decides():
+    settings = Settings.from_environment(
+        {
+            "SHARDMILL_SLOTS": "3",
+            "SHARDMILL_LEASE_S": "2.5",
+            "SHARDMILL_ROOTS": "/a:/b",
+            "PATH": "x",
+        }
+    )
+
+    assert (settings.slots, settings.lease_s, settings.root_list) == (3, 2.5, ("/a", "/b"))
+
+
+def test_another_process_reads_the_same_settings():
+    settings = Settings(redis_url="unix:///run/r.sock?db=2", slots=5, window=9, roots="/a")
+
+    assert Settings.from_environment(settings.environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("SLOTS", "many", r"SHARDMILL_SLOTS must be a number \(int\), got 'many'"),
+        ("SLOTS", "-1", "SHARDMILL_SLOTS must be at least 0"),
+        ("WINDOW", "0", "SHARDMILL_WINDOW must be at least 1"),
+        ("LEASE_S", "nan", "SHARDMILL_LEASE_S must be at least 0.1"),
+        ("REDIS_URL", "http://x", "SHARDMILL_REDIS_URL must begin with"),
+        ("REDIS_URL", "localhost", "SHARDMILL_REDIS_URL must begin with"),
+    ],
+)
+def test_an_impossible_setting_is_named(name, text, message):
+    with pytest.raises(UsageError, match=message):
+        Settings.from_environment({f"SHARDMILL_{name}": text})
+
+
+@pytest.mark.parametrize(
+    ("url", "broker", "ledger"),
+    [
+        (
+            "redis://h:1/0",
+            "redis://h:1/0",
+            "redis://h:1/1",
+        ),
+        (
+            "rediss://:secret@h/4",
+            "rediss://:secret@h/4",
+            "rediss://:secret@h/5",
+        ),
+        (
+            "unix:///run/r.sock",
+            "redis+socket:///run/r.sock?virtual_host=0",
+            "unix:///run/r.sock?db=1",
+        ),
+        (
+            "unix:///run/r.sock?db=2",
+            "redis+socket:///run/r.sock?virtual_host=2",
+            "unix:///run/r.sock?db=3",
+        ),
+    ],
+)
+def test_the_ledger_takes_the_database_after_the_queue(url, broker, ledger):
+    settings = Settings(redis_url=url)
+
+    assert (settings.broker_url, settings.ledger_url) == (broker, ledger)
+
+
+def test_a_database_that_is_no_number_is_refused():
+    with pytest.raises(UsageError, match="database by number"):
+        _ = Settings(redis_url="redis://h/one").ledger_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:1/0", "redis://h:1/0"),
+        ("redis://:secret@h:1/0", "redis://:***@h:1/0"),
+        ("redis://me:secret@h/0", "redis://me:***@h:6379/0"),
+    ],
+)
+def test_the_password_is_never_shown(url, shown):
+    assert Settings(redis_url=url).shown_url == shown

@@ -1,0 +1,55 @@
+"""Rows add up to a job's counters."""
+
+import dataclasses
+
+from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.tally import Tally
+
+ITEM = Item(path="a/b.mp4", size_bytes=100, mtime_ns=0)
+CLIP = Outcome(status="ok", frames_kept=3, clip_id="c", bytes_out=50)
+ROWS = [
+    Row(ITEM, Facts(duration_s=1.5), CLIP),
+    Row(dataclasses.replace(ITEM, segment=1), Facts(duration_s=0.5), CLIP),
+    Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=0, clip_id=None, bytes_out=0)),
+    Row(ITEM, Facts(duration_s=9.0), Outcome(status="failed", error_class="corrupt")),
+    Row(ITEM, Facts(), Outcome(status="failed", error_class="corrupt")),
+    Row(ITEM, Facts(), Outcome(status="failed", error_class="timeout")),
+    Row(ITEM, Facts(), Outcome(status="skipped", error_message="audio alone")),
+]
+TALLY = Tally(
+    ok=3,
+    failed=3,
+    skipped=1,
+    clips=2,
+    frames=6,
+    bytes_in=600,  # a long file counts once, with its first segment
+    bytes_out=100,
+    video_ns=2_000_000_000,  # what failed was not done
+    failures={"corrupt": 2, "timeout": 1},
+)
+
+
+def test_rows_are_counted_once_each():
+    assert Tally.of(ROWS) == TALLY
+    assert TALLY.items == len(ROWS)
+
+
+def test_nothing_adds_up_to_zero():
+    assert Tally.of([]) == Tally()
+    assert set(Tally().counters().values()) == {0}
+
+
+def test_a_failure_without_a_class_is_our_own():
+    assert Tally.of([Row(ITEM, Facts(), Outcome(status="failed"))]).failures == {"internal": 1}
+
+
+def test_counters_are_flat_and_come_back():
+    counters = TALLY.counters()
+
+    assert counters["failed:corrupt"] == 2
+    assert counters["failed"] == 3
+    assert Tally.from_counters(counters) == TALLY
+
+
+def test_foreign_and_empty_counters_are_left_alone():
+    assert Tally.from_counters({"ok": 2, "state": 7, "failed:crash": 0}) == Tally(ok=2)

@@ -1,0 +1,162 @@
+"""Every media file below a directory is found once, and what cannot be read is told."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from shardmill.contract.errors import InvalidInput
+from shardmill.submit.scan import Filter, Found, scan
+
+
+def tree(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * len(name))
+    return root
+
+
+def found(root: Path, *, include: tuple = (), exclude: tuple = (), told: list | None = None):
+    notes: list[str] = []
+    paths = [item.path for item in scan(str(root), Filter(include, exclude), notes.append)]
+    if told is None:
+        assert notes == []
+    else:
+        told += notes
+    return paths
+
+
+NAMES = ("b.mp4", "a/2.JPG", "a/1.webm", "a/deep/er/3.png", "notes.txt", "a/mp4", "z.mp4.part")
+
+
+def test_media_files_are_found_folder_by_folder_names_sorted(tmp_path):
+    assert found(tree(tmp_path, *NAMES)) == ["b.mp4", "a/1.webm", "a/2.JPG", "a/deep/er/3.png"]
+
+
+def test_size_and_time_of_change_are_told(tmp_path):
+    tree(tmp_path, "a.mp4")
+    os.utime(tmp_path / "a.mp4", ns=(5, 1_234_567_891))
+
+    assert list(scan(str(tmp_path), Filter((), ()), print)) == [Found("a.mp4", 5, 1_234_567_891)]
+
+
+@pytest.mark.parametrize(
+    "name", [".a.mp4", ".hidden/a.mp4", "a/.hidden/b.mp4", ".mp4", "a.mp4/"], ids=str
+)
+def test_hidden_files_and_folders_with_a_suffix_are_left_out(tmp_path, name):
+    if name.endswith("/"):
+        (tmp_path / name).mkdir()
+    else:
+        tree(tmp_path, name)
+
+    assert found(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        pytest.param(("*.webm",), (), {"a/1.webm"}, id="a suffix"),
+        pytest.param(("*.webm", "b.*"), (), {"a/1.webm", "b.mp4"}, id="either"),
+        pytest.param(("*.txt",), (), {"notes.txt"}, id="an unknown suffix"),
+        pytest.param(("*",), ("*.mp4*",), {n for n in NAMES if ".mp4" not in n}, id="all but"),
+        pytest.param((), ("a/*",), {"b.mp4"}, id="a folder, and all below"),
+        pytest.param(("a/*.png",), (), {"a/deep/er/3.png"}, id="a star crosses folders"),
+        pytest.param(("a/?.*",), (), {"a/1.webm", "a/2.JPG"}, id="a question mark"),
+        pytest.param(("*.jpg",), (), set(), id="capitals matter"),
+        pytest.param(("*.webm",), ("*.webm",), set(), id="leaving out wins"),
+        pytest.param(("[",), (), set(), id="half a bracket matches itself"),
+    ],
+)
+def test_globs_choose(tmp_path, include, exclude, expected):
+    tree(tmp_path, *NAMES)
+
+    assert set(found(tmp_path, include=include, exclude=exclude)) == expected
+
+
+def test_links_are_followed_and_a_link_to_a_folder_above_is_not(tmp_path):
+    tree(tmp_path / "in", "a/1.mp4")
+    tree(tmp_path / "far", "2.mp4")
+    (tmp_path / "in/a/up").symlink_to(tmp_path / "in")
+    (tmp_path / "in/a/self").symlink_to(tmp_path / "in/a")
+    (tmp_path / "in/far").symlink_to(tmp_path / "far")
+    (tmp_path / "in/link.mp4").symlink_to(tmp_path / "far/2.mp4")
+
+    assert found(tmp_path / "in") == ["link.mp4", "a/1.mp4", "far/2.mp4"]
+
+
+def test_two_links_to_one_folder_are_two_sets_of_inputs(tmp_path):
+    tree(tmp_path, "a/1.mp4")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+
+    assert found(tmp_path) == ["a/1.mp4", "b/1.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "notes"),
+    [
+        pytest.param("a.mp4", "nowhere", ["a.mp4 cannot be read: No such file"], id="dangling"),
+        pytest.param("a.mp4", "a.mp4", ["a.mp4 cannot be read: Too many"], id="itself"),
+        pytest.param("a.mp4", "/dev/null", [], id="a device"),
+        pytest.param("notes", "nowhere", [], id="dangling, but no input"),
+    ],
+)
+def test_a_link_that_leads_to_no_file_is_told_if_it_would_be_an_input(
+    tmp_path, name, target, notes
+):
+    (tmp_path / name).symlink_to(target)
+    told: list[str] = []
+
+    assert found(tree(tmp_path, "b.mp4"), told=told) == ["b.mp4"]
+    assert len(told) == len(notes)
+    assert all(note.startswith(begin) for note, begin in zip(told, notes, strict=True))
+
+
+def test_pipes_and_sockets_are_no_inputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    os.mkfifo("pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.mp4")
+        assert found(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_rest_found(tmp_path, monkeypatch):
+    tree(tmp_path, "a/1.mp4", "b/2.mp4", "c/3.mp4")
+    real = os.scandir
+
+    def scandir(path):
+        if path.endswith("/b/"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told: list[str] = []
+
+    assert found(tmp_path, told=told) == ["a/1.mp4", "c/3.mp4"]
+    assert told == ["folder b/ cannot be read: Permission denied"]
+
+
+def test_a_folder_that_vanishes_meanwhile_is_told(tmp_path):
+    tree(tmp_path, "1.mp4", "a/2.mp4")
+    told: list[str] = []
+    scanning = scan(str(tmp_path), Filter((), ()), told.append)
+    assert next(scanning).path == "1.mp4"
+    (tmp_path / "a/2.mp4").unlink()
+    (tmp_path / "a").rmdir()
+
+    assert list(scanning) == []
+    assert told == ["a cannot be read: No such file or directory"]
+
+
+def test_a_missing_input_directory_is_an_error(tmp_path):
+    with pytest.raises(InvalidInput, match="cannot be read: No such file"):
+        list(scan(str(tmp_path / "nothing"), Filter((), ()), print))
+
+
+def test_names_that_are_no_text_are_found(tmp_path):
+    names = [b"\xff\xfe.mp4", b"new\nline.mp4", b"%d.mp4", b"-rf.mp4", "ü.mp4".encode()]
+    for name in names:
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
+
+    assert sorted(map(os.fsencode, found(tmp_path))) == sorted(names)

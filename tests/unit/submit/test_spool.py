@@ -1,0 +1,117 @@
+"""Inputs compared with rows: what stays, what is stale, what is to do."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from out_dir import OutDir, failed, skipped
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.submit.scan import Found
+from shardmill.submit.spool import Spool
+
+ODD = os.fsdecode(b"a/\xff\n.mp4")
+
+
+@pytest.fixture
+def spool(tmp_path) -> Iterator[Spool]:
+    spool = Spool(str(tmp_path / "spool"), seed=0)
+    yield spool
+    spool.close()
+
+
+@pytest.fixture
+def out(tmp_path) -> OutDir:
+    return OutDir(str(tmp_path / "out"))
+
+
+def inputs(*paths: str, size_bytes: int = 1000, mtime_ns: int = 1) -> list[Found]:
+    return [Found(path, size_bytes, mtime_ns) for path in paths]
+
+
+def ok(path: str) -> Row:
+    outcome = Outcome(status="ok", shard="part-b1-a1.tfrecord")
+    return Row(Item(path=path, size_bytes=1000, mtime_ns=1), Facts(), outcome)
+
+
+def todo(spool: Spool) -> list[str]:
+    paths = [item.path for item in spool.todo(shuffled=False)]
+    assert spool.todo_count() == len(paths)
+    return paths
+
+
+def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
+    assert spool.add(inputs("b", ODD, "a")) == 3
+    spool.add_manifest(out.layout)
+
+    assert todo(spool) == sorted(["b", ODD, "a"], key=os.fsencode)
+    assert spool.changed_parts() == []
+    assert spool.stale_rows() == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "found", "is_stale", "is_to_do"),
+    [
+        pytest.param(ok("a"), inputs("a"), False, False, id="unchanged"),
+        pytest.param(ok(ODD), inputs(ODD), False, False, id="unchanged, no text"),
+        pytest.param(ok("a"), inputs("a", size_bytes=7), True, True, id="another size"),
+        pytest.param(ok("a"), inputs("a", mtime_ns=2), True, True, id="another time"),
+        pytest.param(ok("a"), [], True, False, id="gone"),
+        pytest.param(failed("a", "crash"), inputs("a", size_bytes=500), True, True, id="failed"),
+        pytest.param(failed("a", "crash"), [], True, False, id="failed and gone"),
+        pytest.param(skipped("a"), inputs("a", size_bytes=70), False, False, id="skipped"),
+        pytest.param(skipped("a"), inputs("a"), True, True, id="skipped and changed"),
+    ],
+)
+def test_a_row_counts_while_its_file_is_unchanged(spool, out, row, found, is_stale, is_to_do):
+    out.part("b1", row)
+    spool.add(found)
+    spool.add_manifest(out.layout)
+
+    stale = {out.layout.part("b1"): {os.fsencode(row.item.path)}} if is_stale else {}
+    assert spool.stale_rows() == stale
+    assert todo(spool) == ([row.item.path] if is_to_do else [])
+    changed = is_stale and row.outcome.status == "ok"
+    assert spool.changed_parts() == ([out.layout.part("b1")] if changed else [])
+
+
+def test_a_forgotten_part_has_all_its_inputs_done_again(spool, out):
+    out.part("b1", ok("a"), ok("b"))
+    out.part("b2", ok("c"))
+    spool.add(inputs("a", "b", "c"))
+    spool.add_manifest(out.layout)
+    spool.forget(out.layout.part("b1"))
+
+    assert todo(spool) == ["a", "b"]
+
+
+def test_the_order_is_the_seeds_alone(tmp_path):
+    paths = [f"{number:02d}" for number in range(20)]
+
+    def order(seed: int, given: list[str], place: str) -> list[str]:
+        spool = Spool(str(tmp_path / place), seed=seed)
+        spool.add(inputs(*given))
+        found = [item.path for item in spool.todo(shuffled=True)]
+        spool.close()
+        return found
+
+    first = order(1, paths, "1")
+    assert order(1, paths[::-1], "2") == first
+    assert sorted(first) == paths
+    assert first != paths
+    assert order(2, paths, "3") != first
+    fewer = order(1, paths[:10], "4")
+    assert fewer == [path for path in first if path in fewer], "a new file moves no other"
+
+
+def test_labels_are_the_first_folders(spool):
+    spool.add(inputs("b/1", "a/2", "a/deep/3", "4"))
+
+    assert spool.labels() == ["a", "b"]
+
+
+def test_an_empty_output_directory_is_no_error(spool, tmp_path):
+    spool.add_manifest(Layout(str(tmp_path / "nothing")))
+
+    assert spool.todo_count() == 0

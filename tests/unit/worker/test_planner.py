@@ -1,0 +1,205 @@
+"""Work is cut into equal parts, in order, within the shard's limits, and priced by hand."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shardmill.contract.batch import Batch
+from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.spec import Spec
+from shardmill_worker.planner import BATCH_COST_S, Estimate, estimate, plan, timeout_s, total
+
+HD = Facts(
+    kind="video",
+    display_width=1280,
+    display_height=720,
+    fps=25.0,
+    duration_s=8.0,
+    frames_header=200,
+)
+STILL = Facts(kind="image", display_width=1000, display_height=500)
+
+
+def video(duration_s: float) -> Facts:
+    """A 1000x1000 clip at 10 Hz: 2.1 ms a frame to decode, 0.06 ms to store at 100x100."""
+    return Facts(
+        kind="video", display_width=1000, display_height=1000, fps=10.0, duration_s=duration_s
+    )
+
+
+SMALL = Spec(size="100x100")
+
+
+def batch(*facts: Facts) -> Batch:
+    items = tuple(Item(path=f"{i}.mp4", size_bytes=1, mtime_ns=1) for i in range(len(facts)))
+    return Batch("extract", items, facts)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        pytest.param({}, 200, id="every frame"),
+        pytest.param({"every": 3}, 67, id="one in three"),
+        pytest.param({"fps": 2.0}, 16, id="two a second"),
+        pytest.param({"fps": 100.0}, 200, id="a faster clock invents none"),
+        pytest.param({"count": 10}, 10, id="ten spread evenly"),
+        pytest.param({"count": 1000}, 200, id="no more than there are"),
+        pytest.param({"keyframes": True}, 17, id="a keyframe every twelve"),
+        pytest.param({"max_frames": 7}, 7, id="at most seven"),
+        pytest.param({"start_s": 2.0, "end_s": 4.0}, 50, id="a quarter"),
+        pytest.param({"start_s": 6.0, "end_s": 99.0}, 50, id="an end behind the end"),
+        pytest.param({"start_s": 9.0}, 1, id="a start behind the end counts as one"),
+        pytest.param({"start_s": 4.0, "fps": 2.0, "max_frames": 5}, 5, id="all of them together"),
+    ],
+)
+def test_the_frames_to_keep_are_foreseen(options, kept):
+    foreseen = estimate(HD, Spec(**options))
+
+    assert (foreseen.frames, foreseen.frames_kept) == (200, kept)
+
+
+def test_a_clip_costs_its_decoding_and_its_storing():
+    """200 frames of 921,600 pixels at 2.1 ns, 16 of 160x120 at 6 ns, 3 ms to open."""
+    foreseen = estimate(HD, Spec(size="160x120", fps=2.0))
+
+    assert foreseen.cost_s == pytest.approx(0.003 + 0.387072 + 0.0018432)
+    assert foreseen.bytes_out == 16 * (500 + 4800)
+    assert foreseen.cost_us == 391_915
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bytes_out"),
+    [("jpeg", 500 + 125_000), ("png", 500 + 900_000), ("raw", 500 + 1_500_000)],
+)
+def test_a_picture_is_one_frame(encoding, bytes_out):
+    foreseen = estimate(STILL, Spec(encoding=encoding))
+
+    assert (foreseen.frames, foreseen.frames_kept) == (1, 1)
+    assert foreseen.bytes_out == bytes_out
+    assert foreseen.cost_s == pytest.approx(0.003 + 500_000 * 8.1e-9)
+
+
+@pytest.mark.parametrize(
+    ("facts", "frames"),
+    [
+        pytest.param(Facts(kind="video"), 30, id="nothing known: a second at 30"),
+        pytest.param(Facts(kind="video", duration_s=2.0), 60, id="no rate"),
+        pytest.param(Facts(kind="video", fps=10.0), 10, id="no duration"),
+        pytest.param(
+            Facts(kind="video", duration_s=10.0, fps=10.0, frames_header=7),
+            7,
+            id="the smaller claim counts: header",
+        ),
+        pytest.param(
+            Facts(kind="video", duration_s=1.0, fps=10.0, frames_header=10**9),
+            10,
+            id="the smaller claim counts: rate",
+        ),
+        pytest.param(Facts(kind="video", duration_s=0.001, fps=10.0), 1, id="never none"),
+        pytest.param(Facts(), 1, id="not even the kind"),
+    ],
+)
+def test_what_is_not_known_is_guessed_small(facts, frames):
+    assert estimate(facts, Spec()).frames == frames
+
+
+def test_a_total_is_the_sum():
+    both = total([HD, STILL], Spec(size="160x120"))
+
+    assert (both.frames, both.frames_kept) == (201, 201)
+    assert both.bytes_out == 201 * 5300
+    assert total([], Spec()) == Estimate(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "seconds"),
+    [
+        pytest.param(None, {}, 60, id="unknown"),
+        pytest.param(STILL, {}, 60, id="cheap"),
+        pytest.param(video(1000), {"size": "100x100"}, 50 * (0.003 + 21 + 0.6), id="dear"),
+        pytest.param(video(1000), {"item_timeout_s": 2.0}, 2, id="as told"),
+        pytest.param(None, {"item_timeout_s": 2.0}, 2, id="unknown, as told"),
+    ],
+)
+def test_an_item_may_take_many_times_its_estimate(facts, options, seconds):
+    assert timeout_s(facts, Spec(**options)) == pytest.approx(seconds)
+
+
+def sizes(parts: list[Batch]) -> list[int]:
+    return [len(part.items) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "expected"),
+    [
+        pytest.param([], {}, [], id="nothing"),
+        pytest.param([STILL] * 3, {}, [3], id="little work is one batch"),
+        pytest.param([STILL] * 10, {"clips_per_shard": 10}, [10], id="as many as allowed"),
+        pytest.param([STILL] * 11, {"clips_per_shard": 10}, [5, 6], id="no tail of one clip"),
+        pytest.param([STILL] * 3, {"clips_per_shard": 1}, [1, 1, 1], id="a shard a clip"),
+        # 5000 frames, 10.8 s of work each
+        pytest.param([video(500)] * 2, {"size": "100x100"}, [1, 1], id="dear items stay whole"),
+        # 1000 frames, 2.163 s each: 47.6 s are three batches of 15.9 s
+        pytest.param([video(100)] * 22, {"size": "100x100"}, [7, 8, 7], id="equal work"),
+        # 40 s each: by work alone, all pictures would go together
+        pytest.param(
+            [STILL] * 6 + [video(1850)] * 2,
+            {"size": "100x100", "clips_per_shard": 4},
+            [4, 2, 1, 1],
+            id="never more clips than allowed",
+        ),
+        # 100 frames of 3000 bytes each: 300 kB, four times 1 MB for twelve
+        pytest.param(
+            [video(10)] * 12,
+            {"size": "100x100", "shard_size_bytes": 1_000_000},
+            [3, 3, 3, 3],
+            id="equal bytes",
+        ),
+    ],
+)
+def test_work_is_cut_into_equal_parts(facts, options, expected):
+    assert sizes(plan(batch(*facts), Spec(**options))) == expected
+
+
+def test_one_dear_item_leaves_the_others_together():
+    """It takes 40 s, two batches' worth, and the pictures next to nothing."""
+    parts = plan(batch(*[STILL] * 4, video(1850), *[STILL] * 2), SMALL)
+
+    assert sizes(parts) == [4, 3]
+
+
+FACTS = st.lists(
+    st.one_of(
+        st.just(STILL),
+        st.just(Facts()),
+        st.floats(min_value=0.1, max_value=5000).map(video),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(facts=FACTS, clips=st.none() | st.integers(1, 70), megabytes=st.integers(1, 300))
+def test_a_plan_keeps_order_and_limits_and_is_the_same_each_time(facts, clips, megabytes):
+    spec = Spec(size="100x100", clips_per_shard=clips, shard_size_bytes=megabytes * 1_000_000)
+    whole = batch(*facts)
+
+    parts = plan(whole, spec)
+
+    assert tuple(item for part in parts for item in part.items) == whole.items
+    assert tuple(known for part in parts for known in part.facts) == whole.facts
+    assert all(1 <= len(part.items) <= (clips or len(facts)) for part in parts)
+    assert plan(whole, spec) == parts
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(seconds=st.lists(st.floats(min_value=0.1, max_value=5000), min_size=1, max_size=60))
+def test_no_batch_is_more_than_one_item_away_from_the_mean(seconds):
+    facts = [video(duration_s) for duration_s in seconds]
+
+    costs = [total(part.facts, SMALL).cost_s for part in plan(batch(*facts), SMALL)]
+
+    dearest = max(estimate(known, SMALL).cost_s for known in facts)
+    mean = sum(costs) / len(costs)
+    assert all(abs(cost - mean) <= dearest + 1e-6 for cost in costs)
+    assert mean <= BATCH_COST_S + dearest
