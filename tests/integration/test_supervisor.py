@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ class Program:
 def start(tmp_path) -> Iterator:
     """Starts the program on files of ``tmp_path``; what it leaves behind is killed."""
     programs = []
+    scratch = tempfile.mkdtemp(prefix="s")  # a killed program leaves its sockets behind
 
     def start(*slots: list[str], **asked: float) -> Program:
         for name in (name for slot in slots for name in slot):
@@ -56,7 +59,7 @@ def start(tmp_path) -> Iterator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": poison_path(), "TEST_RUN": mark},
+            env=os.environ | {"PYTHONPATH": poison_path(), "TEST_RUN": mark, "TMPDIR": scratch},
         )
         programs.append(Program(process, mark))
         assert process.stdin is not None
@@ -70,6 +73,7 @@ def start(tmp_path) -> Iterator:
             os.kill(pid, signal.SIGKILL)
         program.process.wait()
         program.process.stdout.close()
+    shutil.rmtree(scratch)
 
 
 def results(program: Program) -> list[tuple[str, str]]:

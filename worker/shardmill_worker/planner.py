@@ -21,6 +21,8 @@ DECODE_S_PER_PIXEL: Final = 2.1e-9
 """Decoding, one core: 0.15 ms for 320x240, 1.95 ms for 1280x720 (measured)."""
 STORE_S_PER_PIXEL: Final = 6e-9
 """Resizing and encoding, by stored pixel: 0.1 ms for 160x120 (measured)."""
+FULL: Final = 10**9
+"""The share of a batch that is full."""
 OPEN_S: Final = 0.003
 BYTES_PER_PIXEL: Final = {"jpeg": 0.25, "png": 1.8, "raw": 3.0}
 """Size of a stored frame by pixel; JPEG at quality 95."""
@@ -112,14 +114,15 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
     if not batch.items:
         return []
     estimates = [estimate(facts, spec) for facts in batch.facts]
-    # Each item's share of the fullest possible batch, by whichever measure fills it first.
+    # Each item's share of the fullest possible batch, by whichever measure fills it first; in
+    # whole numbers, whose sums are the same on every machine and Python.
     shares = {
-        "bytes": [e.bytes_out / spec.shard_size_bytes for e in estimates],
-        "work": [e.cost_s / BATCH_COST_S for e in estimates],
-        "clips": [1 / (spec.clips_per_shard or math.inf) for _ in estimates],
+        "bytes": [e.bytes_out * FULL // spec.shard_size_bytes for e in estimates],
+        "work": [int(e.cost_s * FULL / BATCH_COST_S) for e in estimates],
+        "clips": [FULL // (spec.clips_per_shard or FULL) for _ in estimates],
     }
     tightest = max(shares.values(), key=sum)
-    parts = max(1, math.ceil(sum(tightest) - 1e-9))
+    parts = max(1, -(-sum(tightest) // FULL))
     edges = _equal_parts(tightest, min(parts, len(batch.items)))
     cap = spec.clips_per_shard or len(batch.items)
     return [
@@ -129,16 +132,16 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
     ]
 
 
-def _equal_parts(weights: Sequence[float], parts: int) -> list[int]:
+def _equal_parts(weights: Sequence[int], parts: int) -> list[int]:
     """Return ``parts + 1`` increasing edges that cut ``weights`` into nearly equal sums."""
-    edges, total, done = [0], sum(weights), 0.0
+    edges, total, done = [0], sum(weights), 0
     for i, weight in enumerate(weights):
         wanted = len(edges)
         left = len(weights) - i
         if (
             wanted < parts
             and i > edges[-1]
-            and (done + weight / 2 > total * wanted / parts or left == parts - wanted)
+            and ((2 * done + weight) * parts >= 2 * total * wanted or left == parts - wanted)
         ):
             edges.append(i)
         done += weight

@@ -104,7 +104,11 @@ class Settings:
     @property
     def slot_count(self) -> int:
         """Decoders on this machine."""
-        return self.slots or len(os.sched_getaffinity(0))
+        if self.slots:
+            return self.slots
+        if hasattr(os, "sched_getaffinity"):  # not on macOS
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
     @property
     def queue_names(self) -> list[str]:

@@ -141,11 +141,11 @@ def sizes(parts: list[Batch]) -> list[int]:
         pytest.param([video(500)] * 2, {"size": "100x100"}, [1, 1], id="dear items stay whole"),
         # 1000 frames, 2.163 s each: 47.6 s are three batches of 15.9 s
         pytest.param([video(100)] * 22, {"size": "100x100"}, [7, 8, 7], id="equal work"),
-        # 40 s each: by work alone, all pictures would go together
+        # 20 s each: by work alone, six pictures and a clip would go together
         pytest.param(
-            [STILL] * 6 + [video(1850)] * 2,
+            [STILL] * 6 + [video(925)] * 4,
             {"size": "100x100", "clips_per_shard": 4},
-            [4, 2, 1, 1],
+            [4, 3, 1, 1, 1],
             id="never more clips than allowed",
         ),
         # 100 frames of 3000 bytes each: 300 kB, four times 1 MB for twelve
