@@ -43,7 +43,7 @@ def _corpus() -> str | None:
 
 def _redis_server() -> str | None:
     from shardmill.contract.errors import EnvironmentFault
-    from shardmill.submit.local import redis_server
+    from shardmill.submission.local import redis_server
 
     try:
         return redis_server()

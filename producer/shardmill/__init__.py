@@ -10,21 +10,19 @@ The Python interface has the shape of the command line::
 a ``Job``.  Names are loaded when first used: reading shards needs neither Celery nor Redis.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shardmill.api import probe, run, status, submit
     from shardmill.contract.job import Status
     from shardmill.contract.spec import Spec
-    from shardmill.submit.job import Job
+    from shardmill.submission.job import Job
 
 __all__ = ["Job", "Spec", "Status", "probe", "run", "status", "submit"]
 
 _HOMES = {
-    "Job": "shardmill.submit.job",
+    "Job": "shardmill.submission.job",
     "Spec": "shardmill.contract.spec",
     "Status": "shardmill.contract.job",
     "probe": "shardmill.api",
@@ -38,19 +36,3 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'shardmill' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
-
-
-class _Package(ModuleType):
-    """``shardmill.submit`` is the function, although a folder has that name too."""
-
-    @property
-    def submit(self) -> Any:
-        """Return the function of the interface."""
-        return __getattr__("submit")
-
-    @submit.setter
-    def submit(self, folder: ModuleType) -> None:
-        """Leave aside what the import system puts here when it loads the folder."""
-
-
-sys.modules[__name__].__class__ = _Package

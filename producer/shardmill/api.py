@@ -10,11 +10,11 @@ from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import Ledger
 from shardmill.report import store, summary
-from shardmill.submit.feed import Feeder
-from shardmill.submit.job import Job, status_of
-from shardmill.submit.local import LocalCluster
-from shardmill.submit.request import Request
-from shardmill.submit.watcher import SILENT, Watcher
+from shardmill.submission.feed import Feeder
+from shardmill.submission.job import Job, status_of
+from shardmill.submission.local import LocalCluster
+from shardmill.submission.request import Request
+from shardmill.submission.watcher import SILENT, Watcher
 
 
 def run(

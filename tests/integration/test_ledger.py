@@ -19,7 +19,8 @@ from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.ledger import FINISH_ID, Claim, Ledger, Live
+from shardmill.ledger.answers import Claim, Live
+from shardmill.ledger.ledger import FINISH_ID, Ledger
 
 JOB = "clips-123456"
 ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)

@@ -12,7 +12,7 @@ from private_redis import PrivateRedis
 from shardmill.contract.errors import InvalidInput, InvalidSpec, OutputConflict, UsageError
 from shardmill.contract.settings import Settings
 from shardmill.report.verify import verify
-from shardmill.submit.watcher import Watcher
+from shardmill.submission.watcher import Watcher
 
 
 class Listener(Watcher):
@@ -59,10 +59,10 @@ def test_submitting_needs_no_media_library():
 def test_a_folder_of_the_same_name_does_not_hide_a_function():
     """Whatever was imported before, and however often it is asked for."""
     code = (
-        "import shardmill.submit.watcher, shardmill\n"
+        "import shardmill.submission.watcher, shardmill\n"
         "from shardmill import submit\n"
         "assert submit is shardmill.submit is shardmill.api.submit\n"
-        "import shardmill.submit.job\n"
+        "import shardmill.submission.job\n"
         "assert submit is shardmill.submit"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.ledger.ledger import Ledger, Live
+from shardmill.ledger.answers import Live
+from shardmill.ledger.ledger import Ledger
 
 COMMIT_PATIENCE_S: Final = 20.0
 """How long a commit waits for a Redis that is away; the data is durable by then anyway."""

@@ -126,10 +126,16 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
     edges = _equal_parts(tightest, min(parts, len(batch.items)))
     cap = spec.clips_per_shard or len(batch.items)
     return [
-        batch.part(low, min(low + cap, stop))
+        batch.part(low, high)
         for start, stop in pairwise(edges)
-        for low in range(start, stop, cap)
+        for low, high in pairwise(_even_edges(start, stop, cap))
     ]
+
+
+def _even_edges(start: int, stop: int, cap: int) -> list[int]:
+    """Return edges that cut ``[start, stop)`` into as few parts of at most ``cap`` as can be."""
+    parts = -(-(stop - start) // cap)
+    return [start + (stop - start) * i // parts for i in range(parts + 1)]
 
 
 def _equal_parts(weights: Sequence[int], parts: int) -> list[int]:

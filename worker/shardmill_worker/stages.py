@@ -17,7 +17,7 @@ from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, write_part
 from shardmill.contract.tally import Tally
-from shardmill.ledger.ledger import Claim, Live
+from shardmill.ledger.answers import Claim, Live
 from shardmill.report import summary
 from shardmill_worker import planner
 from shardmill_worker.engine.work import Depth, ExtractWork, ProbeWork

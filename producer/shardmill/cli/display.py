@@ -15,8 +15,8 @@ from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.report.failures import FailureGroup
-from shardmill.submit.progress import Progress
-from shardmill.submit.watcher import Watcher
+from shardmill.submission.progress import Progress
+from shardmill.submission.watcher import Watcher
 
 LOG_EVERY_S: Final = 5.0
 WIDE: Final = 100

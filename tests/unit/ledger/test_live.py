@@ -4,8 +4,8 @@ import pytest
 
 from shardmill.contract import names
 from shardmill.contract.tally import Tally
-from shardmill.ledger.ledger import Live, Snapshot
-from shardmill.submit.job import status_of
+from shardmill.ledger.answers import Live, Snapshot
+from shardmill.submission.job import status_of
 
 
 @pytest.mark.parametrize(

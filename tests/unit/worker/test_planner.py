@@ -145,7 +145,7 @@ def sizes(parts: list[Batch]) -> list[int]:
         pytest.param(
             [STILL] * 6 + [video(925)] * 4,
             {"size": "100x100", "clips_per_shard": 4},
-            [4, 3, 1, 1, 1],
+            [3, 4, 1, 1, 1],
             id="never more clips than allowed",
         ),
         # 100 frames of 3000 bytes each: 300 kB, four times 1 MB for twelve

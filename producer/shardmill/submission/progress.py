@@ -6,7 +6,7 @@ from typing import Final
 
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
-from shardmill.ledger.ledger import Snapshot
+from shardmill.ledger.answers import Snapshot
 
 RATE_SPAN_S: Final = 15.0
 """Rates are means over this long."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.manifest import Item
-from shardmill.submit.scan import IMAGE_SUFFIXES, suffix
+from shardmill.submission.scan import IMAGE_SUFFIXES, suffix
 
 MAX_VIDEOS: Final = 256
 MAX_IMAGES: Final = 4096

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shardmill.submit import scratch
+from shardmill.submission import scratch
 
 
 @pytest.fixture

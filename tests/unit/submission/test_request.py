@@ -13,7 +13,7 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
-from shardmill.submit.request import Request
+from shardmill.submission.request import Request
 
 
 def request(root: Path, out: Path, **changes) -> Request:

@@ -7,9 +7,9 @@ import pytest
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.manifest import read_part
-from shardmill.submit.resume import remove_leftovers, take_out_stale
-from shardmill.submit.scan import Found
-from shardmill.submit.spool import Spool
+from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.scan import Found
+from shardmill.submission.spool import Spool
 
 SIZES = {"ok": 1000, "failed": 500, "skipped": 70}
 """As ``out_dir`` makes its rows."""

@@ -3,7 +3,7 @@
 import pytest
 
 from shardmill.contract.manifest import Item
-from shardmill.submit.batches import probe_batches
+from shardmill.submission.batches import probe_batches
 
 
 def items(count: int, suffix: str = "mp4", size_bytes: int = 1) -> list[Item]:

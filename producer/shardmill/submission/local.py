@@ -16,7 +16,7 @@ from typing import IO, Any, Final, Self
 
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import Settings
-from shardmill.submit import scratch, tether
+from shardmill.submission import scratch, tether
 
 START_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.01

@@ -19,14 +19,14 @@ from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submit import scratch
-from shardmill.submit.batches import probe_batches
-from shardmill.submit.lock import OutputLock
-from shardmill.submit.request import Request
-from shardmill.submit.resume import remove_leftovers, take_out_stale
-from shardmill.submit.scan import Filter, Found, scan
-from shardmill.submit.spool import Spool
-from shardmill.submit.watcher import Watcher
+from shardmill.submission import scratch
+from shardmill.submission.batches import probe_batches
+from shardmill.submission.lock import OutputLock
+from shardmill.submission.request import Request
+from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.scan import Filter, Found, scan
+from shardmill.submission.spool import Spool
+from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.1
 """How often a full window is looked at."""

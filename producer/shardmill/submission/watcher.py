@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shardmill.submit.progress import Progress
+from shardmill.submission.progress import Progress
 
 
 class Watcher:

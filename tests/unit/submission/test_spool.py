@@ -8,8 +8,8 @@ import pytest
 from out_dir import OutDir, failed, skipped
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
-from shardmill.submit.scan import Found
-from shardmill.submit.spool import Spool
+from shardmill.submission.scan import Found
+from shardmill.submission.spool import Spool
 
 ODD = os.fsdecode(b"a/\xff\n.mp4")
 

@@ -8,12 +8,12 @@ import pytest
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
 from shardmill.contract.layout import Layout
 from shardmill.report.summary import is_locked
-from shardmill.submit.lock import OutputLock
+from shardmill.submission.lock import OutputLock
 
 HOLD = """
 import sys
 from shardmill.contract.layout import Layout
-from shardmill.submit.lock import OutputLock
+from shardmill.submission.lock import OutputLock
 lock = OutputLock(Layout(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

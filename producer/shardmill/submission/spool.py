@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
-from shardmill.submit.scan import Found
+from shardmill.submission.scan import Found
 
 
 class Spool:
@@ -24,7 +24,9 @@ class Spool:
         self._seed = seed.to_bytes(8, "little")
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript("pragma journal_mode = off; pragma synchronous = off;")
-        self._db.executescript(files("shardmill.submit").joinpath("spool.sql").read_text("utf-8"))
+        self._db.executescript(
+            files("shardmill.submission").joinpath("spool.sql").read_text("utf-8")
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,10 @@ IMAGE_SUFFIXES: Final = frozenset(
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
+Places = tuple[tuple[int, int], ...]
+"""Device and inode of a folder and of those above it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A file below the input directory."""
@@ -79,7 +83,8 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
     Args:
         root: The input directory.
         wanted: Tells inputs from other files.
-        on_unreadable: Called with one sentence for each folder or file that cannot be read.
+        on_unreadable: Called with one sentence for each folder or file that cannot be read;
+            such a file is an input all the same, of size 0.
 
     Raises:
         InvalidInput: ``root`` itself cannot be read.
@@ -88,20 +93,11 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
         home = os.stat(root)
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}") from error
-    # A stack of (folder below root, the folders above it and itself as device and inode).
-    stack: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ((home.st_dev, home.st_ino),))]
+    stack: list[tuple[str, Places]] = [("", ((home.st_dev, home.st_ino),))]
     while stack:
         folder, above = stack.pop()
-        try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                names = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            on_unreadable(f"folder {folder or root} cannot be read: {error.strerror}")
-            continue
-        below: list[tuple[str, tuple[tuple[int, int], ...]]] = []
-        for entry in names:
-            if entry.name.startswith("."):
-                continue
+        below: list[tuple[str, Places]] = []
+        for entry in _entries(os.path.join(root, folder), on_unreadable):
             path = f"{folder}{entry.name}"
             try:
                 if entry.is_dir():
@@ -113,4 +109,17 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
                     yield Found(path, status.st_size, status.st_mtime_ns)
             except OSError as error:
                 on_unreadable(f"{path} cannot be read: {error.strerror}")
+                if wanted.wants(path, entry.name):
+                    yield Found(path, 0, 0)  # probing gives it its row: unreadable
         stack.extend(reversed(below))
+
+
+def _entries(folder: str, on_unreadable: Callable[[str], None]) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder, hidden entries left out, by name; nothing if it is unreadable."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        on_unreadable(f"folder {folder} cannot be read: {error.strerror}")
+        return []
+    return sorted(seen, key=lambda entry: entry.name)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shardmill.ledger.ledger import Live, Snapshot
-from shardmill.submit.progress import Meter, Progress
+from shardmill.ledger.answers import Live, Snapshot
+from shardmill.submission.progress import Meter, Progress
 
 IDLE = Live()
 

@@ -8,7 +8,7 @@ import os
 
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part, shards_of, write_part
-from shardmill.submit.spool import Spool
+from shardmill.submission.spool import Spool
 
 
 def take_out_stale(layout: Layout, spool: Spool) -> None:

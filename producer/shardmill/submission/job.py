@@ -9,10 +9,11 @@ from shardmill.contract.errors import EnvironmentFault, ShardmillError
 from shardmill.contract.job import Status
 from shardmill.contract.settings import Settings
 from shardmill.contract.tally import Tally
-from shardmill.ledger.ledger import Ledger, Snapshot
-from shardmill.submit.feed import Feeder
-from shardmill.submit.progress import Meter
-from shardmill.submit.watcher import SILENT, Watcher
+from shardmill.ledger.answers import Snapshot
+from shardmill.ledger.ledger import Ledger
+from shardmill.submission.feed import Feeder
+from shardmill.submission.progress import Meter
+from shardmill.submission.watcher import SILENT, Watcher
 
 POLL_S: Final = 0.2
 
