@@ -97,7 +97,7 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
     while stack:
         folder, above = stack.pop()
         below: list[tuple[str, Places]] = []
-        for entry in _entries(os.path.join(root, folder), on_unreadable):
+        for entry in _entries(root, folder, on_unreadable):
             path = f"{folder}{entry.name}"
             try:
                 if entry.is_dir():
@@ -114,12 +114,14 @@ def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Ite
         stack.extend(reversed(below))
 
 
-def _entries(folder: str, on_unreadable: Callable[[str], None]) -> list["os.DirEntry[str]"]:
+def _entries(
+    root: str, folder: str, on_unreadable: Callable[[str], None]
+) -> list["os.DirEntry[str]"]:
     """Return what is in a folder, hidden entries left out, by name; nothing if it is unreadable."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(os.path.join(root, folder)) as entries:
             seen = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
-        on_unreadable(f"folder {folder} cannot be read: {error.strerror}")
+        on_unreadable(f"folder {folder or root} cannot be read: {error.strerror}")
         return []
     return sorted(seen, key=lambda entry: entry.name)
