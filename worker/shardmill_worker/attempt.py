@@ -72,7 +72,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         return "lost"
     except LedgerUnavailable:
         raise
-    except EnvironmentFault as fault:
+    except OSError as fault:  # an EnvironmentFault, or OUT cannot be written by the worker itself
         lease.release()
         reason = f"{worker.name}: {fault}"
         ledger.shift(job_name, "paused", reason=reason, allowed=["running"])

@@ -50,6 +50,7 @@ class Stages:
         self._slot = slot
         self._lease = lease
         self._idle_s = idle_s
+        self._committed = False
         spec = job.spec
         self._depth: Depth = "check" if spec.check else "count" if spec.count_frames else "header"
 
@@ -64,7 +65,8 @@ class Stages:
         try:
             return self._do(claim, batch_id)
         except BaseException:
-            self._clear_up(batch_id)
+            if not self._committed:  # what is committed is no longer ours to remove
+                self._clear_up(batch_id)
             raise
 
     def _do(self, claim: Claim, batch_id: str) -> Done:
@@ -222,37 +224,38 @@ class Stages:
         if rows:
             waiting = os.path.join(self._layout.tmp, f"{batch_id}-{self._attempt}.parquet")
             write_part(waiting, rows)
-            if not _link(waiting, self._layout.part(batch_id)):
+            if not self._commit(waiting, batch_id):
                 return self._take_up(batch, batch_id)
         return Done(_counters(batch, rows), tuple(children))
 
     def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""
         rows = list(read_part(work.part_tmp))
-        if _link(work.part_tmp, self._layout.part(work.batch_id)):
+        if self._commit(work.part_tmp, work.batch_id):
             worked = {"worked_us": planner.total(batch.facts, self._job.spec).cost_us}
             return Done(_sum(_counters(batch, rows), worked), tuple(deferred))
         self._clear_up(work.batch_id)
         return self._take_up(batch, work.batch_id)
 
+    def _commit(self, waiting: str, batch_id: str) -> bool:
+        """Give a written manifest part its name: the commit.  False if another was first."""
+        part = self._layout.part(batch_id)
+        try:
+            os.link(waiting, part)
+        except FileExistsError:
+            os.unlink(waiting)
+            return False
+        except FileNotFoundError as error:
+            raise LeaseLost from error  # a new producer has swept the directory: we are too late
+        self._committed = True
+        os.unlink(waiting)
+        _sync_directory(os.path.dirname(part))
+        return True
+
 
 def _halves(batch: Batch) -> tuple[Batch, Batch]:
     middle = len(batch.items) // 2
     return batch.part(0, middle), batch.part(middle, len(batch.items))
-
-
-def _link(waiting: str, part: str) -> bool:
-    """Give a written manifest part its name: the commit.  False if another attempt was first."""
-    try:
-        os.link(waiting, part)
-    except FileExistsError:
-        os.unlink(waiting)
-        return False
-    except FileNotFoundError as error:
-        raise LeaseLost from error  # a new producer has swept the directory: we are too late
-    os.unlink(waiting)
-    _sync_directory(os.path.dirname(part))
-    return True
 
 
 def _sync_directory(path: str) -> None:
