@@ -1,0 +1,55 @@
+"""What every comparison gives, and which of its differences are explained."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+EXPLAINED = Path(__file__).with_name("explained.tsv")
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One value in which two hands disagree."""
+
+    path: str
+    """The file, below the corpus."""
+    what: str
+    """Which value: a column, a plane, a policy."""
+    ours: str = field(compare=False)
+    theirs: str = field(compare=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What explanations go by."""
+        return self.path, self.what
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A claim, what was compared to show it, and where it does not hold."""
+
+    name: str
+    """Short and unique: the first column of ``explained.tsv``."""
+    claim: str
+    """One or two sentences for a reader of the page."""
+    header: tuple[str, ...]
+    """Names of the columns of ``rows``."""
+    rows: list[tuple[str, ...]]
+    """What was compared, summed up: one row a codec, a policy or a column; text for the page."""
+    differences: list[Difference]
+
+
+def explanations(name: str) -> dict[tuple[str, str], str]:
+    """Return the reason of each explained difference of a comparison, by path and what."""
+    with EXPLAINED.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {(r["path"], r["what"]): r["reason"] for r in rows if r["comparison"] == name}
+
+
+def assert_explained(comparison: Comparison) -> None:
+    """Fail for a difference without a reason, and for a reason without its difference."""
+    reasons = explanations(comparison.name)
+    unexplained = [d for d in sorted(comparison.differences) if d.key not in reasons]
+    stale = sorted(reasons.keys() - {d.key for d in comparison.differences})
+    assert unexplained == [], f"{len(unexplained)} differences without a reason"
+    assert stale == [], f"{len(stale)} reasons that are not needed any more"
