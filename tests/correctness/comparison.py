@@ -53,3 +53,9 @@ def assert_explained(comparison: Comparison) -> None:
     stale = sorted(reasons.keys() - {d.key for d in comparison.differences})
     assert unexplained == [], f"{len(unexplained)} differences without a reason"
     assert stale == [], f"{len(stale)} reasons that are not needed any more"
+
+
+def table(comparison: Comparison) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [comparison.header, tuple("---" for _ in comparison.header), *comparison.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -79,6 +79,8 @@ def _frames_kept(spec: Spec, frames: int, duration_s: float) -> int:
         kept = min(kept, range_s * spec.fps)
     elif spec.count is not None:
         kept = min(kept, spec.count)
+    elif spec.at is not None:
+        kept = min(kept, 1 + spec.at.count(","))
     elif spec.keyframes:
         kept /= 12
     return max(1, math.ceil(min(kept, spec.max_frames or kept)))

@@ -49,7 +49,8 @@ X264: Final = {"preset": "veryfast", "crf": "26", "g": "24", "x264-params": "asm
 STYLES: Final = (
     Style("libx264", ".mp4", 320, 240, 30, 75, X264),
     Style("mpeg4", ".mp4", 340, 256, 25, 60, {"qscale": "6", "g": "12"}),
-    Style("libvpx", ".webm", 256, 144, 24, 60, {"deadline": "realtime", "cpu-used": "8"}),
+    # A speed above 0 would adapt to how busy the machine is, and the bytes with it.
+    Style("libvpx", ".webm", 256, 144, 24, 60, {"deadline": "realtime", "cpu-used": "-8"}),
 )
 
 

@@ -157,6 +157,8 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         where = f" in {format_count(shards, 'shard')}" if shards is not None else ""
         video_s = tally.video_ns / NS_PER_S
         lines.append(f"  clips    {tally.clips:,}{where}")
+        if tally.partial:
+            lines.append(f"  partial  {tally.partial:,} of them end where their file is damaged")
         lines.append(f"  frames   {tally.frames:,} from {format_duration(video_s)} of video")
     sizes = f"{format_bytes(tally.bytes_in)} in"
     if tally.bytes_out:

@@ -104,6 +104,7 @@ class Status:
             "ok": tally.ok,
             "failed": tally.failed,
             "skipped": tally.skipped,
+            "partial": tally.partial,
             "clips": tally.clips,
             "frames": tally.frames,
             "bytes_in": tally.bytes_in,

@@ -104,9 +104,9 @@ class Outcome:
     status: Status
     """``ok``, ``failed`` or ``skipped``."""
     error_class: str | None = None
-    """Why it failed: a name of ``errors.ITEM_ERRORS``."""
+    """Why it failed, or what ended a clip that was kept in part: one of ``errors.ITEM_ERRORS``."""
     error_stage: str | None = None
-    """Where it failed: ``probe`` or ``extract``."""
+    """Where that was found: ``probe`` or ``extract``."""
     error_message: str | None = None
     """What was found, one sentence; for skipped items the reason."""
     attempts: int = 1
@@ -116,7 +116,7 @@ class Outcome:
     worker: str | None = None
     """Who did it."""
     frames_decoded: int | None = None
-    """Frames the decoder gave, which may differ from ``frames_header``."""
+    """Frames the decoder gave: all to the last one kept, or fewer where some could be skipped."""
     frames_kept: int | None = None
     """Frames in the shard."""
     clip_id: str | None = None
@@ -135,6 +135,16 @@ class Outcome:
             error_stage=stage,
             error_message=printable(str(error)),
             attempts=attempts,
+        )
+
+    def damaged(self, error: ItemError, *, stage: str) -> Self:
+        """Return the outcome of an item of which only what precedes the damage is kept."""
+        cause = self.of_error(error, stage=stage)
+        return dataclasses.replace(
+            self,
+            error_class=cause.error_class,
+            error_stage=cause.error_stage,
+            error_message=cause.error_message,
         )
 
 

@@ -7,6 +7,7 @@ nanoseconds on the stream's own clock, so ties are exact and every machine agree
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from shardmill.contract.errors import InvalidMedia, InvalidSpec
 
 NS_PER_S = 1_000_000_000
 RATE_LIMITS_HZ = (1e-6, 1000.0)
+MAX_COUNT = 1_000_000
+MAX_TIME_NS = 10**18  # 30 years
 _MAX_DENOMINATOR = 1_000_000  # with the limits above, counting ticks stays within int64
 
 
@@ -51,6 +54,19 @@ class Timeline:
         return Timeline(
             pts_ns=self.pts_ns[start:stop], keyframe=self.keyframe[start:stop], end_ns=end_ns
         )
+
+    def ranges(self, parts: int) -> list[tuple[int | None, int | None]]:
+        """Cut at keyframes into at most ``parts`` ranges of about as many frames each.
+
+        Returns:
+            ``(start_ns, end_ns)`` of each, in order; None before the first and after the last.
+        """
+        keyframes = np.flatnonzero(self.keyframe)
+        aims = np.arange(1, parts) * self.pts_ns.size // parts
+        after = np.searchsorted(keyframes, aims)
+        cuts = np.unique(keyframes[after[after < keyframes.size]])
+        times_ns = [int(time) for time in self.pts_ns[cuts[cuts > 0]]]
+        return list(pairwise([None, *times_ns, None]))
 
 
 class Policy(Protocol):
@@ -125,20 +141,44 @@ class UniformCount:
     """Keep ``count`` frames spread evenly: the frame on show in the middle of each equal part."""
 
     count: int
-    """Frames to keep, at least 1; a shorter clip keeps what it has."""
+    """Frames to keep, within [1, ``MAX_COUNT``]; a shorter clip keeps what it has."""
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise InvalidSpec(f"count must be at least 1, got {self.count}")
+        if not 1 <= self.count <= MAX_COUNT:
+            raise InvalidSpec(f"--count must be in [1, {MAX_COUNT:,}], got {self.count:,}")
 
     def select(self, timeline: Timeline) -> NDArray[np.int64]:
-        """Return the frame on show at ``(k + 1/2) / count`` of the duration, each once."""
+        """Return the frame on show at ``(k + 1/2) / count`` of the duration, each once.
+
+        Times round up: a frame that starts at that very moment is the one on show, although
+        whole nanoseconds may have cut a fraction off its end.
+        """
         first_ns = int(timeline.pts_ns[0])
         span_ns = timeline.end_ns - first_ns
         middles_ns = np.array(
-            [first_ns + (2 * k + 1) * span_ns // (2 * self.count) for k in range(self.count)]
+            [first_ns - (2 * k + 1) * span_ns // (-2 * self.count) for k in range(self.count)]
         )
         return np.unique(np.searchsorted(timeline.pts_ns, middles_ns, side="right") - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenTimes:
+    """Keep the frame on show at each given time."""
+
+    times_ns: tuple[int, ...]
+    """At least one, counted from the first frame, in any order."""
+
+    def __post_init__(self) -> None:
+        if not self.times_ns or min(self.times_ns) < 0 or max(self.times_ns) > MAX_TIME_NS:
+            raise InvalidSpec(
+                f"--at must be seconds in [0, {MAX_TIME_NS // NS_PER_S:,}], got {self.times_ns} ns"
+            )
+
+    def select(self, timeline: Timeline) -> NDArray[np.int64]:
+        """Return the frames on show, each once; a time after the last frame's end has none."""
+        times_ns = timeline.pts_ns[0] + np.array(self.times_ns, dtype=np.int64)
+        times_ns = times_ns[times_ns < timeline.end_ns]
+        return np.unique(np.searchsorted(timeline.pts_ns, times_ns, side="right") - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Literal, Self, get_args
 
 from shardmill.contract import geometry, sampling
@@ -59,6 +60,10 @@ class Spec:
         None, "--count", "keep N frames spread evenly over the clip", metavar="N"
     )
     """Frames spread evenly over the clip."""
+    at: str | None = option(
+        None, "--at", "keep the frames on show at these seconds, as in 0.5,2,10", metavar="S,S,..."
+    )
+    """Seconds from the first frame, separated by commas."""
     keyframes: bool = option(False, "--keyframes", "keep only the keyframes")
     """Keep only frames at which decoding can start."""
     start_s: float | None = option(
@@ -73,6 +78,10 @@ class Spec:
         None, "--max-frames", "keep at most the first N frames of a clip", metavar="N"
     )
     """At most the first so many frames of a clip."""
+    keep_partial: bool = option(
+        False, "--keep-partial", "keep the frames before the damage of a broken video, not none"
+    )
+    """Keep the frames before the damage of a broken video; the row tells the damage."""
     size: str | None = option(None, "--size", "exactly this size, stretched", metavar="WxH")
     """Exact size, aspect not kept."""
     short_side: int | None = option(
@@ -145,7 +154,7 @@ class Spec:
     """Limit of a decoder's resident memory, bytes."""
 
     def __post_init__(self) -> None:
-        self._one_of("--all", "--every", "--fps", "--count", "--keyframes")
+        self._one_of("--all", "--every", "--fps", "--count", "--at", "--keyframes")
         self._one_of("--size", "--short-side", "--fit", "--crop")
         self._one_of("--count-frames", "--check")
         if self.pad and self.fit is None:
@@ -197,6 +206,8 @@ class Spec:
             policy = sampling.FixedRate(rate_hz=self.fps)
         elif self.count is not None:
             policy = sampling.UniformCount(count=self.count)
+        elif self.at is not None:
+            policy = sampling.GivenTimes(times_ns=_times_ns(self.at))
         elif self.keyframes:
             policy = sampling.KeyframesOnly()
         return Selection(
@@ -269,6 +280,13 @@ class Spec:
             and f.name != "all"
             and getattr(self, f.name) != getattr(other, f.name)
         ]
+
+
+def _times_ns(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(round(Decimal(part) * NS_PER_S) for part in text.split(","))
+    except (ArithmeticError, ValueError) as error:
+        raise InvalidSpec(f"--at must be seconds, as in 0.5,2,10, got {text!r}") from error
 
 
 def _shown(value: object) -> str:

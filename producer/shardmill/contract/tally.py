@@ -19,6 +19,8 @@ class Tally:
     """Items that could not be used."""
     skipped: int = 0
     """Items left out with a reason."""
+    partial: int = 0
+    """Items done of which only the frames before their damage are kept."""
     clips: int = 0
     """Clips written."""
     frames: int = 0
@@ -45,6 +47,7 @@ class Tally:
             totals["bytes_in"] += row.item.size_bytes if row.item.segment == 0 else 0
             totals["bytes_out"] += outcome.bytes_out or 0
             if outcome.status == "ok":
+                totals["partial"] += outcome.error_class is not None
                 totals["video_ns"] += round((row.facts.duration_s or 0) * NS_PER_S)
             elif outcome.status == "failed":
                 failures[outcome.error_class or "internal"] += 1

@@ -5,6 +5,7 @@ select
     count(*) filter (status = 'ok') as ok,
     count(*) filter (status = 'failed') as failed,
     count(*) filter (status = 'skipped') as skipped,
+    count(*) filter (status = 'ok' and error_class is not null) as partial,
     count(clip_id) as clips,
     coalesce(sum(frames_kept), 0) as frames,
     coalesce(sum(size_bytes) filter (segment = 0), 0) as bytes_in,

@@ -72,6 +72,7 @@ def test_a_status_has_the_keys_that_scripts_rely_on():
         "ok": 1,
         "failed": 2,
         "skipped": 0,
+        "partial": 0,
         "clips": 0,
         "frames": 0,
         "bytes_in": 0,

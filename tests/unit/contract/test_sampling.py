@@ -1,5 +1,7 @@
 """Policies keep the right frames of a timeline, and say why when they cannot."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from shardmill.contract.sampling import (
     EveryFrame,
     EveryNth,
     FixedRate,
+    GivenTimes,
     KeyframesOnly,
     Selection,
     Timeline,
@@ -145,10 +148,70 @@ def test_every_frame_keeps_all_and_keyframes_those_alone():
     assert KeyframesOnly().select(timeline).tolist() == [0, 3]
 
 
-@pytest.mark.parametrize("policy", [EveryNth, UniformCount])
-def test_rejects_fewer_than_one(policy):
+@pytest.mark.parametrize(
+    ("times_ms", "kept"),
+    [
+        pytest.param([0, 90, 100, 299], [0, 1, 2], id="the frame on show at each"),
+        pytest.param([250, 50], [0, 2], id="in any order"),
+        pytest.param([110, 120, 199], [1], id="each once"),
+        pytest.param([100, 300, 5000], [1], id="none after the end"),
+        pytest.param([300], [], id="the end is not in"),
+    ],
+)
+def test_given_times_keep_the_frames_on_show(times_ms, kept):
+    policy = GivenTimes(times_ns=tuple(ms * 1_000_000 for ms in times_ms))
+
+    assert policy.select(clock(3, 10)).tolist() == kept
+    assert policy.select(clock(3, 10, late_ns=-7 * NS_PER_S)).tolist() == kept
+
+
+@pytest.mark.parametrize("count", [0, 1_000_001])
+def test_rejects_an_impossible_count(count):
+    with pytest.raises(InvalidSpec, match=r"--count must be in \[1, 1,000,000\]"):
+        UniformCount(count=count)
+
+
+def test_rejects_a_step_of_nothing():
     with pytest.raises(InvalidSpec, match="must be at least 1, got 0"):
-        policy(**{"step" if policy is EveryNth else "count": 0})
+        EveryNth(step=0)
+
+
+@pytest.mark.parametrize("times_ns", [(), (-1,), (5, 10**18 + 1)], ids=str)
+def test_rejects_impossible_times(times_ns):
+    with pytest.raises(InvalidSpec, match="--at must be seconds in"):
+        GivenTimes(times_ns=times_ns)
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "30000/1001", "30", "50", "60000/1001"])
+@pytest.mark.parametrize("half", [1, 3, 12, 37])
+def test_a_middle_that_falls_on_a_frame_s_start_takes_that_frame(rate, half):
+    """Whole nanoseconds cut a fraction off every time: that must not shift the choice."""
+    edges_ns = [k * NS_PER_S // Fraction(rate) for k in range(10 * half + 1)]
+    kept = UniformCount(count=5).select(at(*edges_ns[:-1], end=edges_ns[-1]))
+
+    assert kept.tolist() == [half * (2 * k + 1) for k in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "parts", "first_frames"),
+    [
+        pytest.param((0, 4, 8), 2, [0, 8], id="the next keyframe"),
+        pytest.param((0, 4, 8), 3, [0, 4, 8], id="as many as asked"),
+        pytest.param((0, 4, 8), 12, [0, 4, 8], id="no more than there are keyframes"),
+        pytest.param((0,), 4, [0], id="one keyframe, one range"),
+        pytest.param((0, 1), 2, [0], id="nothing is cut too early"),
+        pytest.param((), 2, [0], id="no keyframe at all"),
+        pytest.param((0, 6), 1, [0], id="one part"),
+    ],
+)
+def test_ranges_begin_at_keyframes_and_cover_everything(keyframes, parts, first_frames):
+    timeline = clock(12, 10, keyframes=keyframes, late_ns=5)
+
+    ranges = timeline.ranges(parts)
+
+    starts_ns = [None, *(int(timeline.pts_ns[i]) for i in first_frames[1:])]
+    assert [start for start, _ in ranges] == starts_ns
+    assert [end for _, end in ranges] == [*starts_ns[1:], None]
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,20 @@ ROWS = [
     Row(dataclasses.replace(ITEM, segment=1), Facts(duration_s=0.5), CLIP),
     Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=0, clip_id=None, bytes_out=0)),
     Row(ITEM, Facts(duration_s=9.0), Outcome(status="failed", error_class="corrupt")),
+    Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=1, error_class="corrupt")),
     Row(ITEM, Facts(), Outcome(status="failed", error_class="corrupt")),
     Row(ITEM, Facts(), Outcome(status="failed", error_class="timeout")),
     Row(ITEM, Facts(), Outcome(status="skipped", error_message="audio alone")),
 ]
 TALLY = Tally(
-    ok=3,
+    ok=4,
     failed=3,
     skipped=1,
-    clips=2,
-    frames=6,
-    bytes_in=600,  # a long file counts once, with its first segment
-    bytes_out=100,
+    partial=1,
+    clips=3,
+    frames=7,
+    bytes_in=700,  # a long file counts once, with its first segment
+    bytes_out=150,
     video_ns=2_000_000_000,  # what failed was not done
     failures={"corrupt": 2, "timeout": 1},
 )

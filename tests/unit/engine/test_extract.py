@@ -64,21 +64,73 @@ def test_what_the_outcome_says_is_in_the_shard(folder, steps):
     assert clip["encoding"] == "jpeg"
 
 
-def test_a_clip_that_breaks_in_the_middle_leaves_no_frame(folder, steps):
-    """The third of five packets is noise: FFmpeg would go on, but the clip is damaged."""
+def damage(folder, name: str, *, packet: int) -> None:
+    """Make an AVI of six frames, one packet of which is nothing but zeros.
+
+    FFmpeg joins it with the next: another must follow, or it counts as a recording's cut end.
+    """
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    folder.video(name, [noise] * 6, codec="png", pix_fmt="rgb24")
+    data = bytearray((folder.root / name).read_bytes())
+    movie = data.index(b"movi")
+    head = [k for k in range(movie, len(data)) if data[k : k + 4] == b"00dc"][packet]
+    size = int.from_bytes(data[head + 4 : head + 8], "little")
+    data[head + 8 : head + 8 + size] = bytes(size)
+    folder.write(name, bytes(data))
+
+
+def test_a_clip_that_breaks_in_the_middle_leaves_no_frame(folder, steps):
+    """The third packet is damaged: FFmpeg would go on, but the clip is damaged."""
     folder.video("good.mkv", steps(2))
-    folder.video("damaged.avi", [noise] * 5, codec="png", pix_fmt="rgb24")
-    data = bytearray((folder.root / "damaged.avi").read_bytes())
-    third = [k for k in range(len(data)) if data[k : k + 4] == b"00dc"][2]
-    size = int.from_bytes(data[third + 4 : third + 8], "little")
-    data[third + 8 : third + 8 + size] = bytes(size)
-    folder.write("damaged.avi", bytes(data))
+    damage(folder, "damaged.avi", packet=2)
 
     done = folder.extract("damaged.avi", "good.mkv", facts=[VIDEO] * 2)
 
     assert [o.error_class for o in done.outcomes] == ["corrupt", None]
     assert [clip["path"] for clip in done.clips] == ["good.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, [0, 1, 2]),
+        ({"every": 2}, [0, 2]),
+        ({"max_frames": 5}, [0, 1, 2]),
+        ({"fps": 5.0}, [0, 2]),
+        ({"at": "0,0.1,0.4"}, [0, 1]),
+        ({"start_s": 0.1, "end_s": 9.0}, [1, 2]),
+    ],
+    ids=str,
+)
+def test_frames_before_the_damage_are_kept_if_the_spec_asks(folder, options, kept):
+    """The fourth packet is damaged; what comes after it is lost too."""
+    damage(folder, "damaged.avi", packet=3)
+
+    done = folder.extract("damaged.avi", facts=[VIDEO], keep_partial=True, **options)
+
+    (outcome,) = done.outcomes
+    assert (outcome.status, outcome.error_class) == ("ok", "corrupt")
+    assert (outcome.error_stage, outcome.attempts) == ("extract", 1)
+    assert "cannot be decoded" in outcome.error_message
+    assert done.clips[0]["source_index"] == kept
+    assert outcome.frames_kept == len(kept)
+
+
+def test_a_clip_cut_before_its_damage_is_whole(folder):
+    damage(folder, "damaged.avi", packet=3)
+
+    for keep_partial in (False, True):
+        done = folder.extract("damaged.avi", facts=[VIDEO], max_frames=2, keep_partial=keep_partial)
+        assert (done.outcomes[0].status, done.outcomes[0].error_class) == ("ok", None)
+        assert done.clips[0]["source_index"] == [0, 1]
+
+
+def test_a_clip_without_a_sound_first_frame_is_lost_in_any_case(folder):
+    folder.write("damaged.mkv", b"\x1a\x45\xdf\xa3 and nothing more")
+
+    done = folder.extract("damaged.mkv", facts=[VIDEO], keep_partial=True)
+
+    assert done.outcomes[0].status == "failed"
 
 
 def test_no_good_item_means_no_shard(folder):

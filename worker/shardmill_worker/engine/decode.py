@@ -59,8 +59,9 @@ class Clock:
         return pts * self._time_base.numerator * NS_PER_S // self._time_base.denominator
 
     def duration_ns(self, picture: av.VideoFrame) -> int:
-        """Return how long a frame is shown."""
-        return self.ns(picture.duration) or self.frame_ns
+        """Return how long a frame is shown, rounded as its end would be."""
+        begin = picture.pts if self.knows(picture.pts) else 0
+        return self.ns(begin + picture.duration) - self.ns(begin) or self.frame_ns
 
     def next_ns(self, picture: av.VideoFrame) -> int:
         """Return when the next frame in display order is shown."""

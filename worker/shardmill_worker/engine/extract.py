@@ -30,7 +30,7 @@ from shardmill_worker.engine.media import Media, open_media
 from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.picture import PictureMaker
 from shardmill_worker.engine.shards import Clip, Placed, StoredFrame, open_shard
-from shardmill_worker.engine.video import Reading, read_video
+from shardmill_worker.engine.video import Reading, VideoReader
 from shardmill_worker.engine.work import Advance, ExtractWork
 
 
@@ -63,31 +63,42 @@ def _extract(
 ) -> Outcome:
     started_s = time.perf_counter()
     try:
-        clip, decoded = _read_clip(work, item, facts, advance)
+        clip, reading = _read_clip(work, item, facts, advance)
         bytes_out = batch.add(clip)
     except ItemError as error:
         outcome = Outcome.of_error(error, stage="extract")
     else:
         outcome = Outcome(
             status="ok",
-            frames_decoded=decoded,
+            frames_decoded=reading.decoded,
             frames_kept=len(clip.frames),
             clip_id=clip.clip_id,
             shard=work.shard,
             bytes_out=bytes_out,
         )
+        if reading.damage is not None:
+            outcome = outcome.damaged(reading.damage, stage="extract")
     return replace(outcome, seconds=time.perf_counter() - started_s, worker=work.worker)
 
 
-def _read_clip(work: ExtractWork, item: Item, facts: Facts, advance: Advance) -> tuple[Clip, int]:
-    """Return the item's clip and how many frames were decoded for it."""
+def _read_clip(
+    work: ExtractWork, item: Item, facts: Facts, advance: Advance
+) -> tuple[Clip, Reading[StoredFrame]]:
+    """Return the item's clip, and the reading that it is made of."""
     keep = _Keeper(work.spec)
     reopen = partial(open_media, work.root, item)
     reading: Reading[StoredFrame]
     if facts.kind == "image":
         reading = read_image(reopen, keep, advance)
     else:
-        reading = read_video(reopen, item, work.spec.selection, keep, advance)
+        reading = VideoReader(
+            reopen=reopen,
+            item=item,
+            selection=work.spec.selection,
+            keep=keep,
+            keep_partial=work.spec.keep_partial,
+            advance=advance,
+        ).read()
     clip = Clip(
         item=item,
         clip_id=clip_id(item),
@@ -97,7 +108,7 @@ def _read_clip(work: ExtractWork, item: Item, facts: Facts, advance: Advance) ->
         fps=facts.fps or 0.0,
         frames=reading.kept,
     )
-    return clip, reading.decoded
+    return clip, reading
 
 
 class _Keeper:
@@ -112,6 +123,10 @@ class _Keeper:
         """The size of every frame, known after the first."""
         assert self._maker is not None, "no frame was kept yet"
         return self._maker.size
+
+    def begin(self) -> None:
+        """Let the next frame decide the size again."""
+        self._maker = None
 
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:

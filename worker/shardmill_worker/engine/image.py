@@ -1,20 +1,16 @@
 """Reading the one frame of an image: the same decoder, the same colours as for video."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from shardmill_worker.engine.decode import SourceFrame, source_frames
-from shardmill_worker.engine.media import Media
-from shardmill_worker.engine.video import Reading, Reopen
+from shardmill_worker.engine.decode import source_frames
+from shardmill_worker.engine.video import Keep, Reading, Reopen
 from shardmill_worker.engine.work import Advance
 
 Kept = TypeVar("Kept")
 
 
-def read_image(
-    reopen: Reopen, keep: Callable[[Media, SourceFrame], Kept], advance: Advance
-) -> Reading[Kept]:
+def read_image(reopen: Reopen, keep: Keep[Kept], advance: Advance) -> Reading[Kept]:
     """Decode an image and make something of it; its time is 0.
 
     Args:

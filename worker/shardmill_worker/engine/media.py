@@ -115,7 +115,10 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
             for other in container.streams:
                 if other is not stream:
                     other.discard = Discard.all
-            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **_strictness(container)}
+            stream.codec_context.options = {
+                "max_pixels": str(MAX_PIXELS),
+                **_strictness(container, stream),
+            }
             yield Media(container, stream, descriptor)
         _check_unchanged(descriptor, item)
     finally:
@@ -210,9 +213,15 @@ def _refuse_text(descriptor: int) -> None:
         raise Unsupported("The file is text, not video or image.")
 
 
-def _strictness(container: InputContainer) -> dict[str, str]:
-    """Return decoder options that make a broken JPEG an error instead of a half-grey picture."""
-    return {"err_detect": "explode"} if container.format.name == "jpeg_pipe" else {}
+def _strictness(container: InputContainer, stream: VideoStream) -> dict[str, str]:
+    """Return decoder options that leave less to libav's goodwill.
+
+    A broken JPEG is an error instead of a half-grey picture.  A frame of H.264 that comes later
+    than libav's guess at the order is waited for instead of dropped.
+    """
+    if container.format.name == "jpeg_pipe":
+        return {"err_detect": "explode"}
+    return {"strict": "strict"} if stream.codec_context.codec.name == "h264" else {}
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:

@@ -1,0 +1,173 @@
+"""A packet's own bits tell whether decoding can start at it and whether others need it.
+
+Bytes are written by hand after the standards that the module names.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shardmill_worker.engine.bitstream import Role, inspector_of
+
+START, NEEDED, SPARE = Role(True, False), Role(False, False), Role(False, True)
+
+
+@dataclass
+class Codec:
+    canonical_name: str
+    intra_only: bool = False
+
+
+@dataclass
+class Context:
+    codec: Codec
+    extradata: bytes | None = None
+
+
+def role(codec: str, data: bytes, header: bytes = b"") -> Role | None:
+    inspect = inspector_of(Context(Codec(codec), header))
+    assert inspect is not None
+    return inspect(data)
+
+
+def boxed(*units: bytes) -> bytes:
+    return b"".join(len(unit).to_bytes(4) + unit for unit in units)
+
+
+def annex_b(*units: bytes) -> bytes:
+    return b"".join(b"\0\0\0\1" + unit for unit in units)
+
+
+def sps(*, progressive: bool) -> bytes:
+    """Baseline profile: id 0, log2 0, order type 2, 1 reference, no gaps, 1x1 macroblocks."""
+    bits = "1" + "1" + "011" + "010" + "0" + "1" + "1" + ("1" if progressive else "0") + "1"
+    return bytes([0x67, 66, 0, 30]) + int(bits.ljust(16, "0"), 2).to_bytes(2)
+
+
+def high_sps(*, progressive: bool) -> bytes:
+    """High profile: 4:2:0, 8 bits, one scaling list of 16 that ends at once, order type 0."""
+    bits = "1" + "010" + "1" + "1" + "0" + "1" + "1" + "000010001" + "0" * 7
+    bits += "1" + "1" + "1" + "010" + "0" + "1" + "1" + ("1" if progressive else "0") + "1"
+    return bytes([0x67, 100, 0, 30]) + int(bits.ljust(48, "0"), 2).to_bytes(6)
+
+
+def avcc(*sets: bytes) -> bytes:
+    head = bytes([1, 66, 0, 30, 0xFF, 0xE0 | len(sets)])
+    return head + b"".join(len(s).to_bytes(2) + s for s in sets) + b"\0"
+
+
+IDR, P, B, AUD, SEI = b"\x65\x88", b"\x41\x9a", b"\x01\x9e", b"\x09\xf0", b"\x06\x05"
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        pytest.param([AUD, SEI, IDR], START, id="an IDR picture"),
+        pytest.param([P], NEEDED, id="a reference"),
+        pytest.param([SEI, B], SPARE, id="no reference"),
+        pytest.param([B, P], NEEDED, id="one slice is a reference"),
+        pytest.param([sps(progressive=True), IDR], START, id="parameters in the stream"),
+        pytest.param([sps(progressive=False), IDR], None, id="fields may come"),
+        pytest.param([SEI], None, id="no picture at all"),
+        pytest.param([b"\x14\x88", P], None, id="a second layer"),
+        pytest.param([b"\x02\x88"], None, id="a partitioned slice"),
+    ],
+)
+def test_h264(units, expected):
+    header = avcc(sps(progressive=True))
+
+    assert role("h264", boxed(*units), header) == expected
+    assert role("h264", annex_b(*units)) == expected
+
+
+@pytest.mark.parametrize("make", [sps, high_sps])
+def test_h264_with_fields_is_left_alone(make):
+    def inspector(progressive: bool, wrap):
+        return inspector_of(Context(Codec("h264"), wrap(make(progressive=progressive))))
+
+    for wrap in (avcc, annex_b):
+        assert inspector(True, wrap) is not None
+        assert inspector(False, wrap) is None
+
+
+def hvcc(layers: int) -> bytes:
+    return bytes([1] + 20 * [0] + [layers << 3 | 3, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "layers", "expected"),
+    [
+        pytest.param([35, 39, 19], 1, START, id="IDR"),
+        pytest.param([21], 1, START, id="CRA"),
+        pytest.param([1], 1, NEEDED, id="reference"),
+        pytest.param([0], 1, SPARE, id="sub-layer non-reference"),
+        pytest.param([8], 1, SPARE, id="skipped leading non-reference"),
+        pytest.param([9], 1, NEEDED, id="skipped leading reference"),
+        pytest.param([0], 2, NEEDED, id="a higher sub-layer may need it"),
+        pytest.param([0, 1], 1, NEEDED, id="one slice is a reference"),
+        pytest.param([39], 1, None, id="no picture at all"),
+    ],
+)
+def test_hevc(kinds, layers, expected):
+    units = [bytes([kind << 1, 1, 0x80]) for kind in kinds]
+
+    assert role("hevc", boxed(*units), hvcc(layers)) == expected
+    without_count = NEEDED if expected == SPARE else expected
+    assert role("hevc", annex_b(*units), b"\0\0\0\1") == without_count
+
+
+def superframe(*frames: bytes) -> bytes:
+    marker = bytes([0xC0 | len(frames) - 1])  # sizes of one byte
+    return b"".join(frames) + marker + bytes(map(len, frames)) + marker
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        pytest.param("vp8", b"\x10\x00", START, id="vp8 keyframe"),
+        pytest.param("vp8", b"\x11\x00", NEEDED, id="vp8 inter frame"),
+        pytest.param("vp8", b"\x01\x00", None, id="vp8 frame that is not shown"),
+        pytest.param("vp8", b"", None, id="vp8 nothing"),
+        pytest.param("vp9", b"\x82\x49", START, id="vp9 keyframe"),
+        pytest.param("vp9", b"\x86\x00", NEEDED, id="vp9 inter frame"),
+        pytest.param("vp9", b"\x84\x00", None, id="vp9 frame that is not shown"),
+        pytest.param("vp9", b"\x88", NEEDED, id="vp9 shows an earlier frame"),
+        pytest.param("vp9", b"\xb1\x40", START, id="vp9 keyframe of profile 3"),
+        pytest.param("vp9", superframe(b"\x84\0", b"\x86\0"), NEEDED, id="vp9 one of two shown"),
+        pytest.param("vp9", superframe(b"\x80\0", b"\x88"), START, id="vp9 hidden keyframe shown"),
+        pytest.param("vp9", superframe(b"\x86\0", b"\x86\0"), None, id="vp9 two shown"),
+        pytest.param("av1", b"\x12\0\x0a\x01\x00\x32\x01\x10", START, id="av1 keyframe"),
+        pytest.param("av1", b"\x12\0\x32\x01\x10", NEEDED, id="av1 keyframe without sequence"),
+        pytest.param("av1", b"\x12\0\x0a\x01\x00\x32\x01\x00", NEEDED, id="av1 hidden keyframe"),
+        pytest.param("av1", b"\x12\0\x32\x01\x30", NEEDED, id="av1 inter frame"),
+        pytest.param("av1", b"\x12\0\x1a\x01\x90", NEEDED, id="av1 shows an earlier frame"),
+        pytest.param("av1", b"\x0a\x01\x18\x32\x01\x00", None, id="av1 still picture"),
+        pytest.param("av1", b"\x12\0", None, id="av1 no frame"),
+        pytest.param("av1", b"\x16\0\0\x0c\x01\0\x36\0\x01\x10", None, id="av1 a size is missing"),
+    ],
+)
+def test_other_codecs(codec, data, expected):
+    assert role(codec, data) == expected
+
+
+def test_pictures_on_their_own_need_nothing_and_serve_nobody():
+    inspect = inspector_of(Context(Codec("mjpeg", intra_only=True)))
+
+    assert inspect(b"anything") == Role(start=True, spare=True)
+
+
+def test_other_codecs_are_not_understood():
+    assert inspector_of(Context(Codec("mpeg4"))) is None
+
+
+@given(
+    codec=st.sampled_from(["h264", "hevc", "vp8", "vp9", "av1"]),
+    header=st.binary(max_size=60),
+    data=st.binary(max_size=200),
+)
+def test_no_bytes_do_harm(codec, header, data):
+    inspect = inspector_of(Context(Codec(codec), header))
+
+    assert inspect is None or inspect(data) in (None, START, NEEDED, SPARE)
