@@ -6,6 +6,7 @@ Each file is read in a process of its own, as a decoder would be after a crash.
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -122,3 +123,32 @@ def test_a_picture_file_is_a_video_if_it_moves(probed, path, kind, frames):
     assert probed[path]["kind"] == kind
     if frames:
         assert probed[path]["frames_header"] == frames
+
+
+def test_every_webp_has_the_frames_that_pillow_finds(probed, manifest):
+    """One frame is an image, more are a clip."""
+    found = {}
+    for path, row in manifest.items():
+        pillow = re.match(r"WEBP \d+x\d+ \w+ frames=(\d+)", row["pillow"])
+        if pillow and "kind" in probed[path]:
+            found[path] = (probed[path]["kind"], probed[path]["frames_header"] or 1, int(pillow[1]))
+
+    assert sum(truth > 1 for _, _, truth in found.values()) >= 4
+    for path, (kind, frames, truth) in found.items():
+        assert (kind, frames) == ("video" if truth > 1 else "image", truth), path
+
+
+def test_tiles_make_the_picture_that_pillow_finds(probed, manifest):
+    path = "images/libavif__sofa_grid1x5_420.avif"
+    size = f"{probed[path]['width']}x{probed[path]['height']}"
+
+    assert manifest[path]["pillow"].startswith(f"AVIF {size} ")
+
+
+def test_jpeg_xl_is_refused_by_its_name(probed):
+    pictures = {path: said for path, said in probed.items() if path.endswith(".jxl")}
+
+    assert len(pictures) >= 10
+    for path, said in pictures.items():
+        assert said.get("error") == "unsupported", path
+        assert "JPEG XL" in said["message"], path

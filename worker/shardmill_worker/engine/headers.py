@@ -10,6 +10,7 @@ _MAX_ENTRIES: Final = 512
 _MAX_EXIF_BYTES: Final = 1 << 20
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_MOVES: Final = 0x02
+_JPEG_XL_STARTS: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 
 
@@ -62,3 +63,8 @@ def is_animated_webp(descriptor: int) -> bool:
     """Return whether a file is a WebP of several pictures."""
     head = os.pread(descriptor, 21, 0)
     return head[:4] + head[8:16] == b"RIFFWEBPVP8X" and any(b & _WEBP_MOVES for b in head[20:])
+
+
+def is_jpeg_xl(descriptor: int) -> bool:
+    """Return whether a file is a JPEG XL, bare or in its container."""
+    return os.pread(descriptor, 12, 0).startswith(_JPEG_XL_STARTS)

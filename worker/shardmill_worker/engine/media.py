@@ -31,8 +31,12 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.manifest import Item
 from shardmill.contract.quantity import printable
+from shardmill_worker.engine.animation import DrawnMovie
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults, missing_root
-from shardmill_worker.engine.headers import is_animated_webp, png_size
+from shardmill_worker.engine.headers import is_animated_webp, is_jpeg_xl, png_size
+from shardmill_worker.engine.heif import read_grid
+from shardmill_worker.engine.tiles import open_grid
+from shardmill_worker.engine.webp import read_animation
 
 MAX_ASPECT: Final = 32
 """A pixel wider or higher than that is taken for an error of the file."""
@@ -50,6 +54,8 @@ _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 _STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
 _NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _HEAD_BYTES: Final = 4096
+_DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
+_NOT_OPENED: Final = "The file cannot be opened as video or image"
 
 
 def _formats(left_out: frozenset[str]) -> str:
@@ -63,7 +69,7 @@ _ALLOWED: Final = _formats(_POINTERS | _TEXT)
 class _Nameless:
     """A file as libav sees it: bytes to read and seek in, and a name that says nothing."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str = "") -> None:
         self.name = name
         self._file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
         self.read = self._file.read
@@ -72,12 +78,48 @@ class _Nameless:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """What a file is whose pictures libav alone cannot put together."""
+
+    format_name: str
+    """Container, as FFmpeg names it."""
+    codec_name: str
+    """Codec of the parts that the pictures are made of."""
+    orientation: int
+    """As in EXIF, 1 to 8."""
+
+
+@dataclass(frozen=True, slots=True)
 class Media:
     """An open file and the video stream that FFmpeg would choose."""
 
     container: InputContainer
+    """The file, or whole pictures made of it in its stead."""
     stream: VideoStream
     descriptor: int
+    original: Original | None = None
+    """What the file is, where ``container`` stands in for it."""
+
+    @property
+    def format_name(self) -> str:
+        """The file's container, as FFmpeg names it."""
+        return self.original.format_name if self.original else self.container.format.name
+
+    @property
+    def codec_name(self) -> str:
+        """The file's codec, as FFmpeg names it."""
+        if self.original:
+            return self.original.codec_name
+        return self.stream.codec_context.codec.canonical_name
+
+    @property
+    def bit_rate(self) -> int | None:
+        """Bits per second of the file, None if nothing tells."""
+        if not self.original:
+            return self.container.bit_rate or None
+        length_s = (self.stream.duration or 0) * self.time_base
+        size_bits = 8 * os.fstat(self.descriptor).st_size
+        return round(size_bits / length_s) if length_s else None
 
     @property
     def time_base(self) -> Fraction:
@@ -108,18 +150,16 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
     descriptor = _open_file(root, item)
     try:
         _refuse_by_header(descriptor)
-        with _open_container(descriptor, item, libav_options) as container:
+        with _open_pictures(descriptor, item, libav_options) as (container, original):
             stream = _choose_stream(container)
             stream.thread_count = 1
             stream.thread_type = "NONE"
             for other in container.streams:
                 if other is not stream:
                     other.discard = Discard.all
-            stream.codec_context.options = {
-                "max_pixels": str(MAX_PIXELS),
-                **_strictness(container, stream),
-            }
-            yield Media(container, stream, descriptor)
+            strictness = _strictness(container, stream)
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strictness}
+            yield Media(container, stream, descriptor, original)
         _check_unchanged(descriptor, item)
     finally:
         os.close(descriptor)
@@ -162,8 +202,8 @@ def _check_unchanged(descriptor: int, item: Item) -> None:
 
 def _refuse_by_header(descriptor: int) -> None:
     """Raise for pictures of which libav would only say that they are broken."""
-    if is_animated_webp(descriptor):
-        raise Unsupported("The file is an animated WebP, which FFmpeg cannot decode.")
+    if not _DECODES_JPEG_XL and is_jpeg_xl(descriptor):
+        raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
     width, height = png_size(descriptor) or (0, 0)
     _check_pixels(width, height)
 
@@ -173,25 +213,58 @@ def _check_pixels(width: int, height: int) -> None:
         raise TooLarge(f"Expected at most {MAX_PIXELS} pixels, the file claims {width}x{height}.")
 
 
+@contextmanager
+def _open_pictures(
+    descriptor: int, item: Item, libav_options: dict[str, str]
+) -> Iterator[tuple[InputContainer, Original | None]]:
+    """Open the file, or where libav sees parts of pictures, the whole ones in its stead."""
+    if is_animated_webp(descriptor):
+        animation = read_animation(descriptor)
+        with media_faults(_NOT_OPENED):
+            movie = _open(DrawnMovie(descriptor, animation), {}, demuxer="mov")
+        with movie:
+            yield movie, Original("webp_pipe", "webp", animation.orientation)
+        return
+    with _open_container(descriptor, item, libav_options) as container:
+        grid = read_grid(descriptor) if _may_be_grid(container) else None
+        if grid is None:
+            yield container, None
+            return
+        _check_pixels(grid.width, grid.height)
+        with open_grid(container, grid) as whole:
+            codec = next(
+                s.codec_context.codec for s in container.streams.video if s.id in grid.tiles
+            )
+            original = Original(container.format.name, codec.canonical_name, grid.orientation)
+            yield whole, original
+
+
+def _may_be_grid(container: InputContainer) -> bool:
+    """Return whether there are tiles, and beside them no more than thumbnails."""
+    tiles = any(s.disposition & Disposition.dependent for s in container.streams.video)
+    return tiles and all(s.frames == 1 for s in moving_pictures(container))
+
+
 def _open_container(descriptor: int, item: Item, libav_options: dict[str, str]) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
-    with media_faults("The file cannot be opened as video or image"):
+    with media_faults(_NOT_OPENED):
         try:
-            return _open(descriptor, libav_options)
+            return _open(_Nameless(descriptor), libav_options)
         except (av.error.ArgumentError, av.error.InvalidDataError):
             _refuse_text(descriptor)
             if suffix not in _NEED_A_NAME:
                 raise
             whole = {"frame_size": str(item.size_bytes)}
-            return _open(descriptor, whole, demuxer="image2pipe", name=f"picture{suffix}")
+            named = _Nameless(descriptor, f"picture{suffix}")
+            return _open(named, whole, demuxer="image2pipe")
 
 
 def _open(
-    descriptor: int, libav_options: dict[str, str], *, demuxer: str | None = None, name: str = ""
+    file: _Nameless | DrawnMovie, libav_options: dict[str, str], *, demuxer: str | None = None
 ) -> InputContainer:
-    os.lseek(descriptor, 0, os.SEEK_SET)
+    file.seek(0)
     return av.open(
-        _Nameless(descriptor, name),
+        file,
         "r",
         format=demuxer,
         options={"threads": "1", "max_pixels": str(MAX_PIXELS), **libav_options},
@@ -261,7 +334,7 @@ def _area(stream: VideoStream) -> int:
 
 def _explain_no_video(container: InputContainer) -> NoReturn:
     if any(s.disposition & Disposition.dependent for s in container.streams.video):
-        raise Unsupported("The picture is a grid of tiles, which are not put together yet.")
+        raise Unsupported("The file holds parts of a picture that is not its main one.")
     if container.streams.audio or container.streams.video:
         raise Skip("The file holds sound and no video.")
     if container.streams:

@@ -59,6 +59,8 @@ def orientation_of(media: Media, frame: av.VideoFrame) -> Orientation:
     libav makes a display matrix from the container, from EXIF (1 to 8, others ignored) or from
     the codec's own headers.  A turn by another angle than a multiple of 90 degrees is rounded.
     """
+    if media.original:
+        return _OF_EXIF[media.original.orientation]
     if media.stream.codec_context.codec.canonical_name in _NAMES_ITS_SIDE_DATA:
         return _png_orientation(media, frame)
     for data in cast("Iterable[SideData]", frame.side_data):  # PyAV's stub says otherwise

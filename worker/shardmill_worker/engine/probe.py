@@ -71,13 +71,11 @@ def _is_whole_truth(facts: Facts) -> bool:
 
 def _kind(media: Media, rest: Iterator[SourceFrame]) -> Kind:
     """Return ``image`` for one picture: in a picture format, a second one decides."""
-    name = media.container.format.name
-    if name.endswith("pipe") or name in _STILL_FORMATS:
-        return "image"
+    name = media.format_name
     brand = media.container.metadata.get("major_brand", "").strip()
-    if name in _ANIMATED_FORMATS or brand in _ANIMATED_BRANDS:
+    if media.original or name in _ANIMATED_FORMATS or brand in _ANIMATED_BRANDS:
         return "image" if next(rest, None) is None else "video"
-    return "video"
+    return "image" if name.endswith("pipe") or name in _STILL_FORMATS else "video"
 
 
 def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
@@ -91,8 +89,8 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
     rate = average or _plausible(stream.guessed_rate)
     return Facts(
         kind=kind,
-        container=container.format.name,
-        codec=stream.codec_context.codec.canonical_name,
+        container=media.format_name,
+        codec=media.codec_name,
         width=stored.width,
         height=stored.height,
         display_width=display.width,
@@ -111,7 +109,7 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
         vfr=_varies(average, base) if moving else None,
         frames_header=stream.frames or None,
         duration_s=_duration_s(media) if moving else None,
-        bit_rate=container.bit_rate or None,
+        bit_rate=media.bit_rate,
         has_audio=bool(container.streams.audio),
     )
 
