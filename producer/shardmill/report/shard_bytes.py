@@ -1,15 +1,15 @@
-"""Whether the bytes of a shard are those that its index tells of.
+"""Whether the bytes of a shard are those that its index tells of, whatever the format.
 
-A shard is a TFRecord file: each record is the length of its data (uint64), the masked CRC-32C
-of that length (uint32), the data, and the masked CRC-32C of the data (uint32), little-endian.
-One record holds one clip, and records follow each other without a gap; so every byte of the
-file is either compared with the index or under a checksum.
+Every byte of the file is under a checksum in the index: those of a clip's frames under the
+clip's, all others together under another.  Neither the format's own checksums nor its library are
+needed, so HDF5 is proved without HDF5.  Only where records may lie differs between formats.
 """
 
-import errno
 import os
-import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from stat import S_ISREG
+from struct import Struct
 from typing import Final
 
 import google_crc32c
@@ -17,22 +17,35 @@ import numpy as np
 import pyarrow as pa
 import simplejpeg
 
-from shardmill.contract.index import ClipEntry, entry_at
+from shardmill.contract.framing import Framing, read_range
+from shardmill.contract.index import ClipEntry, entry_at, framing_of
+from shardmill.contract.layout import SUFFIXES
 
-_LENGTH: Final = struct.Struct("<Q")
-_CRC: Final = struct.Struct("<I")
-HEAD_BYTES: Final = _LENGTH.size + _CRC.size
-FOOT_BYTES: Final = _CRC.size
-_CHUNK_BYTES: Final = 1 << 22
-_MASK_DELTA: Final = 0xA282EAD8
-_PNG_START: Final = struct.Struct(">8s8xII")
+_PNG_START: Final = Struct(">8s8xII")
 """Signature, frame of the first chunk, width, height."""
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
-def masked_crc(crc: int) -> int:
-    """Return a CRC-32C as TFRecord stores it: turned right by 15 bits, plus a constant."""
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where the records of a format lie in its file."""
+
+    before: int = 0
+    """Bytes before the first record."""
+    after: int = 0
+    """Bytes after the last record."""
+    tiled: bool = True
+    """True if a record begins where the one before it ends."""
+    bare: bool = False
+    """True if a record is its frames and nothing else."""
+
+
+_PLACES: Final = {
+    SUFFIXES["tfrecord"]: _Places(),
+    SUFFIXES["webdataset"]: _Places(after=1024),
+    SUFFIXES["npy"]: _Places(before=128, bare=True),
+    SUFFIXES["hdf5"]: _Places(tiled=False, bare=True),
+}
 
 
 def faults(path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
@@ -40,7 +53,8 @@ def faults(path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
 
     Args:
         path: The shard.
-        index: Its index, one row a clip, each list as long as the others of its row.
+        index: Its index, one row a clip, each list as long as the others of its row, with the
+            shard's framing.
         deep: Decode every frame too.
     """
     try:
@@ -52,20 +66,45 @@ def faults(path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
         yield f"cannot be opened: {error}"
         return
     try:
-        yield from _shard_faults(fd, index, deep=deep)
+        yield from _shard_faults(fd, path, index, deep=deep)
     except OSError as error:  # a bad disk must not hide what was found before
         yield f"cannot be read: {error}"
     finally:
         os.close(fd)
 
 
-def _shard_faults(fd: int, index: pa.Table, *, deep: bool) -> Iterator[str]:
-    size = os.fstat(fd).st_size
-    position = 0
-    for row in np.argsort(index["record_offset"].to_numpy(), kind="stable").tolist():
+def _shard_faults(fd: int, path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
+    status, framing = os.fstat(fd), framing_of(index)
+    if not S_ISREG(status.st_mode):
+        yield "is no regular file"
+        return
+    in_order = np.argsort(index["record_offset"].to_numpy(), kind="stable").tolist()
+    places = _PLACES[os.path.splitext(path)[1]]
+    misplaced = False
+    for wrong in _misplaced(index, in_order, places=places, size=status.st_size):
+        misplaced = True
+        yield wrong
+    if misplaced:
+        return  # what the index points at is not worth reading
+    for row in in_order:
+        yield from _clip_faults(fd, entry_at(index, row), deep=deep)
+    if status.st_size != framing.shard_bytes:
+        yield f"has {status.st_size} bytes, its index says {framing.shard_bytes}"
+        return
+    spans = (span for row in in_order for span in entry_at(index, row).frames.spans())
+    if Framing.measure(fd, spans) != framing:
+        yield "has bytes outside of its frames that do not match the checksum in its index"
+
+
+def _misplaced(
+    index: pa.Table, in_order: list[int], *, places: _Places, size: int
+) -> Iterator[str]:
+    """Yield where the index contradicts itself, the format, or the size of the file."""
+    position = places.before
+    for row in in_order:
         clip = entry_at(index, row)
         end = clip.record_offset + clip.record_length
-        if clip.record_offset != position:
+        if clip.record_offset < position or (places.tiled and clip.record_offset != position):
             yield (
                 f"should go on at byte {position} by the order of its records, "
                 f"but its index has clip {clip.clip_id} at byte {clip.record_offset}"
@@ -73,50 +112,34 @@ def _shard_faults(fd: int, index: pa.Table, *, deep: bool) -> Iterator[str]:
         if end > size:
             yield f"is cut short: clip {clip.clip_id} ends at byte {end}, the file at byte {size}"
             return
-        if _lies_in_record(clip):
-            yield from _clip_faults(fd, clip, deep=deep)
-        else:
+        if not _lies_in_record(clip, bare=places.bare):
             yield f"cannot hold clip {clip.clip_id} as its index says: frames leave their record"
         position = end
-    if position != size:
+    if places.tiled and position + places.after != size:
         yield f"ends at byte {size}, its last clip at byte {position}"
 
 
-def _lies_in_record(clip: ClipEntry) -> bool:
-    """Return True if the frames lie in their record, one after the other."""
-    starts = clip.frames.offset
-    ends = starts + clip.frames.length
-    first = clip.record_offset + HEAD_BYTES
-    last = clip.record_offset + clip.record_length - FOOT_BYTES
-    edges = np.concatenate([[first], np.column_stack([starts, ends]).ravel(), [last]])
-    return bool(np.all(np.diff(edges) >= 0))
+def _lies_in_record(clip: ClipEntry, *, bare: bool) -> bool:
+    """Return True if the frames lie in their record, one after the other, or even fill it."""
+    starts, lengths = clip.frames.offset, clip.frames.length
+    stops = np.concatenate([[clip.record_offset], starts + lengths])
+    gaps = np.append(starts, clip.record_offset + clip.record_length) - stops
+    return bool(lengths.min(initial=0) >= 0 and np.all(gaps == 0 if bare else gaps >= 0))
 
 
 def _clip_faults(fd: int, clip: ClipEntry, *, deep: bool) -> Iterator[str]:
-    """Yield what is wrong with one record; every byte of it is read once."""
-    place = f"at byte {clip.record_offset} (clip {clip.clip_id})"
-    position = clip.record_offset + HEAD_BYTES
-    end = clip.record_offset + clip.record_length - FOOT_BYTES
-    head = _read(fd, HEAD_BYTES, clip.record_offset)
-    (length,) = _LENGTH.unpack_from(head)
-    if _CRC.unpack_from(head, _LENGTH.size) != (masked_crc(google_crc32c.value(head[:8])),):
-        yield f"has a record length {place} that does not match its checksum"
-    if length != end - position:
-        yield f"has a record of {length} bytes {place}, its index says {end - position}"
-    of_record = of_frames = 0
-    for start, size in zip(clip.frames.offset.tolist(), clip.frames.length.tolist(), strict=True):
-        of_record = _crc_of_range(fd, of_record, position, start)
-        frame = _read(fd, size, start)
-        of_record = google_crc32c.extend(of_record, frame)
-        of_frames = google_crc32c.extend(of_frames, frame)
+    """Yield what is wrong with the frames of one clip."""
+    crc = 0
+    for start, stop in clip.frames.spans():
+        frame = read_range(fd, start, stop)
+        crc = google_crc32c.extend(crc, frame)
         if deep and (wrong := _frame_fault(frame, clip)):
             yield f"has a frame at byte {start} (clip {clip.clip_id}) that {wrong}"
-        position = start + size
-    of_record = _crc_of_range(fd, of_record, position, end)
-    if _CRC.unpack(_read(fd, FOOT_BYTES, end)) != (masked_crc(of_record),):
-        yield f"has a record {place} that does not match its checksum"
-    if of_frames != clip.crc32c:
-        yield f"has frames {place} that do not match the checksum in its index"
+    if crc != clip.crc32c:
+        yield (
+            f"has frames at byte {clip.record_offset} (clip {clip.clip_id}) "
+            "that do not match the checksum in its index"
+        )
 
 
 def _frame_fault(frame: bytes, clip: ClipEntry) -> str | None:
@@ -147,18 +170,3 @@ def _png_size(frame: bytes) -> tuple[int, int]:
         raise ValueError("it does not begin like one")
     _, width, height = _PNG_START.unpack_from(frame)
     return width, height
-
-
-def _crc_of_range(fd: int, crc: int, start: int, stop: int) -> int:
-    """Return ``crc`` extended by the bytes ``[start, stop)`` of a file."""
-    for position in range(start, stop, _CHUNK_BYTES):
-        chunk = _read(fd, min(_CHUNK_BYTES, stop - position), position)
-        crc = google_crc32c.extend(crc, chunk)
-    return crc
-
-
-def _read(fd: int, size: int, start: int) -> bytes:
-    data = os.pread(fd, size, start)
-    if len(data) < size:
-        raise OSError(errno.EIO, f"got {len(data)} of {size} bytes at byte {start}")
-    return data

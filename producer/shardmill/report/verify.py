@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.index import SCHEMA, open_index
+from shardmill.contract.index import SCHEMA, framing_of, open_index, record_index
 from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
+from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.contract.tally import Tally
 from shardmill.report import store, summary
 from shardmill.report.shard_bytes import faults
@@ -132,6 +132,7 @@ def _sound_indexes(
         try:
             table = open_index(layout.index_of(name))
             table.validate(full=True)
+            framing_of(table)
         except (DatasetDamaged, pa.ArrowException) as error:
             problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", _redo(part)))
             continue
@@ -161,8 +162,27 @@ def _row_problems(
 
 def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iterator[Problem]:
     """Yield the first few contradictions between the bytes of a shard and its index."""
-    found = faults(layout.shard(shard), open_index(layout.index_of(shard)), deep=deep)
+    index = open_index(layout.index_of(shard))
+    found = faults(layout.shard(shard), index, deep=deep)
     yield from (Problem(f"shards/{shard}", wrong, _redo(part)) for wrong in islice(found, MOST))
+    if shard.endswith(SUFFIXES["tfrecord"]):
+        records = layout.record_index_of(shard)
+        if wrong := _record_index_fault(records, index):
+            yield Problem(os.path.relpath(records, layout.out), wrong, _redo(part))
+
+
+def _record_index_fault(path: str, index: pa.Table) -> str | None:
+    """Return what is wrong with the list of a TFRecord shard's records; None if it is sound."""
+    places = (index[name].to_pylist() for name in ("record_offset", "record_length"))
+    expected = record_index(zip(*places, strict=True))
+    try:
+        with open(path, "rb") as file:
+            found = file.read(len(expected) + 1)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error}"
+    return None if found == expected else "does not tell where the records of its shard lie"
 
 
 def _redo(part: str) -> str:

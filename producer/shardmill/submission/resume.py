@@ -22,7 +22,7 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
         shards = shards_of(part)
         os.unlink(part)
         for shard in shards:
-            for path in (layout.shard(shard), layout.index_of(shard)):
+            for path in layout.files_of(shard):
                 if os.path.exists(path):
                     os.unlink(path)
         spool.forget(part)

@@ -83,6 +83,8 @@ def test_padding_centres_the_picture_on_the_whole_size(display, upscale, scaled,
         pytest.param("400x80", False, "160x80", (120, 0), "160x80", id="one side too small"),
         pytest.param("400x80", True, "107x80", (146, 0), "160x120", id="80 * 1.5 = 120"),
         pytest.param("1x9000", True, "1x1", (0, 4499), "160x120", id="one pixel covers it all"),
+        pytest.param("50x50", True, "50x38", (0, 6), "160x120", id="37.5 rows become 38"),
+        pytest.param("3x3", True, "3x2", (0, 0), "160x120", id="2.25 become 2, stretched"),
     ],
 )
 def test_a_crop_takes_the_centre_that_covers_the_size(display, upscale, crop, corner, scaled):
@@ -115,6 +117,8 @@ def test_no_placement_leaves_its_picture_or_its_canvas(display, mode):
     assert 1 <= placement.scaled.width <= placement.canvas.width
     assert 1 <= placement.scaled.height <= placement.canvas.height
     assert min(placement.offset) >= 0
+    if mode.upscale and isinstance(mode, Stretch | CentreCrop):
+        assert placement.canvas == mode.size
     if not mode.upscale:
         assert placement.scaled.width <= placement.crop.width
         assert placement.scaled.height <= placement.crop.height

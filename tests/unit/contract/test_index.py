@@ -7,12 +7,15 @@ import pyarrow as pa
 import pytest
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.framing import Framing
 from shardmill.contract.index import (
     SCHEMA,
     ClipEntry,
     FrameTable,
     entry_at,
+    framing_of,
     open_index,
+    record_index,
     write_index,
 )
 
@@ -37,6 +40,8 @@ CLIP = ClipEntry(
     ),
 )
 
+FRAMING = Framing(shard_bytes=2**40 + 64, crc32c=2**32 - 2)
+
 
 def plain(clip: ClipEntry) -> dict:
     """A clip as lists, which can be compared."""
@@ -48,7 +53,7 @@ def plain(clip: ClipEntry) -> dict:
 def test_clips_come_back_as_they_were(tmp_path):
     nameless = dataclasses.replace(CLIP, clip_id="c2", label=None, label_id=None)
     path = str(tmp_path / "part.arrow")
-    write_index(path, [CLIP, nameless])
+    write_index(path, [CLIP, nameless], FRAMING)
 
     table = open_index(path)
 
@@ -57,7 +62,7 @@ def test_clips_come_back_as_they_were(tmp_path):
 
 def test_frame_tables_keep_their_types(tmp_path):
     path = str(tmp_path / "part.arrow")
-    write_index(path, [CLIP])
+    write_index(path, [CLIP], FRAMING)
 
     frames = entry_at(open_index(path), 0).frames
 
@@ -66,7 +71,7 @@ def test_frame_tables_keep_their_types(tmp_path):
 
 
 def test_a_shard_without_clips_has_an_index_too(tmp_path):
-    write_index(str(tmp_path / "part.arrow"), [])
+    write_index(str(tmp_path / "part.arrow"), [], FRAMING)
 
     assert open_index(str(tmp_path / "part.arrow")).num_rows == 0
 
@@ -91,3 +96,30 @@ def test_an_index_with_other_columns_is_refused(tmp_path):
 
     with pytest.raises(DatasetDamaged, match="other columns"):
         open_index(str(tmp_path / "part.arrow"))
+
+
+def test_an_index_tells_of_the_rest_of_its_shard(tmp_path):
+    path = str(tmp_path / "part.arrow")
+    write_index(path, [CLIP], FRAMING)
+
+    assert framing_of(open_index(path)) == FRAMING
+
+
+@pytest.mark.parametrize("metadata", [None, {"shard_bytes": "1"}, {"shard_bytes": "x"}], ids=str)
+def test_an_index_that_does_not_is_damaged_but_can_be_read(tmp_path, metadata):
+    path = str(tmp_path / "part.arrow")
+    schema = SCHEMA.with_metadata(metadata)
+    with pa.ipc.new_file(path, schema) as writer:
+        writer.write_table(schema.empty_table())
+
+    with pytest.raises(DatasetDamaged, match="its shard's size and checksum, found"):
+        framing_of(open_index(path))
+
+
+def test_the_frames_are_spans_of_the_file():
+    assert list(CLIP.frames.spans()) == [(100, 150), (2**40, 2**40 + 60)]
+
+
+def test_the_list_of_records_is_that_of_tfrecord2idx():
+    """``offset size``, a line a record, as tools/tfrecord2idx of NVIDIA DALI writes it."""
+    assert record_index([(0, 120), (120, 77)]) == b"0 120\n120 77\n"

@@ -29,6 +29,7 @@ OTHER = {
     "upscale": True,
     "encoding": "png",
     "quality": 80,
+    "format": "hdf5",
     "shard_size_bytes": 10_000_000,
     "clips_per_shard": 5,
     "labels": "none",
@@ -54,7 +55,7 @@ def changed(name: str) -> Spec:
 def test_the_table_of_this_test_names_every_field():
     names = {field.name for field in dataclasses.fields(Spec)}
 
-    assert names - set(OTHER) == {"format"}  # TFRecord is the only one yet
+    assert names == set(OTHER)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,29 @@ def test_padding_needs_something_to_fit():
 
 
 @pytest.mark.parametrize(
+    ("options", "is_one_size"),
+    [
+        pytest.param({"size": "8x6", "upscale": True}, True, id="size, the small ones grow"),
+        pytest.param({"crop": "8x6", "upscale": True}, True, id="crop, the small ones grow"),
+        pytest.param({"fit": "8x6", "pad": True}, True, id="the small ones get a margin"),
+        pytest.param({"size": "8x6"}, False, id="size, the small ones stay"),
+        pytest.param({"crop": "8x6"}, False, id="crop, the small ones stay"),
+        pytest.param({"fit": "8x6", "upscale": True}, False, id="by the aspect"),
+        pytest.param({"short_side": 6, "upscale": True}, False, id="by the aspect, one side given"),
+        pytest.param({}, False, id="as they are"),
+    ],
+)
+def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
+    with pytest.raises(InvalidSpec, match=r"^--format npy is one array .* give --encoding raw"):
+        Spec(format="npy", **options)
+    if is_one_size:
+        assert Spec(format="npy", encoding="raw", **options).format == "npy"
+    else:
+        with pytest.raises(InvalidSpec, match="--size WxH --upscale, --crop WxH --upscale or"):
+            Spec(format="npy", encoding="raw", **options)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("every", 0, "every must be at least 1"),
@@ -110,7 +134,7 @@ def test_padding_needs_something_to_fit():
         ("crop", "5", "--crop must be WxH"),
         ("short_side", 0, "--short-side must be in"),
         ("encoding", "gif", "--encoding must be one of jpeg, png, raw; got 'gif'"),
-        ("format", "zip", "--format must be one of"),
+        ("format", "zip", "--format must be one of tfrecord, hdf5, webdataset, npy; got 'zip'"),
         ("labels", "names", "--labels"),
     ],
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import struct
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,21 @@ import google_crc32c
 import numpy as np
 import pytest
 
+from made_clips import FORMATS
 from shardmill.contract.errors import EnvironmentFault
+from shardmill.contract.index import open_index
 from shardmill.contract.manifest import Facts, Outcome
-from shardmill_worker.engine import extract
+from shardmill_worker.engine import extract, shard
 from shardmill_worker.engine.extract import extract_batch
+from shardmill_worker.engine.shards import tfrecord
 
 VIDEO = Facts(kind="video")
+
+
+def options_of(shard_format: str) -> dict:
+    """What a spec of this format needs."""
+    npy = {"encoding": "raw", "fit": "200x150", "pad": True} if shard_format == "npy" else {}
+    return {"format": shard_format} | npy
 
 
 def files_below(path) -> set[str]:
@@ -46,6 +56,7 @@ def test_a_batch_of_good_and_bad_items(folder, steps):
         ".tmp/batch-attempt.parquet",
         "shards/part-batch-attempt.tfrecord",
         "index/part-batch-attempt.arrow",
+        "index/part-batch-attempt.idx",
     }
 
 
@@ -62,6 +73,24 @@ def test_what_the_outcome_says_is_in_the_shard(folder, steps):
     assert outcome.shard == clip["shard"] == "part-batch-attempt.tfrecord"
     assert clip["crc32c"] == google_crc32c.value(b"".join(frames))
     assert clip["encoding"] == "jpeg"
+
+
+def test_the_list_of_records_is_what_dali_would_make_of_the_shard(folder, steps):
+    """By the loop of DALI's tfrecord2idx: a length, its checksum, so many bytes, their checksum."""
+    folder.video("a.mkv", steps(3))
+    folder.video("b.mkv", steps(5))
+    done = folder.extract("a.mkv", "b.mkv")
+
+    lines, data = "", Path(done.layout.shard(done.work.shard)).read_bytes()
+    start = 0
+    while start < len(data):
+        (length,) = struct.unpack_from("<q", data, start)
+        size = 8 + 4 + length + 4
+        lines += f"{start} {size}\n"
+        start += size
+
+    assert Path(done.layout.record_index_of(done.work.shard)).read_text() == lines
+    assert lines.count("\n") == 2
 
 
 def damage(folder, name: str, *, packet: int) -> None:
@@ -184,8 +213,12 @@ def test_a_batch_that_is_given_up_leaves_nothing(folder, steps):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
-@pytest.mark.parametrize("place", ["write_index", "write_part", "_sync_directory"])
-def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, place, code):
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(shard, "write_index"), (extract, "write_part"), (extract, "_sync_directory")],
+    ids=["index", "manifest part", "directory"],
+)
+def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, module, place, code):
     folder.video("a.mkv", steps(3))
     work = folder.extract("a.mkv").work
     os.unlink(work.part_tmp)
@@ -193,23 +226,72 @@ def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, place, code)
     def fail(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(extract, place, fail)
+    monkeypatch.setattr(module, place, fail)
     with pytest.raises(EnvironmentFault, match=os.strerror(code)):
         folder.run(work)
 
     assert not [path for path in files_below(work.out) if path.startswith(".tmp")]
 
 
-def test_a_shard_that_cannot_be_written_is_no_item_s_fault(folder, steps):
+@pytest.mark.parametrize("shard_format", FORMATS)
+def test_a_shard_that_cannot_be_written_is_no_item_s_fault(folder, steps, shard_format):
     """A device that is always full stands for the disk."""
     folder.video("a.mkv", steps(3))
-    work = folder.extract("a.mkv").work
+    work = folder.extract("a.mkv", **options_of(shard_format)).work
     os.unlink(work.part_tmp)
     tmp = os.path.join(work.out, ".tmp", work.shard)
     os.symlink("/dev/full", tmp)
 
     with pytest.raises(EnvironmentFault, match="No space left"):
         folder.run(work)
+
+
+@pytest.mark.parametrize("shard_format", FORMATS)
+def test_a_batch_far_larger_than_foreseen_becomes_several_shards(folder, steps, shard_format):
+    """Each clip is 1.08 MB, the aim 1 MB: a second clip would go beyond twice the aim."""
+    options = options_of(shard_format) | {"encoding": "raw", "shard_size_bytes": 1_000_000}
+    for name in "abc":
+        folder.video(f"{name}.mkv", steps(12, 200, 150))
+    folder.write("x.mkv", b"nothing of the sort" * 99)
+
+    facts = [VIDEO] * 4
+    done = folder.extract("a.mkv", "b.mkv", "x.mkv", "c.mkv", facts=facts, **options)
+
+    names = [outcome.shard for outcome in done.outcomes]
+    stem, suffix = os.path.splitext(done.work.shard)
+    assert names == [f"{stem}{suffix}", f"{stem}.1{suffix}", None, f"{stem}.2{suffix}"]
+    assert set(os.listdir(done.layout.shards)) == set(names) - {None}
+    for name, path in zip(names, ("a.mkv", "b.mkv", None, "c.mkv"), strict=True):
+        if name:
+            (clip,) = open_index(done.layout.index_of(name)).to_pylist()
+            assert (clip["shard"], clip["path"], len(clip["offset"])) == (name, path, 12)
+    assert os.listdir(done.layout.tmp) == ["batch-attempt.parquet"]
+
+
+def test_clips_share_a_shard_up_to_twice_its_aim(folder, steps):
+    """0.54 MB each: three are 1.62 MB, a fourth would be too much."""
+    for name in "abcd":
+        folder.video(f"{name}.mkv", steps(6, 200, 150))
+
+    options = {"encoding": "raw", "shard_size_bytes": 1_000_000}
+    done = folder.extract("a.mkv", "b.mkv", "c.mkv", "d.mkv", **options)
+
+    numbers = [outcome.shard.count(".1.") for outcome in done.outcomes]
+    assert numbers == [0, 0, 0, 1]
+
+
+def test_a_shard_that_was_begun_for_a_clip_too_large_for_it_is_no_shard(folder, steps, monkeypatch):
+    """The first shard is finished by the time the second clip, alone in the second shard, fails."""
+    monkeypatch.setattr(tfrecord, "MAX_RECORD_BYTES", 1_500_000)
+    folder.video("a.mkv", steps(12, 200, 150))
+    folder.video("b.mkv", steps(20, 200, 150))
+
+    options = {"encoding": "raw", "shard_size_bytes": 1_000_000}
+    done = folder.extract("a.mkv", "b.mkv", **options)
+
+    assert [outcome.error_class for outcome in done.outcomes] == [None, "too_large"]
+    assert os.listdir(done.layout.shards) == [done.work.shard]
+    assert os.listdir(done.layout.tmp) == ["batch-attempt.parquet"]
 
 
 def test_an_output_directory_that_cannot_be_made_is_no_item_s_fault(folder, steps):

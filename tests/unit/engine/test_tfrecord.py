@@ -6,26 +6,9 @@ import google_crc32c
 import numpy as np
 import pytest
 
+from made_clips import clip_of
 from shardmill.contract.errors import TooLarge
-from shardmill.contract.manifest import Item
-from shardmill_worker.engine.shards import Clip, StoredFrame, open_shard, tfrecord
-
-
-def clip_of(sizes: list[int], **changes) -> Clip:
-    frames = [
-        StoredFrame(bytes([k % 251]) * size, pts_ns=k * 10, source_index=k, keyframe=k == 0)
-        for k, size in enumerate(sizes)
-    ]
-    known = {
-        "item": Item(path="a/b.mp4", size_bytes=1, mtime_ns=2, label="jump", label_id=3),
-        "clip_id": "0" * 16,
-        "encoding": "jpeg",
-        "width": 16,
-        "height": 12,
-        "fps": 29.97,
-        "frames": frames,
-    }
-    return Clip(**known | changes)
+from shardmill_worker.engine.shards import open_shard, tfrecord
 
 
 def masked(data: bytes) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from out_dir import OutDir, Video, failed, skipped
+from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
 from shardmill.submission.resume import remove_leftovers, take_out_stale
 from shardmill.submission.scan import Found
@@ -30,10 +31,17 @@ def everything(out: OutDir) -> dict[str, list[str]]:
     kept = {
         "rows": [row.item.path for part in layout.parts() for row in read_part(part)],
         "shards": [name.split("-")[1] for name in layout.shard_names()],
-        "index": sorted(name.split("-")[1] for name in os.listdir(layout.index)),
+        "index": parts_with(layout, ".arrow"),
+        "records": parts_with(layout, ".idx"),
     }
     assert os.listdir(layout.tmp) == []
     return kept
+
+
+def parts_with(layout: Layout, suffix: str) -> list[str]:
+    """The parts that have such a file beside their shard."""
+    names = [name for name in os.listdir(layout.index) if name.endswith(suffix)]
+    return sorted(name.split("-")[1] for name in names)
 
 
 def take_out(out: OutDir, **found: int) -> None:
@@ -61,7 +69,8 @@ UNCHANGED = {"a": 1000, "b": 1000, "c": 1000, "d": 1000, "e": 500, "f": 70}
 def test_what_no_longer_holds_is_taken_out(out, found, rows, shards):
     take_out(out, **found)
 
-    assert everything(out) == {"rows": list(rows), "shards": shards, "index": shards}
+    beside = {"index": shards, "records": shards}
+    assert everything(out) == {"rows": list(rows), "shards": shards} | beside
 
 
 def test_a_shard_that_is_missing_already_is_no_error(out):
@@ -78,11 +87,13 @@ def test_leftovers_are_removed_and_what_is_committed_stays(out):
     out.shard("b4", Video("g"), commit=False)
     Path(layout.tmp, "b5-1.parquet").touch()
     Path(layout.shards, "part-b1-other.tfrecord").touch()
+    Path(layout.shards, "part-b1-a1.1.tfrecord").touch()
     Path(layout.index, "part-b6-a1.arrow").touch()
+    Path(layout.index, "part-b6-a1.idx").touch()
     Path(layout.shards, "README").write_text("mine")
 
     remove_leftovers(layout)
 
     kept = everything(out)
-    assert (kept["shards"], kept["index"]) == (["b1", "b2"], ["b1", "b2"])
+    assert [kept[what] for what in ("shards", "index", "records")] == [["b1", "b2"]] * 3
     assert Path(layout.shards, "README").read_text() == "mine"

@@ -1,6 +1,7 @@
 """Inputs compared with rows: what stays, what is stale, what is to do."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -115,3 +116,28 @@ def test_an_empty_output_directory_is_no_error(spool, tmp_path):
     spool.add_manifest(Layout(str(tmp_path / "nothing")))
 
     assert spool.todo_count() == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_stretch_of_the_order_is_a_fair_sample_of_the_classes(tmp_path, seed):
+    """Whatever batches and shards are cut of it.
+
+    So many draws without putting back, of a class with share p, scatter with the standard
+    deviation of the hypergeometric distribution; none of a few hundred is five of them away.
+    """
+    classes = {"a": 2000, "b": 1000, "c": 200}
+    spool = Spool(str(tmp_path / "spool"), seed=seed)
+    spool.add(Found(f"{c}/{k:05d}.mp4", 1, 1) for c, n in classes.items() for k in range(n))
+    order = [found.path[0] for found in spool.todo(shuffled=True)]
+    spool.close()
+
+    total = sum(classes.values())
+    assert len(order) == total
+    for draws in (50, 200, 800):
+        for start in range(0, total, draws):
+            drawn = Counter(order[start : start + draws])
+            for name, count in classes.items():
+                share = count / total
+                expected = draws * share
+                deviation = (expected * (1 - share) * (total - draws) / (total - 1)) ** 0.5
+                assert abs(drawn[name] - expected) < 5 * deviation

@@ -13,6 +13,8 @@ from shardmill_worker.engine.colour import Planes
 
 JPEG_MAX_SIDE: Final = 65_500
 """libjpeg's limit, pixels."""
+MOST_Y_PER_UV: Final = 4
+"""Samples of Y for one of U and V, along a side, at most."""
 
 RgbEncoder = Callable[[NDArray[np.uint8]], bytes]
 
@@ -24,8 +26,21 @@ def jpeg_from_planes(planes: Planes, quality: int) -> bytes:
         TooLarge: A side is beyond what JPEG can say.
     """
     _check_sides(planes[0])
-    y, u, v = (np.ascontiguousarray(plane) for plane in planes)
+    y, (u, v) = _with_margin(planes[0]), map(np.ascontiguousarray, planes[1:])
     return simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality=quality)  # type: ignore[no-any-return]
+
+
+def _with_margin(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the plane as a view into memory where it goes on beyond its right and lower edge.
+
+    libjpeg-turbo reads Y up to the end of the last sample of U and V, so for an odd side it would
+    read whatever lies behind the plane, and the JPEG would differ from run to run.
+    """
+    height, width = plane.shape
+    below, right = -height % MOST_Y_PER_UV, -width % MOST_Y_PER_UV
+    if not (below or right):
+        return np.ascontiguousarray(plane)
+    return np.pad(plane, ((0, below), (0, right)), mode="edge")[:height, :width]
 
 
 def jpeg_from_rgb(pixels: NDArray[np.uint8], quality: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Extracting a batch: each item's frames into one shard, with its index and manifest part.
+"""Extracting a batch: each item's frames into a shard, with its index and manifest part.
 
 A clip is written whole or not at all: its frames are gathered in memory and go to the shard when
 the last one is made.  The files get their names when all items are done; the manifest part, which
@@ -9,19 +9,14 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-
-import google_crc32c
-import numpy as np
+from typing import Final
 
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size
-from shardmill.contract.index import ClipEntry, FrameTable, write_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
-from shardmill.contract.quantity import printable
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
@@ -29,15 +24,19 @@ from shardmill_worker.engine.image import read_image
 from shardmill_worker.engine.media import Media, open_media
 from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.picture import PictureMaker
-from shardmill_worker.engine.shards import Clip, Placed, StoredFrame, open_shard
+from shardmill_worker.engine.shard import ShardInMaking
+from shardmill_worker.engine.shards import Clip, StoredFrame
 from shardmill_worker.engine.video import Reading, VideoReader
 from shardmill_worker.engine.work import Advance, ExtractWork
+
+OVERRUN: Final = 2
+"""How many times its aim a shard may grow before the batch goes on in another."""
 
 
 def extract_batch(work: ExtractWork, advance: Advance) -> Iterator[Outcome]:
     """Yield the outcome of each item, in order; then put the batch's files in place.
 
-    The shard and its index appear under their names, and the manifest part under
+    Shards and indexes appear under their names, and the manifest part under
     ``work.part_tmp``, only after the last outcome.  Without a single clip there is no shard.
 
     Args:
@@ -64,7 +63,7 @@ def _extract(
     started_s = time.perf_counter()
     try:
         clip, reading = _read_clip(work, item, facts, advance)
-        bytes_out = batch.add(clip)
+        shard = batch.add(clip)
     except ItemError as error:
         outcome = Outcome.of_error(error, stage="extract")
     else:
@@ -73,8 +72,8 @@ def _extract(
             frames_decoded=reading.decoded,
             frames_kept=len(clip.frames),
             clip_id=clip.clip_id,
-            shard=work.shard,
-            bytes_out=bytes_out,
+            shard=shard,
+            bytes_out=clip.size_bytes,
         )
         if reading.damage is not None:
             outcome = outcome.damaged(reading.damage, stage="extract")
@@ -143,72 +142,68 @@ def clip_id(item: Item) -> str:
 
 
 class _Batch:
-    """The files of one attempt at a batch, temporary until they are published."""
+    """The files of one attempt at a batch, temporary until they are published.
+
+    A batch is planned to fill one shard.  Where its clips are far larger than foreseen it becomes
+    several, so that no file grows without end: a shard takes a further clip only up to
+    ``OVERRUN`` times its aim, and one clip is bounded by the memory it is gathered in.
+    """
 
     def __init__(self, work: ExtractWork) -> None:
         self.rows: list[Row] = []
         self._work = work
         self._layout = Layout(work.out)
-        self._shard_tmp = os.path.join(self._layout.tmp, work.shard)
-        self._index_tmp = f"{self._shard_tmp}.arrow"
-        self._entries: list[ClipEntry] = []
+        self._finished: list[ShardInMaking] = []
+        self._growing: ShardInMaking | None = None
         with output_faults(work.out):
             os.makedirs(self._layout.tmp, exist_ok=True)
-            self._writer = open_shard(work.spec.format, self._shard_tmp)
 
-    def add(self, clip: Clip) -> int:
-        """Append a clip and return the size of its frames in bytes."""
+    def add(self, clip: Clip) -> str:
+        """Append a clip and return its shard's name."""
         with output_faults(self._work.out):
-            placed = self._writer.add(clip)
-        self._entries.append(self._entry(clip, placed))
-        return sum(len(frame.data) for frame in clip.frames)
+            if self._growing and self._is_full_for(clip, self._growing):
+                self._finish(self._growing)
+            shard = self._growing or self._begin()
+            shard.add(clip)
+        return shard.name
+
+    def _is_full_for(self, clip: Clip, shard: ShardInMaking) -> bool:
+        most = OVERRUN * self._work.spec.shard_size_bytes
+        return shard.size_bytes > 0 and shard.size_bytes + clip.size_bytes > most
+
+    def _begin(self) -> ShardInMaking:
+        name = self._work.shard_at(len(self._finished))
+        self._growing = ShardInMaking(self._layout, name, self._work.spec.format)
+        return self._growing
+
+    def _finish(self, shard: ShardInMaking) -> None:
+        shard.finish()
+        self._finished.append(shard)
+        self._growing = None
 
     def publish(self) -> None:
-        """Make shard and index durable under their names, and write the manifest part."""
-        layout, shard = self._layout, self._work.shard
+        """Make the shards durable under their names, and write the manifest part."""
+        layout = self._layout
         with output_faults(self._work.out):
             layout.make()
-            if self._entries:
-                self._writer.finish()
-                write_index(self._index_tmp, self._entries)
-                os.replace(self._shard_tmp, layout.shard(shard))
-                os.replace(self._index_tmp, layout.index_of(shard))
-                for directory in (layout.shards, layout.index):
-                    _sync_directory(directory)
+            self._publish_shards()
             write_part(self._work.part_tmp, self.rows)
             _sync_directory(layout.tmp)
 
+    def _publish_shards(self) -> None:
+        if self._growing and self._growing.size_bytes:
+            self._finish(self._growing)
+        if not self._finished:
+            return
+        for shard in self._finished:
+            shard.publish()
+        for directory in (self._layout.shards, self._layout.index):
+            _sync_directory(directory)
+
     def remove_temporaries(self) -> None:
         """Remove what was not published; after ``publish`` there is nothing of the sort."""
-        self._writer.abandon()
-        for path in (self._shard_tmp, self._index_tmp):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def _entry(self, clip: Clip, placed: Placed) -> ClipEntry:
-        crc32c = 0
-        for frame in clip.frames:
-            crc32c = google_crc32c.extend(crc32c, frame.data)
-        return ClipEntry(
-            clip_id=clip.clip_id,
-            path=printable(clip.item.path),
-            label=clip.item.label,
-            label_id=clip.item.label_id,
-            shard=self._work.shard,
-            encoding=clip.encoding,
-            width=clip.width,
-            height=clip.height,
-            crc32c=crc32c,
-            record_offset=placed.record_offset,
-            record_length=placed.record_length,
-            frames=FrameTable(
-                offset=placed.frame_offset,
-                length=np.array([len(f.data) for f in clip.frames], dtype=np.int32),
-                pts_ns=np.array([f.pts_ns for f in clip.frames], dtype=np.int64),
-                source_index=np.array([f.source_index for f in clip.frames], dtype=np.int32),
-                keyframe=np.array([f.keyframe for f in clip.frames], dtype=np.bool_),
-            ),
-        )
+        for shard in filter(None, (*self._finished, self._growing)):
+            shard.remove()
 
 
 def _sync_directory(path: str) -> None:

@@ -54,8 +54,12 @@ class ExtractWork:
 
     @property
     def shard(self) -> str:
-        """File name of the shard below ``OUT/shards``."""
-        return shard_name(self.batch_id, self.attempt, self.spec.format)
+        """File name below ``OUT/shards`` of the first shard, mostly the only one."""
+        return self.shard_at(0)
+
+    def shard_at(self, number: int) -> str:
+        """Return the file name of one of the batch's shards, counted from 0."""
+        return shard_name(self.batch_id, self.attempt, self.spec.format, number=number)
 
     @property
     def part_tmp(self) -> str:

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.manifest import Item
+
+CHANNELS: Final = 3
+"""Of every frame, when it is decoded: RGB."""
+UNLABELLED: Final = -1
+"""Class number of a clip that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,21 @@ class Clip:
     frames: Sequence[StoredFrame]
     """In display order, at least one."""
 
+    @property
+    def class_label(self) -> int:
+        """Class number, or ``UNLABELLED``."""
+        return UNLABELLED if self.item.label_id is None else self.item.label_id
+
+    @property
+    def class_text(self) -> str:
+        """Class name, empty if there is none."""
+        return self.item.label or ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the encoded frames together."""
+        return sum(len(frame.data) for frame in self.frames)
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -63,7 +83,7 @@ class ShardWriter(Protocol):
         """Append a clip.
 
         Raises:
-            TooLarge: The format cannot hold a clip of this size; nothing was written.
+            ItemError: The format cannot hold such a clip; nothing was written.
             OSError: The file cannot be written.
         """
         ...

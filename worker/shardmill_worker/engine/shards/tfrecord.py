@@ -7,7 +7,6 @@ end of the record by arithmetic.
 
 import os
 import struct
-from contextlib import suppress
 from typing import Final
 
 import google_crc32c
@@ -15,26 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import TooLarge
-from shardmill_worker.engine.shards.clip import Clip, Placed
+from shardmill_worker.engine.shards.clip import CHANNELS, Clip, Placed
 from shardmill_worker.engine.shards.example import Example
+from shardmill_worker.engine.shards.output import OutputFile
 
 MAX_RECORD_BYTES: Final = 2**31 - 1
 """Protocol Buffers can read no larger message."""
-CHANNELS: Final = 3
-UNLABELLED: Final = -1
 
 _LENGTH: Final = struct.Struct("<Q")
 _CHECKSUM: Final = struct.Struct("<I")
 _MASK_DELTA: Final = 0xA282EAD8
-_HEADER_BYTES: Final = _LENGTH.size + _CHECKSUM.size
 
 
 class TFRecordWriter:
     """Writes one TFRecord file."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "wb")  # noqa: SIM115  closed by finish or abandon
-        self._end = 0
+        self._file = OutputFile(path)
 
     def add(self, clip: Clip) -> Placed:
         """Append a clip as one record.
@@ -54,28 +50,23 @@ class TFRecordWriter:
             raise TooLarge(
                 f"Expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(payload)} bytes."
             )
-        start = self._end
         length = _LENGTH.pack(len(payload))
-        self._file.write(length + _masked_crc(length))
-        self._file.write(payload)
-        self._file.write(_masked_crc(payload))
-        self._end += _HEADER_BYTES + len(payload) + _CHECKSUM.size
+        start = self._file.append(length + _masked_crc(length))
+        self._file.append(payload)
+        end_of_frames = self._file.append(_masked_crc(payload))
         return Placed(
             record_offset=start,
-            record_length=self._end - start,
-            frame_offset=_offsets_before(start + _HEADER_BYTES + len(payload), sizes),
+            record_length=self._file.end - start,
+            frame_offset=_offsets_before(end_of_frames, sizes),
         )
 
     def finish(self) -> None:
         """Flush everything to the disk and close the file."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._file.finish()
 
     def abandon(self) -> None:
         """Close the file, whatever its state."""
-        with suppress(OSError):  # what is still to be written no longer matters
-            self._file.close()
+        self._file.abandon()
 
 
 def _about(clip: Clip) -> bytes:
@@ -83,18 +74,17 @@ def _about(clip: Clip) -> bytes:
     example = Example()
     features = example.features.feature
     for name, text in (
-        ("class_text", (clip.item.label or "").encode("utf-8", "surrogateescape")),
+        ("class_text", os.fsencode(clip.class_text)),
         ("filename", os.fsencode(clip.item.path)),
         ("encoding", clip.encoding.encode()),
     ):
         features[name].bytes_list.value.append(text)
-    label_id = UNLABELLED if clip.item.label_id is None else clip.item.label_id
     for name, number in (
         ("num_frames", len(clip.frames)),
         ("height", clip.height),
         ("width", clip.width),
         ("channels", CHANNELS),
-        ("class_label", label_id),
+        ("class_label", clip.class_label),
     ):
         features[name].int64_list.value.append(number)
     features["pts_ns"].int64_list.value.extend(frame.pts_ns for frame in clip.frames)
