@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What probing found; None where the file does not say."""
+    """What probing found; None where the file does not say, or for the reason given here."""
 
     kind: Kind | None = None
     """``image`` for one picture, ``video`` for anything with several."""
@@ -70,29 +70,33 @@ class Facts:
     pix_fmt: str | None = None
     """FFmpeg's name of the pixel format."""
     bit_depth: int | None = None
-    """Bits per component."""
+    """Bits per component, of the widest."""
     color_matrix: str | None = None
-    """FFmpeg's name of the tagged colour matrix."""
+    """FFmpeg's name of the tagged colour matrix; None if untagged."""
     color_range: str | None = None
-    """``tv`` (limited) or ``pc`` (full), as tagged."""
+    """``tv`` (limited) or ``pc`` (full), as tagged; None if untagged."""
     color_transfer: str | None = None
-    """FFmpeg's name of the tagged transfer curve."""
+    """FFmpeg's name of the tagged transfer curve; None if untagged."""
     hdr: bool | None = None
     """True for PQ and HLG transfer; frames are kept as they are."""
     video_streams: int | None = None
-    """How many video streams the file has, cover art not counted."""
+    """How many video streams the file has, cover art not counted; FFmpeg's default is used."""
     fps: float | None = None
-    """Average frames per second."""
+    """Average frames per second; of the first 512 if the header names no rate; None for images
+    and for videos without times or of one frame."""
     vfr: bool | None = None
-    """True if the rate varies."""
+    """True if a frame lasts half as long again as another, the last few aside; None for images and
+    where only reading all packets would tell: containers without an index of every frame."""
     frames_header: int | None = None
-    """Frames as the container claims; may lie."""
+    """Frames as the container claims; may lie; None where it claims nothing."""
     frames_counted: int | None = None
-    """Frames found by counting packets (``--count-frames``) or decoding them (``--check``)."""
+    """Frames found by counting packets (``--count-frames``) or decoding them (``--check``); None
+    without either."""
     duration_s: float | None = None
-    """Duration of the video stream, seconds."""
+    """Duration of the video stream, seconds; None for images and for recordings whose header was
+    never completed."""
     bit_rate: int | None = None
-    """Bits per second of the whole file."""
+    """Bits per second of the whole file; None for images and without a duration."""
     has_audio: bool | None = None
     """True if there is an audio stream."""
 

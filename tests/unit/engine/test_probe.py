@@ -88,6 +88,20 @@ def test_an_animation_is_a_video_and_a_single_picture_is_not(folder, steps, code
     assert folder.probe(f"moving.{codec}").kind == kind
 
 
+@pytest.mark.parametrize("mark", [b"", b"Exif\0\0"], ids=["as the format says", "as in a JPEG"])
+def test_a_webp_is_turned_by_its_exif(folder, mark):
+    data = (folder.root / image(folder, "upright.webp")).read_bytes()
+    picture = data[12:]
+    body = b"VP8X" + struct.pack("<IB3x", 10, 0x08) + (39).to_bytes(3, "little")
+    body += (29).to_bytes(3, "little") + picture
+    body += b"EXIF" + struct.pack("<I", len(mark) + len(exif(6))) + mark + exif(6)
+    folder.write("turned.webp", b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body)
+
+    facts = folder.probe("turned.webp")
+
+    assert (facts.rotation_deg, facts.display_width, facts.display_height) == (90, 30, 40)
+
+
 def test_sound_alone_is_skipped(folder):
     data = b"".join(struct.pack("<h", 1000 * (k % 7)) for k in range(8000))
     head = struct.pack(

@@ -8,9 +8,11 @@ _ORIENTATION_TAG: Final = 0x0112
 _SHORT: Final = 3
 _MAX_ENTRIES: Final = 512
 _MAX_EXIF_BYTES: Final = 1 << 20
+_MAX_CHUNKS: Final = 1 << 16
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_MOVES: Final = 0x02
 _JPEG_XL_STARTS: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+_WEBP_HEADER_BYTES: Final = 12
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 
 
@@ -40,13 +42,37 @@ def png_orientation(descriptor: int) -> int:
         descriptor: The open file; its position does not move.
     """
     position = len(_PNG_SIGNATURE)
-    while len(head := os.pread(descriptor, 8, position)) == 8:
+    for _ in range(_MAX_CHUNKS):
+        head = os.pread(descriptor, 8, position)
+        if len(head) < 8:
+            break
         length, kind = struct.unpack(">I4s", head)
         if kind == b"eXIf":
             return tiff_orientation(
                 os.pread(descriptor, min(length, _MAX_EXIF_BYTES), position + 8)
             )
         position += length + 12
+    return 1
+
+
+def webp_orientation(descriptor: int) -> int:
+    """Return the orientation in a WebP file's ``EXIF`` chunk, 1 if there is none.
+
+    Many programs begin the chunk with the mark that Exif has in a JPEG, which libav refuses.
+
+    Args:
+        descriptor: The open file; its position does not move.
+    """
+    position = _WEBP_HEADER_BYTES
+    for _ in range(_MAX_CHUNKS):
+        head = os.pread(descriptor, 8, position)
+        if len(head) < 8:
+            break
+        kind, length = struct.unpack("<4sI", head)
+        if kind == b"EXIF":
+            block = os.pread(descriptor, min(length, _MAX_EXIF_BYTES), position + 8)
+            return tiff_orientation(block.removeprefix(b"Exif\0\0"))
+        position += 8 + length + length % 2
     return 1
 
 

@@ -147,8 +147,7 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
         Skip: The file holds sound alone, with or without cover art.
         EnvironmentFault: The input directory itself is missing.
     """
-    descriptor = _open_file(root, item)
-    try:
+    with open_item(root, item) as descriptor:
         _refuse_by_header(descriptor)
         with _open_pictures(descriptor, item, libav_options) as (container, original):
             stream = _choose_stream(container)
@@ -160,6 +159,19 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
             strictness = _strictness(container, stream)
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strictness}
             yield Media(container, stream, descriptor, original)
+
+
+@contextmanager
+def open_item(root: str, item: Item) -> Iterator[int]:
+    """Open an item of an input directory and yield its descriptor.
+
+    Raises:
+        ItemError: The file cannot be opened, is empty, or changed since the job was written.
+        EnvironmentFault: The input directory itself is missing.
+    """
+    descriptor = _open_file(root, item)
+    try:
+        yield descriptor
         _check_unchanged(descriptor, item)
     finally:
         os.close(descriptor)

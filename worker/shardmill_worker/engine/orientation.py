@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 
 from shardmill.contract.geometry import Size
-from shardmill_worker.engine.headers import png_orientation
+from shardmill_worker.engine.headers import png_orientation, webp_orientation
 from shardmill_worker.engine.media import Media
 
 
@@ -38,7 +38,7 @@ class Orientation:
 
 
 UPRIGHT: Final = Orientation()
-_OF_EXIF: Final = {
+OF_EXIF: Final = {
     1: UPRIGHT,
     2: Orientation(0, mirrored=True),
     3: Orientation(180),
@@ -60,7 +60,9 @@ def orientation_of(media: Media, frame: av.VideoFrame) -> Orientation:
     the codec's own headers.  A turn by another angle than a multiple of 90 degrees is rounded.
     """
     if media.original:
-        return _OF_EXIF[media.original.orientation]
+        return OF_EXIF[media.original.orientation]
+    if media.container.format.name == "webp_pipe":
+        return OF_EXIF[webp_orientation(media.descriptor)]
     if media.stream.codec_context.codec.canonical_name in _NAMES_ITS_SIDE_DATA:
         return _png_orientation(media, frame)
     for data in cast("Iterable[SideData]", frame.side_data):  # PyAV's stub says otherwise
@@ -83,7 +85,7 @@ def from_matrix(matrix: bytes) -> Orientation:
 def _png_orientation(media: Media, frame: av.VideoFrame) -> Orientation:
     """Do without side data: EXIF is read from the file, a container's turn from the frame."""
     if media.container.format.name in ("png_pipe", "apng"):
-        return _OF_EXIF[png_orientation(media.descriptor)]
+        return OF_EXIF[png_orientation(media.descriptor)]
     return Orientation(_quarter_turns_deg(-frame.rotation))
 
 

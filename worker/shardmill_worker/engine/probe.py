@@ -1,12 +1,15 @@
 """Finding out what a file is, as cheaply as the truth allows.
 
-The container says how much there is, the first frame what it looks like.  A quick open believes
-the container's header, which takes a tenth of the time; where the header leaves something out,
-or belongs to a format whose header cannot be believed, a full open decides.
+Plain pictures are read without a decoder.  Of a video the container says how much there is and
+the first frame what it looks like.  A quick open believes the container's header, which takes a
+tenth of the time; where the header leaves something out, or belongs to a format whose header
+cannot be believed, a full open decides, and where that leaves the rate open the first packets.
 """
 
+import os
 from collections.abc import Iterator
-from fractions import Fraction
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import av
@@ -16,8 +19,12 @@ from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts, Item, Kind
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames
-from shardmill_worker.engine.media import Media, moving_pictures, open_media
+from shardmill_worker.engine.faults import media_faults
+from shardmill_worker.engine.media import Media, moving_pictures, open_item, open_media
 from shardmill_worker.engine.orientation import orientation_of
+from shardmill_worker.engine.plain import plain_facts
+from shardmill_worker.engine.plain.source import Source
+from shardmill_worker.engine.times import has_even_index, measured_pace
 
 _QUICK_OPEN: Final = {
     "probesize": "32",
@@ -26,17 +33,21 @@ _QUICK_OPEN: Final = {
     "skip_frame": "all",
 }
 """libav believes the container's header and decodes nothing to guess the rest."""
-_QUICK_FORMATS: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"})
+_ISO_BMFF: Final = "mov,mp4,m4a,3gp,3g2,mj2"
+_QUICK_FORMATS: Final = frozenset({_ISO_BMFF, "matroska,webm", "avi"})
 """Video formats whose header says what a full open would find out, or leaves it out."""
 _STILL_FORMATS: Final = frozenset({"ico", "fits"})
 """Formats of single pictures, besides those of one file a picture whose names end in ``pipe``."""
 _ANIMATED_FORMATS: Final = frozenset({"gif", "apng"})
 """Formats that hold one picture or several."""
-_ANIMATED_BRANDS: Final = frozenset({"avif", "avis", "heic", "heix", "hevc", "mif1", "msf1"})
+_ANIMATED_BRANDS: Final = frozenset(
+    {"avif", "avis", "heic", "heix", "hevc", "hevx", "jpeg", "jpgs", "mif1", "mif2", "msf1"}
+)
 """ISO-BMFF brands that hold one picture or several."""
+_MEASURED_FORMATS: Final = _ANIMATED_FORMATS | {_ISO_BMFF, "webp_pipe"}
+"""Formats whose times cost little to read: small files, and those with an index."""
 _MAX_RATE: Final = 240
 """A higher rate is the clock's resolution, not a rate."""
-_RATE_TOLERANCE: Final = Fraction(1, 100)
 
 
 def probe_item(root: str, item: Item) -> Facts:
@@ -47,11 +58,49 @@ def probe_item(root: str, item: Item) -> Facts:
         Skip: The file holds sound alone.
         EnvironmentFault: The input directory is missing.
     """
+    facts = plain_look(root, item) or quick_look(root, item) or full_look(root, item)
+    return _with_pace(root, item, facts)
+
+
+def plain_look(root: str, item: Item) -> Facts | None:
+    """Return what the header of a plain picture says, None for any other file.
+
+    Raises:
+        ItemError: The file cannot be opened.
+        EnvironmentFault: The input directory is missing.
+    """
+    with open_item(root, item) as descriptor, media_faults("The file cannot be read"):
+        return plain_facts(Source(partial(os.pread, descriptor), item.size_bytes))
+
+
+def quick_look(root: str, item: Item) -> Facts | None:
+    """Return what a quick open shows, None if a full open could show more or other.
+
+    Raises:
+        Skip: The file holds sound alone.
+        EnvironmentFault: The input directory is missing.
+    """
     try:
         facts = _look(root, item, _QUICK_OPEN)
     except ItemError:
-        return _look(root, item, {})
-    return facts if _is_whole_truth(facts) else _look(root, item, {})
+        return None
+    name = facts.container or ""
+    if facts.kind == "image":
+        whole = name.endswith("pipe")
+    else:
+        whole = name in _QUICK_FORMATS and facts.fps is not None
+    return facts if whole else None
+
+
+def full_look(root: str, item: Item) -> Facts:
+    """Return what a full open shows.
+
+    Raises:
+        ItemError: The file cannot be used.
+        Skip: The file holds sound alone.
+        EnvironmentFault: The input directory is missing.
+    """
+    return _look(root, item, {})
 
 
 def _look(root: str, item: Item, libav_options: dict[str, str]) -> Facts:
@@ -61,12 +110,21 @@ def _look(root: str, item: Item, libav_options: dict[str, str]) -> Facts:
         return _facts(media, first, _kind(media, frames))
 
 
-def _is_whole_truth(facts: Facts) -> bool:
-    """Return whether a full open would say the same."""
-    name = facts.container or ""
-    if facts.kind == "image":
-        return name.endswith("pipe")
-    return name in _QUICK_FORMATS and facts.fps is not None and facts.vfr is not None
+def _with_pace(root: str, item: Item, facts: Facts) -> Facts:
+    """Fill in the times that the header leaves out."""
+    open_question = facts.vfr is None and facts.container in _MEASURED_FORMATS
+    if facts.kind != "video" or not (facts.fps is None or open_question):
+        return facts
+    pace = measured_pace(root, item)
+    # The header of a fragmented MP4 counts no frames, and time from 0 instead of from the first.
+    fragmented = facts.container == _ISO_BMFF and facts.frames_header is None
+    claimed_s, measured_s = facts.duration_s, pace.duration_s
+    return replace(
+        facts,
+        fps=facts.fps or pace.fps,
+        vfr=pace.varies,
+        duration_s=(measured_s or claimed_s) if fragmented else (claimed_s or measured_s),
+    )
 
 
 def _kind(media: Media, rest: Iterator[SourceFrame]) -> Kind:
@@ -85,8 +143,7 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
     display = orientation.display_size(stored, media.sample_aspect)
     transfer = TRANSFERS.get(frame.color_trc)
     moving = kind == "video"
-    average, base = _plausible(stream.average_rate), _plausible(stream.base_rate)
-    rate = average or _plausible(stream.guessed_rate)
+    rate = stream.average_rate
     return Facts(
         kind=kind,
         container=media.format_name,
@@ -105,24 +162,13 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
         color_transfer=transfer,
         hdr=transfer in HDR_TRANSFERS,
         video_streams=len(moving_pictures(container)),
-        fps=float(rate) if moving and rate else None,
-        vfr=_varies(average, base) if moving else None,
+        fps=float(rate) if moving and rate and 0 < rate <= _MAX_RATE else None,
+        vfr=False if moving and has_even_index(media) else None,
         frames_header=stream.frames or None,
         duration_s=_duration_s(media) if moving else None,
-        bit_rate=media.bit_rate,
+        bit_rate=media.bit_rate if moving else None,
         has_audio=bool(container.streams.audio),
     )
-
-
-def _plausible(rate: Fraction | None) -> Fraction | None:
-    return rate if rate and 0 < rate <= _MAX_RATE else None
-
-
-def _varies(average: Fraction | None, base: Fraction | None) -> bool | None:
-    """Compare the average with the rate that fits every time; interlaced ones are twice as high."""
-    if not average or not base:
-        return None
-    return all(abs(average * n / base - 1) > _RATE_TOLERANCE for n in (1, 2))
 
 
 def _duration_s(media: Media) -> float | None:

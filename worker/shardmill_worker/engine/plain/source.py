@@ -1,0 +1,51 @@
+"""The bytes of a file, as the readers of headers want them."""
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+_WINDOW_BYTES: Final = 4096
+
+
+class NotPlain(Exception):
+    """The header leaves something in doubt: libav decides."""
+
+
+class Source:
+    """A file's bytes, a few kilobytes at a time; what is not there is not plain.
+
+    Args:
+        pread: Returns at most so many bytes from an offset: ``os.pread`` of an open file.
+        size_bytes: Size of the file.
+    """
+
+    def __init__(self, pread: Callable[[int, int], bytes], size_bytes: int) -> None:
+        self.size_bytes: Final = size_bytes
+        self._pread = pread
+        self._window = b""
+        self._start = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes.
+
+        Raises:
+            NotPlain: The file has not so many.
+        """
+        begin = offset - self._start
+        if begin < 0 or begin + length > len(self._window):
+            if offset + length > self.size_bytes:
+                raise NotPlain
+            self._window = self._pread(max(length, _WINDOW_BYTES), offset)
+            self._start, begin = offset, 0
+        found = self._window[begin : begin + length]
+        if len(found) != length:
+            raise NotPlain
+        return found
+
+    def unpack(self, layout: str, offset: int) -> tuple[Any, ...]:
+        """Return the fields of a ``struct`` layout.
+
+        Raises:
+            NotPlain: The file ends before they do.
+        """
+        return struct.unpack(layout, self.read(offset, struct.calcsize(layout)))

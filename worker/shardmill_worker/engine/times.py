@@ -1,0 +1,106 @@
+"""How the frames of a video follow each other in time, told without decoding one.
+
+A container's index gives the order of decoding, its packets the times on screen.  Only what covers
+every frame proves that a rate is constant; a single uneven step proves that it is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice, pairwise
+from typing import Final
+
+from shardmill.contract.manifest import Item
+from shardmill_worker.engine.faults import media_faults
+from shardmill_worker.engine.media import Media, open_media
+
+MAX_PACKETS: Final = 512
+"""So many packets are read to measure what the header leaves out."""
+_MAX_INDEX: Final = 1 << 20
+_UNEVEN: Final = Fraction(3, 2)
+"""A step by so much longer than another is no rounding and no jitter."""
+_IMPOSSIBLE_S: Final = 1 << 32
+"""A time 136 years away is none: some files hold noise where a time belongs."""
+_WHOLE_INDEX_FORMATS: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "avi"})
+"""Formats with an index of every frame; others index keyframes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the first packets of a video say of its times."""
+
+    fps: float | None
+    """Their average rate; None if they have no times."""
+    varies: bool | None
+    """True if a step is uneven, False if none of all is, None if there are more packets."""
+    duration_s: float | None
+    """From the first to the end of the last, None if there are more."""
+
+
+def is_even(times: Sequence[int]) -> bool:
+    """Return whether increasing times are the same step apart, up to rounding and jitter."""
+    steps = [after - before for before, after in pairwise(times)]
+    return not steps or 0 < max(steps) < _UNEVEN * min(steps) or max(steps) - min(steps) == 1
+
+
+def has_even_index(media: Media) -> bool:
+    """Return whether an index of every frame shows one constant rate.
+
+    The index has times of decoding.  Encoders derive them from those on screen, so where they are
+    even these are too, but for the last two or three frames of a video with B-frames; the
+    reverse does not hold.  Frames that an edit list hides, or that take no bytes, leave it open.
+    """
+    index, count = media.stream.index_entries, media.stream.frames
+    if media.container.format.name not in _WHOLE_INDEX_FORMATS:
+        return False
+    if not 0 < len(index) == count <= _MAX_INDEX:
+        return False
+    entries = list(index)
+    hidden = any(entry.is_discard or not entry.size for entry in entries)
+    return not hidden and is_even([entry.timestamp for entry in entries])
+
+
+def measured_pace(root: str, item: Item) -> Pace:
+    """Read the first ``MAX_PACKETS`` packets of a video.
+
+    Raises:
+        ItemError: The file cannot be read.
+    """
+    with open_media(root, item) as media, media_faults("The file cannot be read"):
+        packets = (packet for packet in media.container.demux(media.stream) if packet.size)
+        stamps = [
+            (packet.pts, packet.dts or 0, packet.duration or 0)
+            for packet in islice(packets, MAX_PACKETS)
+            if packet.pts is not None and not packet.is_discard
+        ]
+        return pace(stamps, time_base=media.time_base, whole=next(packets, None) is None)
+
+
+def pace(stamps: Sequence[tuple[int, int, int]], *, time_base: Fraction, whole: bool) -> Pace:
+    """Return what the times of the first packets say.
+
+    Args:
+        stamps: Time on screen, time of decoding and duration of each, in order of decoding.
+        time_base: Seconds in a unit of these.
+        whole: Whether there are no more packets.
+    """
+    shown = sorted((pts, length) for pts, _, length in stamps if _is_possible(pts * time_base))
+    if not whole:  # what is still to come may be shown before some of these, but after its decoding
+        shown = [(pts, length) for pts, length in shown if pts < stamps[-1][1]]
+    if len(shown) < 2:
+        return Pace(None, None, None)
+    times = [pts for pts, _ in shown]
+    # Some containers make every packet one tick long.
+    durations_hold = is_even([0, shown[0][1], shown[0][1] + times[1] - times[0]])
+    last_step = shown[-1][1] if durations_hold else times[-1] - times[-2]
+    length_s = (times[-1] + last_step - times[0]) * time_base
+    even = is_even(times)
+    return Pace(
+        fps=float(len(times) / length_s) if length_s > 0 else None,
+        varies=None if even and not whole else not even,
+        duration_s=float(length_s) if whole else None,
+    )
+
+
+def _is_possible(time_s: Fraction) -> bool:
+    return abs(time_s) < _IMPOSSIBLE_S
