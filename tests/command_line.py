@@ -53,6 +53,7 @@ class Shell:
 
     scratch: Path
     environment: dict[str, str] = field(default_factory=dict)
+    limit_s: float = LIMIT_S
     _started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def start(self, *arguments: object, module: str = "shardmill") -> "subprocess.Popen[str]":
@@ -72,7 +73,7 @@ class Shell:
 
     def end(self, process: "subprocess.Popen[str]") -> Done:
         """Wait for a command's end."""
-        out, err = process.communicate(timeout=LIMIT_S)
+        out, err = process.communicate(timeout=self.limit_s)
         return Done(process.returncode, out, err)
 
     def run(self, *arguments: object) -> Done:

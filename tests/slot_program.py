@@ -77,9 +77,11 @@ class SlotThread(threading.Thread):
         return Item(path=name, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def stream(self, items: list[Item]):
-        work = ProbeWork(root=self.asked["root"], items=tuple(items))
+        depth = self.asked.get("depth", "header")
+        work = ProbeWork(root=self.asked["root"], items=tuple(items), depth=depth)
         limits = Limits(
             item_s=[self.asked.get("item_s", 300)] * len(items),
+            frame_s=self.asked.get("frame_s", 0),
             idle_s=self.asked.get("idle_s", 300),
             memory_bytes=self.asked.get("memory_bytes", 10**12),
         )

@@ -181,6 +181,20 @@ def test_poisonous_files_cost_only_themselves(here, tmp_path, out):
     assert_nothing_is_left(here, out, {})
 
 
+def test_a_probe_has_limits_too(here, tmp_path, out):
+    poisoned(here)
+    media = pictures(tmp_path / "in", 2)
+    picture(media / "hang@probe.png")
+    picture(media / "grow@probe.png")
+
+    limits = ("--item-timeout", "3", "--item-memory", "600MB")
+    done = here.run("probe", media, "--out", out, "--check", *limits, "--json")
+
+    assert done.code == 3
+    assert done.json["failures"] == {"memory": 1, "timeout": 1}
+    assert done.json["ok"] == 2
+
+
 def committed(out: Path) -> bool:
     return bool(Layout(str(out)).parts())
 

@@ -114,6 +114,14 @@ def test_a_decoder_that_gives_no_frame_is_stuck(start):
     assert results(program) == [("1.png", "ok"), ("hang@probe.png", "timeout"), ("2.png", "ok")]
 
 
+@pytest.mark.parametrize(("frame_s", "answer"), [(0, "timeout"), (1, "ok")])
+def test_frames_that_come_in_time_add_to_the_time_of_their_file(start, frame_s, answer):
+    """The file takes 4 s and is allowed 2: its header may have told too few frames."""
+    program = start(["drip@probe.png", "1.png"], depth="check", item_s=2, frame_s=frame_s)
+
+    assert results(program) == [("drip@probe.png", answer), ("1.png", "ok")]
+
+
 def test_a_slot_is_not_disturbed_by_its_neighbour(start):
     bad = [f"{deed}@probe-{number}.png" for number in range(3) for deed in ("segv", "exit7")]
     good = [f"{number:03d}.png" for number in range(200)]

@@ -5,14 +5,14 @@ taken too long, and how far a job is.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.geometry import Size
-from shardmill.contract.manifest import Facts
+from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.spec import Spec
 
 BATCH_COST_S: Final = 20.0
@@ -27,7 +27,13 @@ OPEN_S: Final = 0.003
 BYTES_PER_PIXEL: Final = {"jpeg": 0.25, "png": 1.8, "raw": 3.0}
 """Size of a stored frame by pixel; JPEG at quality 95."""
 TIMEOUT_FACTOR: Final = 50
+"""An item may take so many times its estimate: machines and codecs differ."""
+TIMEOUT_S_PER_BYTE: Final = 1e-6
+"""Reading a file through may take so long: 1 MB/s, a slow network drive."""
 MIN_TIMEOUT_S: Final = 60.0
+MAX_TIMEOUT_S: Final = 24 * 3600.0
+FRAME_S: Final = 0.05
+"""Each decoded frame adds so much to an item's time: headers may tell too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +54,16 @@ class Estimate:
         return round(self.cost_s * 1e6)
 
 
-def estimate(facts: Facts, spec: Spec) -> Estimate:
+def estimate(item: Item, facts: Facts, spec: Spec) -> Estimate:
     """Return what an item will take; unknown numbers count as one frame, one second, VGA."""
     width, height = facts.display_width or 640, facts.display_height or 480
     frames, kept = 1, 1
     if facts.kind == "video":
         duration_s = facts.duration_s or 1.0
-        # Either number may lie: the smaller one errs on the side of a sane plan.
-        claims = (facts.frames_header or math.inf, duration_s * (facts.fps or 30.0))
+        # Each number may lie, and a frame takes a byte at least: the smallest errs on the side of
+        # a sane plan.
+        by_time = duration_s * (facts.fps or 30.0)
+        claims = (facts.frames_header or math.inf, by_time, item.size_bytes)
         frames = max(1, round(min(claims)))
         kept = _frames_kept(spec, frames, duration_s)
     stored = spec.geometry.place(Size(width, height)).canvas
@@ -86,18 +94,24 @@ def _frames_kept(spec: Spec, frames: int, duration_s: float) -> int:
     return max(1, math.ceil(min(kept, spec.max_frames or kept)))
 
 
-def timeout_s(facts: Facts | None, spec: Spec) -> float:
-    """Return how long an item may take: as the spec says, or many times its estimate."""
+def timeout_s(item: Item, facts: Facts | None, spec: Spec) -> float:
+    """Return how long an item may take: as the spec says, or by its size and its estimate.
+
+    Args:
+        item: What is probed or extracted.
+        facts: What probing found; None while it is probed.
+        spec: May set the limit.
+    """
     if spec.item_timeout_s is not None:
         return spec.item_timeout_s
-    if facts is None:
-        return MIN_TIMEOUT_S
-    return max(MIN_TIMEOUT_S, TIMEOUT_FACTOR * estimate(facts, spec).cost_s)
+    foreseen_s = estimate(item, facts, spec).cost_s if facts is not None else 0.0
+    most_s = max(TIMEOUT_FACTOR * foreseen_s, TIMEOUT_S_PER_BYTE * item.size_bytes)
+    return min(max(MIN_TIMEOUT_S, most_s), MAX_TIMEOUT_S)
 
 
-def total(facts: Iterable[Facts], spec: Spec) -> Estimate:
-    """Return what several items will take together."""
-    parts = [estimate(known, spec) for known in facts]
+def total(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> Estimate:
+    """Return what several items will take together, ``facts`` one an item or none at all."""
+    parts = [estimate(item, known, spec) for item, known in zip(items, facts, strict=False)]
     return Estimate(
         frames=sum(e.frames for e in parts),
         frames_kept=sum(e.frames_kept for e in parts),
@@ -115,7 +129,8 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
     """
     if not batch.items:
         return []
-    estimates = [estimate(facts, spec) for facts in batch.facts]
+    known = zip(batch.items, batch.facts, strict=True)
+    estimates = [estimate(item, facts, spec) for item, facts in known]
     # Each item's share of the fullest possible batch, by whichever measure fills it first; in
     # whole numbers, whose sums are the same on every machine and Python.
     shares = {

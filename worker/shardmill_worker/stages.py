@@ -126,7 +126,7 @@ class Stages:
         items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
         planned = planner.plan(Batch("extract", items, facts), self._job.spec)
         done = self._commit_rows(batch, batch_id, rows, [*planned, *deferred])
-        ahead = planner.total(facts, self._job.spec)
+        ahead = planner.total(items, facts, self._job.spec)
         counters = {
             "probed": len(sound),
             "planned_items": len(sound),
@@ -189,11 +189,16 @@ class Stages:
         spec = self._job.spec
         facts: Sequence[Facts | None] = batch.facts or (None,) * len(batch.items)
         limits = Limits(
-            item_s=[planner.timeout_s(known, spec) for known in facts],
-            idle_s=self._idle_s,
+            item_s=[
+                planner.timeout_s(item, known, spec)
+                for item, known in zip(batch.items, facts, strict=True)
+            ],
+            frame_s=planner.FRAME_S if spec.item_timeout_s is None else 0.0,
+            # Whoever allows an item an hour allows its hardest frame as much.
+            idle_s=max(self._idle_s, spec.item_timeout_s or 0.0),
             memory_bytes=spec.item_memory_bytes,
         )
-        whole = planner.total(batch.facts, spec)
+        whole = planner.total(batch.items, batch.facts, spec)
 
         def beat(decoded: int) -> Literal["held", "lost"]:
             share = min(1.0, decoded / whole.frames) if whole.frames else 0.0
@@ -232,7 +237,8 @@ class Stages:
         """Commit the rows that the decoder wrote, and with them its shard."""
         rows = list(read_part(work.part_tmp))
         if self._commit(work.part_tmp, work.batch_id):
-            worked = {"worked_us": planner.total(batch.facts, self._job.spec).cost_us}
+            whole = planner.total(batch.items, batch.facts, self._job.spec)
+            worked = {"worked_us": whole.cost_us}
             return Done(_sum(_counters(batch, rows), worked), tuple(deferred))
         self._clear_up(work.batch_id)
         return self._take_up(batch, work.batch_id)

@@ -4,6 +4,7 @@ The decoder may crash, hang, hold the interpreter lock or eat memory; the slot s
 this costs the item at hand and nothing else.  It never raises for an item that was answered.
 """
 
+import math
 import multiprocessing
 import multiprocessing.util
 import signal
@@ -31,6 +32,10 @@ TICK_S: Final = 0.1
 MAX_FALSE_STARTS: Final = 5
 PAGE_BYTES: Final = 4096
 KILL_WAIT_S: Final = 10
+MAX_ADDED_S: Final = 3600.0
+"""Frames that come in time may add so much to an item's time."""
+FINISH_S: Final = 600.0
+"""For putting a shard in place, after the last item: a slow disk is no file's fault."""
 
 Beat = Callable[[int], Literal["held", "lost"]]
 """Renews the lease; takes the frames decoded so far, tells whether the work is still ours."""
@@ -50,10 +55,27 @@ class Limits:
 
     item_s: Sequence[float]
     """Wall-clock seconds, one an item."""
+    frame_s: float
+    """Seconds that each decoded frame adds to that, ``MAX_ADDED_S`` at most."""
     idle_s: float
     """Seconds without a newly decoded frame."""
     memory_bytes: int
     """Resident memory of the decoder."""
+
+    def allowed_s(self, position: int, *, frames: int) -> float:
+        """Return what an item may take, or, behind the last one, putting the shard in place.
+
+        Args:
+            position: Of the item.
+            frames: What was decoded of it so far.
+        """
+        if position == len(self.item_s):
+            return max(FINISH_S, *self.item_s)
+        return self.item_s[position] + min(MAX_ADDED_S, frames * self.frame_s)
+
+    def allowed_idle_s(self, position: int) -> float:
+        """Return for how long no frame need come; behind the last item none will."""
+        return self.idle_s if position < len(self.item_s) else math.inf
 
 
 class Decoders:
@@ -122,7 +144,7 @@ class Slot:
 
     def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Facts | Outcome]:
         answered, first = 0, self._decoded.value
-        seen = first
+        seen = seen_before = first
         now = item_began = frame_came = time.monotonic()
         next_beat, next_look = now + beat_every_s, now
         while True:
@@ -134,6 +156,7 @@ class Slot:
                     return
                 answered += 1
                 item_began = frame_came = now
+                seen_before = self._decoded.value
                 yield value
             if now < next_look:
                 continue  # a fast stream pays for a look once a tick, not once an item
@@ -146,7 +169,7 @@ class Slot:
                     raise LeaseLost
             if self._decoded.value != seen:
                 seen, frame_came = self._decoded.value, now
-            self._judge(limits, answered, now - item_began, now - frame_came)
+            self._judge(limits, answered, now - item_began, now - frame_came, seen - seen_before)
 
     def _answer(self) -> tuple[str, Any] | None:
         """Return what the decoder says next; None if it says nothing for a tick."""
@@ -161,12 +184,13 @@ class Slot:
             raise InternalError(answer[1])
         return answer
 
-    def _judge(self, limits: Limits, answered: int, item_s: float, idle_s: float) -> None:
-        # After the last item the decoder finishes the shard: the longest limit serves for that.
-        allowed = (*limits.item_s, max(limits.item_s))[answered]
-        if item_s > allowed:
-            raise ItemTimeout(f"took longer than {allowed:.0f} s")
-        if idle_s > limits.idle_s:
+    def _judge(
+        self, limits: Limits, answered: int, item_s: float, idle_s: float, frames: int
+    ) -> None:
+        allowed_s = limits.allowed_s(answered, frames=frames)
+        if item_s > allowed_s:
+            raise ItemTimeout(f"took longer than {allowed_s:.0f} s")
+        if idle_s > limits.allowed_idle_s(answered):
             raise ItemTimeout(f"gave no frame for {limits.idle_s:.0f} s")
         memory_bytes = self._memory_bytes()
         if memory_bytes > limits.memory_bytes:

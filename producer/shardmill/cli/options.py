@@ -13,7 +13,8 @@ from shardmill.contract.spec import Spec
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROBE_ONLY: Final = frozenset({"count_frames", "check"})
-PROBE_FIELDS: Final = PROBE_ONLY | {"labels", "include", "exclude"}
+LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
+PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude"}
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
 """The fields that matter when frames are extracted."""

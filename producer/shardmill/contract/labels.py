@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable
 
+from shardmill.contract.quantity import printable
+
 
 def label_of(path: str) -> str | None:
-    """Return the first folder of a path below the input directory; None at the top."""
+    """Return the first folder of a path below the input directory; None at the top.
+
+    A label goes into indexes, shards and other people's programs, so it is text: what a name has
+    that is none is escaped.
+    """
     folder, slash, _ = path.partition("/")
-    return folder if slash else None
+    return printable(folder) if slash else None
 
 
 def number_classes(known: dict[str, int], labels: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,8 @@ from shardmill.contract.labels import label_of, number_classes
         ("cats/deep/down/a.mp4", "cats"),
         ("a.mp4", None),
         ("with space/a.mp4", "with space"),
-        ("\udcff/a.mp4", "\udcff"),
+        ("\udcff/a.mp4", "\\udcff"),
+        ("two\nlines/a.mp4", "two\\nlines"),
     ],
 )
 def test_the_first_folder_is_the_label(path, label):

@@ -196,13 +196,17 @@ def test_a_file_that_points_to_others_opens_none(folder, steps, port, kind, remo
 
 
 @pytest.mark.parametrize("kind", ["hls", "concat", "sdp"])
-@pytest.mark.parametrize("remote", [False, True])
-def test_even_a_demuxer_that_opens_others_could_not(folder, steps, port, monkeypatch, kind, remote):
-    """The second line of defence, were a demuxer forgotten in the first: no protocol."""
+@pytest.mark.parametrize("place", ["http://127.0.0.1:{port}/x.ts", "{root}/secret.ts", "secret.ts"])
+def test_even_a_demuxer_that_opens_others_could_not(folder, steps, port, monkeypatch, kind, place):
+    """The second line of defence, were a demuxer forgotten in the first: no protocol.
+
+    Without it, concat reads what lies in the working directory.
+    """
     monkeypatch.setattr(media, "_ALLOWED", ",".join(sorted(av.formats_available)))
-    monkeypatch.setattr(media, "_refuse_text", lambda _: None)
+    monkeypatch.setattr(media, "_refuse_by_content", lambda _: None)
     folder.video("secret.ts", steps(3), codec="libx264")
-    target = f"http://127.0.0.1:{port}/x.ts" if remote else str(folder.root / "secret.ts")
+    monkeypatch.chdir(folder.root)
+    target = place.format(port=port, root=folder.root)
     name = folder.write("trap.mp4", POINTERS[kind].format(target=target, port=port).encode())
 
     with pytest.raises(ItemError):

@@ -30,8 +30,12 @@ def video(duration_s: float) -> Facts:
 SMALL = Spec(size="100x100")
 
 
+def file(size_bytes: int = 1_000_000, name: str = "1.mp4") -> Item:
+    return Item(path=name, size_bytes=size_bytes, mtime_ns=1)
+
+
 def batch(*facts: Facts) -> Batch:
-    items = tuple(Item(path=f"{i}.mp4", size_bytes=1, mtime_ns=1) for i in range(len(facts)))
+    items = tuple(file(name=f"{i}.mp4") for i in range(len(facts)))
     return Batch("extract", items, facts)
 
 
@@ -53,14 +57,14 @@ def batch(*facts: Facts) -> Batch:
     ],
 )
 def test_the_frames_to_keep_are_foreseen(options, kept):
-    foreseen = estimate(HD, Spec(**options))
+    foreseen = estimate(file(), HD, Spec(**options))
 
     assert (foreseen.frames, foreseen.frames_kept) == (200, kept)
 
 
 def test_a_clip_costs_its_decoding_and_its_storing():
     """200 frames of 921,600 pixels at 2.1 ns, 16 of 160x120 at 6 ns, 3 ms to open."""
-    foreseen = estimate(HD, Spec(size="160x120", fps=2.0))
+    foreseen = estimate(file(), HD, Spec(size="160x120", fps=2.0))
 
     assert foreseen.cost_s == pytest.approx(0.003 + 0.387072 + 0.0018432)
     assert foreseen.bytes_out == 16 * (500 + 4800)
@@ -72,7 +76,7 @@ def test_a_clip_costs_its_decoding_and_its_storing():
     [("jpeg", 500 + 125_000), ("png", 500 + 900_000), ("raw", 500 + 1_500_000)],
 )
 def test_a_picture_is_one_frame(encoding, bytes_out):
-    foreseen = estimate(STILL, Spec(encoding=encoding))
+    foreseen = estimate(file(), STILL, Spec(encoding=encoding))
 
     assert (foreseen.frames, foreseen.frames_kept) == (1, 1)
     assert foreseen.bytes_out == bytes_out
@@ -100,29 +104,46 @@ def test_a_picture_is_one_frame(encoding, bytes_out):
     ],
 )
 def test_what_is_not_known_is_guessed_small(facts, frames):
-    assert estimate(facts, Spec()).frames == frames
+    assert estimate(file(), facts, Spec()).frames == frames
 
 
 def test_a_total_is_the_sum():
-    both = total([HD, STILL], Spec(size="160x120"))
+    both = total([file(), file()], [HD, STILL], Spec(size="160x120"))
 
     assert (both.frames, both.frames_kept) == (201, 201)
     assert both.bytes_out == 201 * 5300
-    assert total([], Spec()) == Estimate(0, 0, 0, 0)
+    assert total([], [], Spec()) == Estimate(0, 0, 0, 0)
+
+
+def test_no_file_holds_more_frames_than_bytes():
+    """A header may claim years: the plan and the progress of a whole job would follow it."""
+    liar = Facts(kind="video", duration_s=1e9, fps=240.0, frames_header=2**31)
+
+    assert estimate(file(700), liar, Spec()).frames == 700
+
+
+DAY_S = 24 * 3600
 
 
 @pytest.mark.parametrize(
-    ("facts", "options", "seconds"),
+    ("facts", "size_bytes", "options", "seconds"),
     [
-        pytest.param(None, {}, 60, id="unknown"),
-        pytest.param(STILL, {}, 60, id="cheap"),
-        pytest.param(video(1000), {"size": "100x100"}, 50 * (0.003 + 21 + 0.6), id="dear"),
-        pytest.param(video(1000), {"item_timeout_s": 2.0}, 2, id="as told"),
-        pytest.param(None, {"item_timeout_s": 2.0}, 2, id="unknown, as told"),
+        pytest.param(None, 1000, {}, 60, id="unknown"),
+        pytest.param(STILL, 1000, {}, 60, id="cheap"),
+        pytest.param(None, 2 * 10**9, {}, 2000, id="unknown and large: a megabyte a second"),
+        pytest.param(STILL, 2 * 10**9, {}, 2000, id="large, whatever its header tells"),
+        pytest.param(video(1000), 10**6, {"size": "100x100"}, 50 * 21.603, id="dear"),
+        pytest.param(video(10**6), 10**9, {}, DAY_S, id="a day at most"),
+        pytest.param(None, 10**12, {}, DAY_S, id="a day at most, unknown"),
+        pytest.param(video(1000), 10**6, {"item_timeout_s": 2.0}, 2, id="as told"),
+        pytest.param(
+            video(1000), 10**6, {"item_timeout_s": 1e6}, 1e6, id="more than a day, as told"
+        ),
+        pytest.param(None, 2 * 10**9, {"item_timeout_s": 2.0}, 2, id="unknown, as told"),
     ],
 )
-def test_an_item_may_take_many_times_its_estimate(facts, options, seconds):
-    assert timeout_s(facts, Spec(**options)) == pytest.approx(seconds)
+def test_an_item_may_take_many_times_its_estimate(facts, size_bytes, options, seconds):
+    assert timeout_s(file(size_bytes), facts, Spec(**options)) == pytest.approx(seconds)
 
 
 def sizes(parts: list[Batch]) -> list[int]:
@@ -197,9 +218,9 @@ def test_a_plan_keeps_order_and_limits_and_is_the_same_each_time(facts, clips, m
 def test_no_batch_is_more_than_one_item_away_from_the_mean(seconds):
     facts = [video(duration_s) for duration_s in seconds]
 
-    costs = [total(part.facts, SMALL).cost_s for part in plan(batch(*facts), SMALL)]
+    costs = [total(part.items, part.facts, SMALL).cost_s for part in plan(batch(*facts), SMALL)]
 
-    dearest = max(estimate(known, SMALL).cost_s for known in facts)
+    dearest = max(estimate(file(), known, SMALL).cost_s for known in facts)
     mean = sum(costs) / len(costs)
     assert all(abs(cost - mean) <= dearest + 1e-6 for cost in costs)
     assert mean <= BATCH_COST_S + dearest

@@ -15,8 +15,8 @@ def count_packets(root: str, item: Item, advance: Advance) -> int:
     """
     count = 0
     with open_media(root, item) as media, media_faults("The file cannot be read"):
-        for packet in media.container.demux(media.stream):
-            if packet.size and not packet.is_discard:
+        for packet in media.packets():
+            if not packet.is_discard:
                 count += 1
                 advance()
     return count

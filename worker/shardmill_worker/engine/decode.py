@@ -95,14 +95,13 @@ def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
     index = 0
     refused: FFmpegError | None = None
     with media_faults("The file cannot be decoded"):
-        packets = (packet for packet in media.container.demux(media.stream) if packet.size)
-        for packet in chain(packets, (None,)):
+        for packet in chain(media.packets(), (None,)):
             if refused is not None and index and packet is not None:
                 raise refused
             try:
                 pictures = media.stream.decode(packet)
             except FFmpegError as error:
-                refused = error
+                refused = refused or error  # what follows the first is often its consequence
                 continue
             for picture in pictures:
                 if index == 0:

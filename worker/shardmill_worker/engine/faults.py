@@ -29,7 +29,9 @@ from shardmill.contract.quantity import printable
 av.logging.set_level(av.logging.PANIC)  # nothing is printed, yet the last error is remembered
 
 MAX_PIXELS: Final = 2**28
-"""The largest picture that is decoded: 268 million pixels, 16384 x 16384."""
+"""The largest picture that is decoded, with a margin: 268 million pixels, 16256 x 16256."""
+_MARGIN: Final = 128
+"""libav counts a picture as so many pixels wider and higher than it is."""
 
 _KINDS: Final[tuple[tuple[type[Exception], type[ItemError]], ...]] = (
     (av.error.DecoderNotFoundError, Unsupported),
@@ -39,7 +41,7 @@ _KINDS: Final[tuple[tuple[type[Exception], type[ItemError]], ...]] = (
     (av.error.NotImplementedError, Unsupported),
     (av.error.ExperimentalError, Unsupported),
     (av.error.ProtocolNotFoundError, Forbidden),
-    (av.error.MemoryError, ItemMemory),
+    (av.error.MemoryError, TooLarge),
     (FFmpegError, Corrupt),
     (UnicodeError, Corrupt),
     (ValueError, Corrupt),
@@ -48,7 +50,22 @@ _KINDS: Final[tuple[tuple[type[Exception], type[ItemError]], ...]] = (
     (OSError, Unreadable),
 )
 """The first type that fits decides; libav's own errors stand before the built-ins they inherit."""
-_SIZE_SAID: Final = re.compile(r"(?:[Ss]ize|dimensions) (\d+)[x ](\d+)")
+_OWN_WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (av.error.InvalidDataError, "its data is damaged or of an unknown kind"),
+    (av.error.ExternalError, "its data is damaged or of an unknown kind"),
+    (av.error.PatchWelcomeError, "it is damaged, or needs what FFmpeg does not support"),
+    (av.error.ExperimentalError, "it needs what FFmpeg does not support yet"),
+    (av.error.EOFError, "it ends too early"),
+    (av.error.MemoryError, "it asks for more memory than libav gives at once"),
+)
+"""What libav's most frequent errors mean; the others speak for themselves."""
+_MAX_SIDE: Final = 2**31 - 1
+"""More than that is a negative number, misread."""
+_CATCH_ALLS: Final = frozenset({"mp3"})
+"""Demuxers that libav hands a file to when no other wants it: what they miss says nothing."""
+_SIZE_SAID: Final = re.compile(r"(?:[Ss]ize|dimensions) (-?\d+)[x ](-?\d+)")
+_ADVICE: Final = ", add '-strict"
+"""How libav begins to tell about options of the ``ffmpeg`` program."""
 _PROTOCOL_REFUSED: Final = "not on whitelist 'none'"
 _MESSAGE_LIMIT: Final = 300
 
@@ -72,20 +89,57 @@ def media_faults(doing: str) -> Iterator[None]:
         detail = _detail(error)
         if _PROTOCOL_REFUSED in detail:
             kind = Forbidden
-        elif (size := _SIZE_SAID.search(detail)) and int(size[1]) * int(size[2]) > MAX_PIXELS:
-            kind = TooLarge
+        else:
+            check_said_size(detail)
         raise kind(f"{doing}: {detail}.") from error
 
 
+def check_pixels(width: int, height: int) -> None:
+    """Raise for a picture that is too large to decode, by the rule that libav goes by.
+
+    Raises:
+        TooLarge: The picture is beyond ``MAX_PIXELS``.
+    """
+    if (width + _MARGIN) * (height + _MARGIN) >= MAX_PIXELS:
+        raise TooLarge(f"Expected at most {MAX_PIXELS} pixels, the file claims {width}x{height}.")
+
+
+def check_said_size(said: str) -> None:
+    """Raise if what libav said names a possible size that is too large.
+
+    Raises:
+        TooLarge: The picture is beyond ``MAX_PIXELS``.
+    """
+    if (size := _SIZE_SAID.search(said)) is not None:
+        width, height = int(size[1]), abs(int(size[2]))  # a BMP from the top down has a minus
+        if 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+            check_pixels(width, height)
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect the errors that libav logs, each as level, part and text."""
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as heard:
+            yield heard
+    finally:
+        av.logging.set_level(av.logging.PANIC)
+
+
 def _detail(error: Exception) -> str:
+    """Return what went wrong as the end of a sentence: libav's log says more than its error."""
     if not isinstance(error, FFmpegError):
         return printable(f"{error}").rstrip(".")
-    said = f"{error.strerror}".rstrip(".")
     log: Any = error.log  # PyAV's stub tells another shape
-    if log is None:
-        return said
-    _level, part, text = log
-    return printable(f"{said} ({part}: {text.strip()})"[:_MESSAGE_LIMIT])
+    part, said = ("", "") if log is None or log[1] in _CATCH_ALLS else log[1:]
+    said = said.partition(_ADVICE)[0].strip().rstrip(".!")
+    meant = next((words for native, words in _OWN_WORDS if isinstance(error, native)), None)
+    if not said:
+        return meant or printable(f"{error.strerror}").rstrip(".")
+    said = printable(f"{part}: {said}" if part else said)[:_MESSAGE_LIMIT]
+    own_words_say_more = meant is not None and not isinstance(error, av.error.InvalidDataError)
+    return f"{meant} ({said})" if own_words_say_more else said
 
 
 @contextmanager

@@ -79,10 +79,16 @@ def webp_orientation(descriptor: int) -> int:
 def png_size(descriptor: int) -> tuple[int, int] | None:
     """Return the width and height that a PNG file claims, None if it is none."""
     head = os.pread(descriptor, 24, 0)
-    if len(head) < 24 or not head.startswith(_PNG_SIGNATURE):
+    if len(head) < 24 or not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height = struct.unpack_from(">II", head, 16)
     return width, height
+
+
+def is_apple_png(descriptor: int) -> bool:
+    """Return whether a file is a PNG as Apple's tools rewrite them for telephones."""
+    head = os.pread(descriptor, 16, 0)
+    return head.startswith(_PNG_SIGNATURE) and head[12:16] == b"CgBI"
 
 
 def is_animated_webp(descriptor: int) -> bool:

@@ -6,7 +6,7 @@ of playlists and of plain text are left out.
 """
 
 import os
-import stat
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,23 +18,24 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from shardmill.contract.errors import (
-    ChangedInput,
-    Corrupt,
-    Empty,
-    Encrypted,
-    Forbidden,
-    Skip,
-    TooLarge,
-    Unreadable,
-    Unsupported,
-)
+from shardmill.contract.errors import Corrupt, Encrypted, Forbidden, Skip, Unsupported
 from shardmill.contract.manifest import Item
-from shardmill.contract.quantity import printable
 from shardmill_worker.engine.animation import DrawnMovie
-from shardmill_worker.engine.faults import MAX_PIXELS, media_faults, missing_root
-from shardmill_worker.engine.headers import is_animated_webp, is_jpeg_xl, png_size
+from shardmill_worker.engine.faults import (
+    MAX_PIXELS,
+    check_pixels,
+    check_said_size,
+    listening,
+    media_faults,
+)
+from shardmill_worker.engine.headers import (
+    is_animated_webp,
+    is_apple_png,
+    is_jpeg_xl,
+    png_size,
+)
 from shardmill_worker.engine.heif import read_grid
+from shardmill_worker.engine.input_file import NamelessFile, open_item
 from shardmill_worker.engine.tiles import open_grid
 from shardmill_worker.engine.webp import read_animation
 
@@ -47,12 +48,19 @@ _POINTERS: Final = frozenset(
     | {"vobsub", "webm_dash_manifest"}
 )
 """Demuxers that open what a file names."""
-_TEXT: Final = frozenset({"adf", "bin", "idf", "tty", "xbin"})
-"""Demuxers that draw text as pictures, whatever the text."""
+_TEXT: Final = frozenset(
+    {"adf", "bin", "idf", "tty", "xbin"}
+    | {"aqtitle", "ass", "jacosub", "lrc", "mcc", "microdvd", "mpl2", "mpsub", "pjs", "realtext"}
+    | {"sami", "scc", "srt", "stl", "subviewer", "subviewer1", "tedcaptions", "vplayer", "webvtt"}
+    | {"ffmetadata", "sbg"}
+)
+"""Demuxers that draw any text as pictures, and of subtitles and other text."""
 _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 """Picture formats that libav knows by suffix only, some or all of the time."""
 _STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
 _NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
+_IS_ENCRYPTED: Final = re.compile(rb"ftyp.*stsd.{12}encv.*sinf", re.DOTALL)
+"""An MP4 file whose video needs a key; libav refuses some of them without a word about it."""
 _HEAD_BYTES: Final = 4096
 _DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _NOT_OPENED: Final = "The file cannot be opened as video or image"
@@ -64,17 +72,6 @@ def _formats(left_out: frozenset[str]) -> str:
 
 
 _ALLOWED: Final = _formats(_POINTERS | _TEXT)
-
-
-class _Nameless:
-    """A file as libav sees it: bytes to read and seek in, and a name that says nothing."""
-
-    def __init__(self, descriptor: int, name: str = "") -> None:
-        self.name = name
-        self._file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
-        self.read = self._file.read
-        self.seek = self._file.seek
-        self.tell = self._file.tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +118,17 @@ class Media:
         size_bits = 8 * os.fstat(self.descriptor).st_size
         return round(size_bits / length_s) if length_s else None
 
+    def packets(self) -> "Iterator[av.Packet[VideoStream]]":
+        """Yield the stream's packets, in the order of the file."""
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size:
+                    yield packet
+        except IndexError:
+            # Behind the last packet PyAV 18.1 flushes streams too that began in mid-file, of
+            # which it knows nothing.
+            return
+
     @property
     def time_base(self) -> Fraction:
         """Seconds in a unit of the stream's clock."""
@@ -151,6 +159,8 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
         _refuse_by_header(descriptor)
         with _open_pictures(descriptor, item, libav_options) as (container, original):
             stream = _choose_stream(container)
+            if not stream.codec_context.width:
+                _refuse_size_of(descriptor, item, libav_options)
             stream.thread_count = 1
             stream.thread_type = "NONE"
             for other in container.streams:
@@ -161,68 +171,14 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
             yield Media(container, stream, descriptor, original)
 
 
-@contextmanager
-def open_item(root: str, item: Item) -> Iterator[int]:
-    """Open an item of an input directory and yield its descriptor.
-
-    Raises:
-        ItemError: The file cannot be opened, is empty, or changed since the job was written.
-        EnvironmentFault: The input directory itself is missing.
-    """
-    descriptor = _open_file(root, item)
-    try:
-        yield descriptor
-        _check_unchanged(descriptor, item)
-    finally:
-        os.close(descriptor)
-
-
-def _open_file(root: str, item: Item) -> int:
-    if item.path.startswith("/") or ".." in item.path.split("/"):
-        raise Forbidden(f"The path {printable(item.path)} leads out of the input directory.")
-    try:
-        # A named pipe would block an open for ever.
-        descriptor = os.open(
-            os.path.join(root, item.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        )
-    except (OSError, ValueError) as error:
-        fault = missing_root(root)
-        if fault is not None:
-            raise fault from error
-        reason = getattr(error, "strerror", None) or error
-        raise Unreadable(f"The file cannot be opened: {reason}.") from error
-    try:
-        _check_unchanged(descriptor, item)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check_unchanged(descriptor: int, item: Item) -> None:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        raise Unreadable("Expected a regular file, found a directory, pipe or device.")
-    if (found.st_size, found.st_mtime_ns) != (item.size_bytes, item.mtime_ns):
-        raise ChangedInput(
-            f"Expected {item.size_bytes} bytes of {item.mtime_ns} ns, as when the job was "
-            f"written, found {found.st_size} bytes of {found.st_mtime_ns} ns."
-        )
-    if found.st_size == 0:
-        raise Empty("The file has no bytes.")
-
-
 def _refuse_by_header(descriptor: int) -> None:
     """Raise for pictures of which libav would only say that they are broken."""
     if not _DECODES_JPEG_XL and is_jpeg_xl(descriptor):
         raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
+    if is_apple_png(descriptor):
+        raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
     width, height = png_size(descriptor) or (0, 0)
-    _check_pixels(width, height)
-
-
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise TooLarge(f"Expected at most {MAX_PIXELS} pixels, the file claims {width}x{height}.")
+    check_pixels(width, height)
 
 
 @contextmanager
@@ -242,7 +198,7 @@ def _open_pictures(
         if grid is None:
             yield container, None
             return
-        _check_pixels(grid.width, grid.height)
+        check_pixels(grid.width, grid.height)
         with open_grid(container, grid) as whole:
             codec = next(
                 s.codec_context.codec for s in container.streams.video if s.id in grid.tiles
@@ -261,18 +217,26 @@ def _open_container(descriptor: int, item: Item, libav_options: dict[str, str]) 
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
         try:
-            return _open(_Nameless(descriptor), libav_options)
+            return _open(NamelessFile(descriptor), libav_options)
         except (av.error.ArgumentError, av.error.InvalidDataError):
-            _refuse_text(descriptor)
+            _refuse_by_content(descriptor)
             if suffix not in _NEED_A_NAME:
                 raise
             whole = {"frame_size": str(item.size_bytes)}
-            named = _Nameless(descriptor, f"picture{suffix}")
+            named = NamelessFile(descriptor, f"picture{suffix}")
             return _open(named, whole, demuxer="image2pipe")
 
 
+def _refuse_size_of(descriptor: int, item: Item, libav_options: dict[str, str]) -> None:
+    """Raise if libav took the picture's size for none since it is too large; its log tells."""
+    with listening() as heard, _open_container(descriptor, item, libav_options):
+        pass
+    for _level, _part, text in heard:
+        check_said_size(text)
+
+
 def _open(
-    file: _Nameless | DrawnMovie, libav_options: dict[str, str], *, demuxer: str | None = None
+    file: NamelessFile | DrawnMovie, libav_options: dict[str, str], *, demuxer: str | None = None
 ) -> InputContainer:
     file.seek(0)
     return av.open(
@@ -289,13 +253,15 @@ def _open(
     )
 
 
-def _refuse_text(descriptor: int) -> None:
-    """Raise for text, which only demuxers that are left out would take."""
+def _refuse_by_content(descriptor: int) -> None:
+    """Raise for what only demuxers that are left out would take, and for what needs a key."""
     head = os.pread(descriptor, _HEAD_BYTES, 0)
     if b"<MPD" in head or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_STARTS_OF_POINTERS):
         raise Forbidden("The file is a playlist or a description that names other files.")
     if not _NOT_IN_TEXT.intersection(head):
         raise Unsupported("The file is text, not video or image.")
+    if _IS_ENCRYPTED.search(head):
+        raise Encrypted("The video is encrypted.")
 
 
 def _strictness(container: InputContainer, stream: VideoStream) -> dict[str, str]:
@@ -316,8 +282,10 @@ def _choose_stream(container: InputContainer) -> VideoStream:
         _explain_no_video(container)
     stream = max(videos, key=_preference)
     if stream.codec_context is None:
-        raise Unsupported("There is no decoder for the file's video.")
-    _check_pixels(stream.codec_context.width, stream.codec_context.height)
+        raise Unsupported(
+            "The file's header is damaged, or names a codec for which there is no decoder here."
+        )
+    check_pixels(stream.codec_context.width, stream.codec_context.height)
     if stream.codec_context.codec_tag == "encv" or "enc_key_id" in stream.metadata:
         raise Encrypted("The video is encrypted.")
     return stream

@@ -93,11 +93,10 @@ def survey(media: Media, advance: Advance) -> Survey:
 
 def _read(media: Media, advance: Advance) -> "Iterator[av.Packet[VideoStream]]":
     with media_faults("The video cannot be read"):
-        for number, packet in enumerate(media.container.demux(media.stream)):
+        for number, packet in enumerate(media.packets()):
             if number % _PACKETS_A_SIGN == 0:
                 advance()
-            if packet.size:
-                yield packet
+            yield packet
 
 
 def _timeline(

@@ -20,7 +20,8 @@ from shardmill.contract.manifest import Facts, Item, Kind
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames
 from shardmill_worker.engine.faults import media_faults
-from shardmill_worker.engine.media import Media, moving_pictures, open_item, open_media
+from shardmill_worker.engine.input_file import open_item
+from shardmill_worker.engine.media import Media, moving_pictures, open_media
 from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.plain import plain_facts
 from shardmill_worker.engine.plain.source import Source

@@ -98,7 +98,7 @@ class _Reader:
 
     def __init__(self, media: Media, pts: NDArray[np.int64]) -> None:
         self._context = media.stream.codec_context
-        self._packets = (p for p in media.container.demux(media.stream) if p.size)
+        self._packets = media.packets()
         self._pts = pts
         self._position = 0
 

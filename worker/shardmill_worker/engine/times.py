@@ -67,7 +67,7 @@ def measured_pace(root: str, item: Item) -> Pace:
         ItemError: The file cannot be read.
     """
     with open_media(root, item) as media, media_faults("The file cannot be read"):
-        packets = (packet for packet in media.container.demux(media.stream) if packet.size)
+        packets = media.packets()
         stamps = [
             (packet.pts, packet.dts or 0, packet.duration or 0)
             for packet in islice(packets, MAX_PACKETS)

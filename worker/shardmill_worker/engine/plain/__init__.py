@@ -29,7 +29,11 @@ _READERS: Final[dict[bytes, Callable[[Source], Picture]]] = {
 
 
 def plain_facts(source: Source) -> Facts | None:
-    """Return what libav would say of a picture, None if only libav can tell."""
+    """Return what libav would say of a picture, None if only libav can tell.
+
+    Raises:
+        TooLarge: The header claims too many pixels.
+    """
     try:
         reader = _READERS.get(source.read(0, 2))
         return None if reader is None else reader(source).facts()

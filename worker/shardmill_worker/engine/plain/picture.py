@@ -6,7 +6,7 @@ from typing import Final
 
 from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts
-from shardmill_worker.engine.faults import MAX_PIXELS
+from shardmill_worker.engine.faults import check_pixels
 from shardmill_worker.engine.orientation import UPRIGHT, Orientation
 from shardmill_worker.engine.plain.source import NotPlain
 
@@ -39,10 +39,12 @@ class Picture:
         """Return the row's facts.
 
         Raises:
-            NotPlain: A side is 0, or there are too many pixels.
+            NotPlain: A side is 0.
+            TooLarge: There are too many pixels.
         """
-        if not 0 < self.width * self.height <= MAX_PIXELS:
+        if self.width * self.height == 0:
             raise NotPlain
+        check_pixels(self.width, self.height)
         display = self.orientation.display_size(Size(self.width, self.height), Fraction(1))
         return Facts(
             kind="image",
