@@ -59,6 +59,10 @@ format: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
+.PHONY: correctness
+correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write docs/correctness.md (SHARDMILL_CORPUS)
+	@PYTHONPATH=tests $(BIN)/python -m correctness
+
 .PHONY: frameworks
 frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, h5py and webdataset for the tests that read shards with them
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+EXPLAINED_FFMPEG = "5.1"
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
 
@@ -143,6 +144,20 @@ def _no_skip_in_ci(report):
 def corpus() -> Path:
     """Directory of clips by many hands, with MANIFEST.tsv; read-only."""
     return Path(require("corpus"))
+
+
+@pytest.fixture(scope="session")
+def measured(corpus: Path) -> Callable:
+    """Makes a comparison with other hands' answers: once a session, however often it is asked for.
+
+    The reasons in ``explained.tsv`` are those of one ffmpeg; another has other differences.
+    """
+    from correctness import ffmpeg
+
+    found = ffmpeg.version()
+    if found != EXPLAINED_FFMPEG:
+        pytest.skip(f"the differences are explained for ffmpeg {EXPLAINED_FFMPEG}, this is {found}")
+    return functools.cache(lambda measure: measure(corpus))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What every comparison gives, and which of its differences are explained."""
 
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def assert_explained(comparison: Comparison) -> None:
 
 
 def table(comparison: Comparison) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [comparison.header, tuple("---" for _ in comparison.header), *comparison.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Return the rows as a Markdown table: the first column names, the others count."""
+    ruler = ("---", *("---:" for _ in comparison.header[1:]))
+    lines = (comparison.header, ruler, *comparison.rows)
+    return "\n".join(f"| {' | '.join(map(plain, line))} |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Return text that Markdown leaves as it is, in a cell and between backticks."""
+    return re.sub(r"[|`\n]", "·", text)

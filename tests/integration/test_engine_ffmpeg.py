@@ -1,11 +1,14 @@
 """The engine's frames are those of the ``ffmpeg`` program: how many, which, and what colour."""
 
+import colorsys
+import io
 import os
 import subprocess
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
@@ -42,12 +45,19 @@ def rgb_by_ffmpeg(ffmpeg: str, path, width: int, height: int, scaler="bilinear")
 
 def rgb_by_engine(path, out, **options) -> np.ndarray:
     """Shape (N, H, W, 3)."""
+    clip, frames = stored_by_engine(path, out, encoding="raw", **options)
+    shape = (len(frames), clip["height"], clip["width"], 3)
+    return np.frombuffer(b"".join(frames), np.uint8).reshape(shape)
+
+
+def stored_by_engine(path, out, **options) -> tuple[dict, list[bytes]]:
+    """A file's entry in the index and its frames as they are stored."""
     found = os.stat(path)
     item = Item(path=path.name, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
     work = ExtractWork(
         root=str(path.parent),
         out=str(out),
-        spec=Spec(encoding="raw", **options),
+        spec=Spec(**options),
         batch_id="b",
         attempt="a",
         worker="w",
@@ -58,13 +68,10 @@ def rgb_by_engine(path, out, **options) -> np.ndarray:
     assert outcome.status == "ok", outcome.error_message
     (clip,) = open_index(Layout(str(out)).index_of(work.shard)).to_pylist()
     with open(Layout(str(out)).shard(work.shard), "rb") as shard:
-        frames = [
+        return clip, [
             os.pread(shard.fileno(), length, offset)
             for offset, length in zip(clip["offset"], clip["length"], strict=True)
         ]
-    return np.frombuffer(b"".join(frames), np.uint8).reshape(
-        len(frames), clip["height"], clip["width"], 3
-    )
 
 
 @pytest.mark.parametrize(
@@ -98,6 +105,50 @@ def test_colour_bars_have_the_colours_of_ffmpeg(ffmpeg, tmp_path, name, options)
     difference = np.abs(ours - theirs)
     assert np.median(difference) <= 1
     assert difference.mean() < 1.5
+
+
+BAR_COLOURS = {
+    "white": (191, 191, 191),
+    "yellow": (191, 191, 0),
+    "cyan": (0, 191, 191),
+    "green": (0, 191, 0),
+    "magenta": (191, 0, 191),
+    "red": (191, 0, 0),
+    "blue": (0, 0, 191),
+}
+"""SMPTE RP 219: the upper bars are three quarters of full red, green and blue, from the left."""
+TAGS = {"bt601": "bt470bg", "bt709": "bt709", "bt2020": "bt2020nc"}
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("range_", ["tv", "pc"])
+@pytest.mark.parametrize("matrix", ["bt601", "bt709", "bt2020"])
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_colour_bars_have_the_colours_of_their_standard(
+    ffmpeg, tmp_path, encoding, matrix, range_, pix_fmt
+):
+    """Levels within 4 of 255 and hues within 2 degrees; BT.709 taken for BT.601 is 20 and 4 off."""
+    scale = f"scale=flags=accurate_rnd:in_color_matrix=bt709:in_range=tv:out_range={range_}"
+    made(
+        *(ffmpeg, tmp_path / "bars.mkv", "smptehdbars=size=640x360:rate=1:duration=1"),
+        *("-vf", f"{scale}:out_color_matrix={matrix},format={pix_fmt}", "-c:v", "ffv1"),
+        *("-colorspace", TAGS[matrix], "-color_range", range_),
+    )
+
+    _, (data,) = stored_by_engine(tmp_path / "bars.mkv", tmp_path / "out", encoding=encoding)
+    picture = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        if encoding == "jpeg"
+        else np.frombuffer(data, np.uint8).reshape(360, 640, 3)
+    )
+
+    for number, (name, expected) in enumerate(BAR_COLOURS.items()):
+        # The outermost eighths are grey, the seven bars share the rest.
+        found = picture[100, 80 + round((number + 0.5) * 480 / 7)].astype(int)
+        assert np.abs(found - expected).max() <= 4, (name, found)
+        if name != "white":
+            turn = colorsys.rgb_to_hsv(*found)[0] - colorsys.rgb_to_hsv(*expected)[0]
+            assert abs((turn + 0.5) % 1 - 0.5) * 360 <= 2, (name, found)
 
 
 @pytest.mark.parametrize(

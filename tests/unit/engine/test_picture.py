@@ -13,8 +13,10 @@ import pytest
 
 from shardmill.contract.geometry import Placement, Size
 from shardmill.contract.manifest import Facts
+from shardmill_worker.engine.colour import Colour, to_jfif, to_rgb
 from shardmill_worker.engine.orientation import Orientation, from_matrix
 from shardmill_worker.engine.picture import _framing as framing_of
+from shardmill_worker.engine.resize import resize
 
 VIDEO = Facts(kind="video")
 COLOURS = {
@@ -360,3 +362,64 @@ def test_exif_in_a_png_is_followed(folder, orientation):
             8: [green, grey, red, blue],
         }[orientation]
     )
+
+
+@pytest.mark.parametrize(
+    ("full_range", "expected"), [(False, [0, 0, 128, 255, 255]), (True, [0, 16, 126, 235, 255])]
+)
+@pytest.mark.parametrize("matrix", [(0.299, 0.114), (0.2126, 0.0722)], ids=["BT.601", "BT.709"])
+def test_grey_follows_its_range_whatever_the_matrix(full_range, expected, matrix):
+    """Limited range: 16 is black, 235 is white, 126 is (126 - 16) * 255 / 219 = 128.1."""
+    grey = np.array([[0, 16, 126, 235, 255]], np.uint8)
+    colour = Colour(*matrix, full_range=full_range)
+
+    assert to_jfif((grey,), colour)[0].tolist() == [expected]
+    assert to_rgb((grey,), colour).tolist() == [[[value] * 3 for value in expected]]
+
+
+@pytest.mark.parametrize("turn", [(0, False), (180, False), (0, True)], ids=str)
+def test_the_colours_of_a_jpeg_of_odd_width_lie_where_they_belong(folder, turn):
+    """54 samples of U stand for 107 columns; stretched over them they would drift to one side."""
+    columns = np.arange(856)
+    wave = np.rint(128 + 60 * np.sin(columns * 2 * np.pi / 200)).astype(np.uint8)
+    picture = np.full((480, 856, 3), 128, np.uint8)
+    picture[..., 0], picture[..., 2] = wave, 255 - wave
+    folder.video("waves.mp4", [picture], codec="mpeg4", turn=turn, options={"b": "9000000"})
+
+    jpeg, raw = (
+        folder.extract("waves.mp4", fit="107x61", encoding=encoding).pictures()[0].astype(int)
+        for encoding in ("jpeg", "raw")
+    )
+
+    assert raw.shape == (60, 107, 3)
+    error = np.abs(jpeg - raw).mean(axis=(0, 2))
+    assert error[:35].mean() < 2.5
+    assert error[-35:].mean() < 2.5
+
+
+def shrunk_exactly(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The mean of the area that each new sample covers, in whole numbers of tiny squares."""
+    tall = plane.astype(float).repeat(height, axis=0).reshape(height, -1, plane.shape[1])
+    wide = tall.mean(axis=1).repeat(width, axis=1).reshape(height, width, -1)
+    return wide.mean(axis=2)
+
+
+@pytest.mark.parametrize(
+    "size", [(170, 128), (160, 120), (113, 85), (107, 53), (90, 240), (31, 17), (3, 2), (1, 1)]
+)
+def test_shrinking_takes_the_mean_of_the_area(size):
+    """38 dB is a difference of 3.2 levels; noise without a pattern is the hardest to average."""
+    noise = np.random.default_rng(7).integers(0, 256, (256, 340), np.uint8)
+    noise = cv2.GaussianBlur(noise, (0, 0), 1.0)
+
+    found = resize(noise, Size(*size))
+
+    difference = found - shrunk_exactly(noise, *size)
+    assert found.shape == size[::-1]
+    assert 10 * np.log10(255**2 / np.mean(difference**2)) > 38
+
+
+def test_a_side_that_grows_while_the_other_shrinks_is_smooth():
+    ramp = np.repeat(np.arange(0, 250, 10, dtype=np.uint8)[None], 100, axis=0)
+
+    assert np.diff(resize(ramp, Size(50, 40)).astype(int), axis=1).max() <= 6

@@ -30,6 +30,7 @@ _WEIGHTS: Final = {
     10: (0.2627, 0.0593),
 }
 """AVColorSpace to the weights of red and blue in Y; all else is BT.601, as in FFmpeg."""
+_LIMITED_RANGE: Final = 1
 _FULL_RANGE: Final = 2
 
 
@@ -51,26 +52,32 @@ JFIF: Final = Colour(*_BT601, full_range=True)
 def colour_of(frame: av.VideoFrame) -> Colour:
     """Return what the frame is tagged with, or FFmpeg's default: BT.601 at limited range.
 
-    Grey and ``yuvj`` formats are full range whatever the tag, as in FFmpeg.
+    Grey is full range by default, as in FFmpeg, and ``yuvj`` formats are whatever the tag.
     """
     red, blue = _WEIGHTS.get(frame.colorspace, _BT601)
-    by_nature = frame.format.name.startswith(("gray", "yuvj"))
-    return Colour(red, blue, full_range=by_nature or frame.color_range == _FULL_RANGE)
+    name, tagged = frame.format.name, frame.color_range
+    full = tagged == _FULL_RANGE or name.startswith("yuvj")
+    full |= name.startswith("gray") and tagged != _LIMITED_RANGE
+    return Colour(red, blue, full_range=full)
 
 
 def to_jfif(planes: Planes, colour: Colour) -> Planes:
     """Return the planes as BT.601 at full range; U and V keep their size."""
-    if colour == JFIF:
+    no_matrix = len(planes) == 1 or (colour.red, colour.blue) == _BT601
+    if no_matrix and colour.full_range:
         return planes
-    same_matrix = (colour.red, colour.blue) == _BT601
-    if same_matrix or len(planes) == 1:
+    if no_matrix:
         luma, chroma = _range_tables()
         return tuple(cv2.LUT(p, chroma if i else luma) for i, p in enumerate(planes))  # type: ignore[misc]
     y, u, v = planes
-    matrix = _jfif_from(colour)
-    full_y = cv2.transform(_interleaved(y, u, v), matrix[:1])
-    full_uv = cv2.transform(cv2.merge([u, v]), matrix[1:, 1:])
-    return full_y, full_uv[..., 0], full_uv[..., 1]  # type: ignore[return-value]
+    (to_y, u_to_y, v_to_y, add_y), *to_uv = _jfif_from(colour)
+    # U and V are mixed at their own size, where there are fewest of them; 128 keeps it in range.
+    middle = 128 * (u_to_y + v_to_y) - 128
+    share = cv2.addWeighted(u, u_to_y, v, v_to_y, -middle)
+    share = resize(share, Size(y.shape[1], y.shape[0]))  # type: ignore[arg-type]
+    full_y = cv2.addWeighted(y, to_y, share, 1, add_y + middle)
+    full_uv = [cv2.addWeighted(u, from_u, v, from_v, add) for _, from_u, from_v, add in to_uv]
+    return (full_y, *full_uv)  # type: ignore[arg-type]
 
 
 def to_rgb(planes: Planes, colour: Colour) -> NDArray[np.uint8]:

@@ -35,6 +35,36 @@ class SourceFrame:
     """True if decoding can start here."""
 
 
+class _BestTime:
+    """FFmpeg's choice of a frame's time: its own, or that of the packet which brought it out.
+
+    Once more of the frames' own times than of the packets' have failed to increase, the
+    packets' are taken (``guess_correct_pts`` in libavcodec/decode.c, which PyAV does not show).
+    """
+
+    def __init__(self) -> None:
+        self._last_pts: int | None = None
+        self._last_dts: int | None = None
+        self._faulty_pts = 0
+        self._faulty_dts = 0
+
+    def of(self, pts: int | None, dts: int | None) -> int | None:
+        """Return the time of the next frame in the order of decoding, None if there is none."""
+        if dts is not None:
+            self._faulty_dts += self._last_dts is not None and dts <= self._last_dts
+            self._last_dts = dts
+        elif pts is not None:
+            self._last_dts = pts
+        if pts is not None:
+            self._faulty_pts += self._last_pts is not None and pts <= self._last_pts
+            self._last_pts = pts
+        elif dts is not None:
+            self._last_pts = dts
+        if pts is not None and (dts is None or self._faulty_pts <= self._faulty_dts):
+            return pts
+        return dts
+
+
 class Clock:
     """Turns a stream's times into strictly increasing nanoseconds.
 
@@ -47,6 +77,7 @@ class Clock:
         self._time_base = media.time_base
         rate = media.stream.average_rate or media.stream.guessed_rate
         self.frame_ns = max(1, round(NS_PER_S / (rate or Fraction(_DEFAULT_RATE_HZ))))
+        self._best = _BestTime()
         self._shift_ns = 0
         self._last_ns: int | None = None
 
@@ -66,8 +97,9 @@ class Clock:
     def next_ns(self, picture: av.VideoFrame) -> int:
         """Return when the next frame in display order is shown."""
         last_ns = self._last_ns
-        if self.knows(picture.pts):
-            time_ns = self.ns(picture.pts) + self._shift_ns
+        best = self._best.of(picture.pts, picture.dts)
+        if self.knows(best):
+            time_ns = self.ns(best) + self._shift_ns
         else:
             time_ns = 0 if last_ns is None else last_ns + self.frame_ns
         if last_ns is not None and time_ns <= last_ns:

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 import av
 from av.container import InputContainer
+from av.container.core import Flags
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -239,7 +240,7 @@ def _open(
     file: NamelessFile | DrawnMovie, libav_options: dict[str, str], *, demuxer: str | None = None
 ) -> InputContainer:
     file.seek(0)
-    return av.open(
+    container = av.open(
         file,
         "r",
         format=demuxer,
@@ -251,6 +252,9 @@ def _open(
         metadata_errors="replace",
         buffer_size=READ_SIZE_BYTES,
     )
+    # PyAV asks for it, the ffmpeg program does not: in AVI with B-frames it invents wrong times.
+    container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]  # PyAV's stub
+    return container
 
 
 def _refuse_by_content(descriptor: int) -> None:

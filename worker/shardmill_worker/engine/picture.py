@@ -81,8 +81,12 @@ class PictureMaker:
         with media_faults("The frame cannot be converted"):
             framing = self._frame(frame)
             pixels = self._reader.read(frame)
-            planes = _scaled(pixels.planes, framing, whole_colour=self._needs_whole_colour)
+            whole = self._needs_whole_colour
+            uneven = not whole and _is_uneven(pixels.planes, framing)
+            planes = _scaled(pixels.planes, framing, whole_colour=whole or uneven)
             planes = tuple(_turned(plane, framing.orientation) for plane in planes)
+            if uneven:
+                planes = _thinned(planes, pixels.planes, framing)
             return self._encoded(Pixels(planes, pixels.colour), framing.placement)
 
     @property
@@ -161,6 +165,29 @@ def _scaled(planes: Planes, framing: _Framing, *, whole_colour: bool) -> Planes:
         resize(plane, Size(-(-scaled.width // x), -(-scaled.height // y)))
         for plane, (x, y) in zip(taken, steps, strict=True)
     )
+
+
+def _is_uneven(planes: Planes, framing: _Framing) -> bool:
+    """Return whether the last samples of U and V stand for less of the picture than the others."""
+    steps = (_steps(framing.stored, plane) for plane in planes)
+    return any(framing.scaled.width % x or framing.scaled.height % y for x, y in steps)
+
+
+def _thinned(planes: Planes, source: Planes, framing: _Framing) -> Planes:
+    """Return whole planes with U and V as sparse as the source has them, counted from the top left.
+
+    The last column and row are repeated, so that every sample stands for as much as the others.
+    """
+    thinned = []
+    for plane, stored in zip(planes, source, strict=True):
+        x, y = _steps(framing.stored, stored)
+        if framing.orientation.swaps_sides:
+            x, y = y, x
+        height, width = plane.shape
+        right, below = -width % x, -height % y
+        even = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        thinned.append(resize(even, Size((width + right) // x, (height + below) // y)))  # type: ignore[arg-type]
+    return tuple(thinned)
 
 
 def _steps(stored: Size, plane: Array) -> tuple[int, int]:

