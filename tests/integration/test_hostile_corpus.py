@@ -24,6 +24,7 @@ NOT_FOR_US = {
     "mp4parse__ipma-invalid-property-index.avif": "refused by newer FFmpeg",
     "mozimg__truncated-second-frame.png": "its second frame is cut off",
     "mde__0646caeb9b9161c777f117007921a687.gif.txt": "text, which ffprobe would draw",
+    "mde__7092f253998c1b6b869707ad7ae92854.gif": "the head of its fourth picture is damaged",
     "file-type__fixture2.jxl": "PyAV's FFmpeg has no JPEG XL",
     "file-type__fixture-bad-offset.mp3": "sound with cover art",
 }

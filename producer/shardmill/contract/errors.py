@@ -94,7 +94,7 @@ class Corrupt(ItemError, ValueError):
     """The file is damaged or is not what its name says."""
 
     error_class = "corrupt"
-    remedy = "Fetch the file again from its source."
+    remedy = "Fetch the file again, or keep the frames before its damage with --keep-partial."
 
 
 InvalidMedia = Corrupt

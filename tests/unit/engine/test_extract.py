@@ -154,6 +154,23 @@ def test_a_clip_cut_before_its_damage_is_whole(folder):
         assert done.clips[0]["source_index"] == [0, 1]
 
 
+@pytest.mark.parametrize("options", [{}, {"every": 2}, {"fps": 5.0}], ids=str)
+def test_a_file_that_is_cut_off_is_damaged_at_its_end(folder, options):
+    """The first four of six pictures are whole; half of the fifth is there."""
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    folder.video("cut.mkv", [noise] * 6)
+    data = (folder.root / "cut.mkv").read_bytes()
+    folder.write("cut.mkv", data[: len(data) * 3 // 4])
+
+    lost = folder.extract("cut.mkv", facts=[VIDEO], **options)
+    kept = folder.extract("cut.mkv", facts=[VIDEO], keep_partial=True, **options)
+
+    assert [o.status for o in (*lost.outcomes, *kept.outcomes)] == ["failed", "ok"]
+    assert lost.outcomes[0].error_message == kept.outcomes[0].error_message
+    assert lost.outcomes[0].error_message == "The file is cut off."
+    assert kept.clips[0]["source_index"] == [0, 1, 2, 3][:: 2 if options else 1]
+
+
 def test_a_clip_without_a_sound_first_frame_is_lost_in_any_case(folder):
     folder.write("damaged.mkv", b"\x1a\x45\xdf\xa3 and nothing more")
 

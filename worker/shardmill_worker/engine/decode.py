@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from typing import Final, TypeGuard
 
 import av
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
-from shardmill.contract.errors import Empty
+from shardmill.contract.errors import Corrupt, Empty
 from shardmill.contract.sampling import NS_PER_S
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media
@@ -115,33 +115,49 @@ class Clock:
 def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
     """Yield every frame in display order, each valid until the next.
 
-    FFmpeg's tolerance is followed where a sound file needs it: packets before the first
-    frame may be refused (a recording that starts between keyframes), and so may the last one
-    (a recording that was cut off).  A packet refused between frames is damage.
+    FFmpeg's tolerance is followed where a sound file needs it: packets before the first frame may
+    be refused (a recording that starts between keyframes).  One that is refused later is damage;
+    the frames before it come out first.
 
     Raises:
         Corrupt: The file is damaged.
         Empty: There is no frame.
     """
     clock = Clock(media)
-    index = 0
-    refused: FFmpegError | None = None
+    index = -1
     with media_faults("The file cannot be decoded"):
-        for packet in chain(media.packets(), (None,)):
-            if refused is not None and index and packet is not None:
-                raise refused
-            try:
-                pictures = media.stream.decode(packet)
-            except FFmpegError as error:
-                refused = refused or error  # what follows the first is often its consequence
-                continue
-            for picture in pictures:
-                if index == 0:
-                    refused = None  # what came before the first frame is forgiven
-                advance()
-                yield SourceFrame(picture, clock.next_ns(picture), index, picture.key_frame)
-                index += 1
-        if not index and refused is not None:
-            raise refused
-    if not index:
+        for index, picture in enumerate(_pictures(media)):
+            advance()
+            yield SourceFrame(picture, clock.next_ns(picture), index, picture.key_frame)
+    if index < 0:
         raise Empty("The file holds no frame.")
+
+
+def _pictures(media: Media) -> Iterator[av.VideoFrame]:
+    damage: FFmpegError | Corrupt | None = None
+    started = False
+
+    def packets_to_the_damage() -> "Iterator[av.Packet[VideoStream] | None]":
+        nonlocal damage
+        try:
+            for packet in media.packets():
+                if damage is not None and started:
+                    break
+                yield packet
+        except Corrupt as error:
+            damage = error
+        yield None  # for what the decoder has held back
+
+    for packet in packets_to_the_damage():
+        try:
+            pictures = media.stream.decode(packet)
+        except FFmpegError as error:
+            damage = damage or error  # what follows the first is often its consequence
+            continue
+        for picture in pictures:
+            if not started and isinstance(damage, FFmpegError):
+                damage = None  # what came before the first frame is forgiven
+            started = True
+            yield picture
+    if damage is not None:
+        raise damage

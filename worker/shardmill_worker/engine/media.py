@@ -62,6 +62,8 @@ _STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
 _NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _IS_ENCRYPTED: Final = re.compile(rb"ftyp.*stsd.{12}encv.*sinf", re.DOTALL)
 """An MP4 file whose video needs a key; libav refuses some of them without a word about it."""
+_CUT_OFF: Final = re.compile("File ended prematurely|partial file")
+"""How libav's demuxers say in their log that the file is shorter than it says."""
 _HEAD_BYTES: Final = 4096
 _DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _NOT_OPENED: Final = "The file cannot be opened as video or image"
@@ -120,15 +122,30 @@ class Media:
         return round(size_bits / length_s) if length_s else None
 
     def packets(self) -> "Iterator[av.Packet[VideoStream]]":
-        """Yield the stream's packets, in the order of the file."""
+        """Yield the stream's packets, in the order of the file.
+
+        Raises:
+            Corrupt: The file is cut off, and its container lets that be known.
+        """
+        heard_before = av.logging.get_last_error()[0]
+        incomplete = None
         try:
             for packet in self.container.demux(self.stream):
-                if packet.size:
+                if not packet.size:
+                    continue
+                if incomplete is not None:
+                    yield incomplete  # in mid-file the decoder decides
+                incomplete = packet if packet.is_corrupt else None
+                if incomplete is None:
                     yield packet
         except IndexError:
             # Behind the last packet PyAV 18.1 flushes streams too that began in mid-file, of
             # which it knows nothing.
-            return
+            pass
+        heard, last = av.logging.get_last_error()
+        said = last[2] if last is not None and heard > heard_before else ""
+        if incomplete is not None or _CUT_OFF.search(said):
+            raise Corrupt("The file is cut off.")
 
     @property
     def time_base(self) -> Fraction:

@@ -5,11 +5,13 @@ every frame proves that a rate is constant; a single uneven step proves that it 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Final
 
+from shardmill.contract.errors import Corrupt
 from shardmill.contract.manifest import Item
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media, open_media
@@ -61,19 +63,23 @@ def has_even_index(media: Media) -> bool:
 
 
 def measured_pace(root: str, item: Item) -> Pace:
-    """Read the first ``MAX_PACKETS`` packets of a video.
+    """Read the first ``MAX_PACKETS`` packets of a video, or those before it is cut off.
 
     Raises:
-        ItemError: The file cannot be read.
+        ItemError: The file cannot be opened.
     """
-    with open_media(root, item) as media, media_faults("The file cannot be read"):
-        packets = media.packets()
-        stamps = [
-            (packet.pts, packet.dts or 0, packet.duration or 0)
-            for packet in islice(packets, MAX_PACKETS)
-            if packet.pts is not None and not packet.is_discard
-        ]
-        return pace(stamps, time_base=media.time_base, whole=next(packets, None) is None)
+    stamps = []
+    whole = False
+    with open_media(root, item) as media:
+        with suppress(Corrupt), media_faults("The file cannot be read"):
+            packets = media.packets()
+            for packet in islice(packets, MAX_PACKETS):
+                if packet.pts is not None and not packet.is_discard:
+                    stamps.append(  # noqa: PERF401  those before a cut are kept
+                        (packet.pts, packet.dts or 0, packet.duration or 0)
+                    )
+            whole = next(packets, None) is None
+        return pace(stamps, time_base=media.time_base, whole=whole)
 
 
 def pace(stamps: Sequence[tuple[int, int, int]], *, time_base: Fraction, whole: bool) -> Pace:
