@@ -57,14 +57,14 @@ def slow(path: bytes) -> None:
 DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow)}
 
 
-def poisoned(open_media, stage: str):
-    """Return ``open_media`` with the deeds of ``stage`` before it."""
+def poisoned(open_file, stage: str):
+    """Return a function that opens a file with the deeds of ``stage`` before it."""
 
     def open_or_do(root, item, **options):
         deed, _, when = os.path.basename(item.path).partition("@")
         if when.startswith(stage) and deed in DEEDS:
             DEEDS[deed](os.fsencode(os.path.join(root, item.path)))
-        return open_media(root, item, **options)
+        return open_file(root, item, **options)
 
     return open_or_do
 
@@ -85,6 +85,6 @@ def dripping(count):
 if "multiprocessing.forkserver" in " ".join(sys.orig_argv):
     from shardmill_worker.engine import decoder, extract, probe
 
-    probe.open_media = poisoned(probe.open_media, "probe")
+    probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
     decoder.count_frames = dripping(decoder.count_frames)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from made_heif import TILE, av1, av1_of_10_bits, box, full, grid, hevc, mirror, turn
 from shardmill.contract.errors import Corrupt, ItemError, TooLarge, Unsupported
+from shardmill_worker.engine.assembled.heif import MAX_META_BYTES, read_grid
 from shardmill_worker.engine.count import count_packets
 from shardmill_worker.engine.decode import source_frames
-from shardmill_worker.engine.heif import MAX_META_BYTES, read_grid
 from shardmill_worker.engine.media import open_media
 
 COLUMNS, ROWS = 3, 2

@@ -21,7 +21,10 @@ from av.video.stream import VideoStream
 
 from shardmill.contract.errors import Corrupt, Encrypted, Forbidden, Skip, Unsupported
 from shardmill.contract.manifest import Item
-from shardmill_worker.engine.animation import DrawnMovie
+from shardmill_worker.engine.assembled.animation import DrawnMovie
+from shardmill_worker.engine.assembled.heif import read_grid
+from shardmill_worker.engine.assembled.tiles import open_grid
+from shardmill_worker.engine.assembled.webp import read_animation
 from shardmill_worker.engine.faults import (
     MAX_PIXELS,
     check_pixels,
@@ -35,10 +38,7 @@ from shardmill_worker.engine.headers import (
     is_jpeg_xl,
     png_size,
 )
-from shardmill_worker.engine.heif import read_grid
 from shardmill_worker.engine.input_file import NamelessFile, open_item
-from shardmill_worker.engine.tiles import open_grid
-from shardmill_worker.engine.webp import read_animation
 
 MAX_ASPECT: Final = 32
 """A pixel wider or higher than that is taken for an error of the file."""

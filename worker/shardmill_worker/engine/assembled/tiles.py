@@ -19,8 +19,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt, Unsupported
+from shardmill_worker.engine.assembled.heif import Grid
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
-from shardmill_worker.engine.heif import Grid
 
 _COLOUR_TAGS: Final = ("color_range", "colorspace", "color_primaries", "color_trc")
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
 from shardmill.contract.geometry import Size
+from shardmill_worker.engine.assembled.raw_movie import movie_header
+from shardmill_worker.engine.assembled.webp import Animation, Picture, read_still
 from shardmill_worker.engine.colour import to_rgb
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
 from shardmill_worker.engine.pixels import PixelReader, Pixels
-from shardmill_worker.engine.raw_movie import movie_header
 from shardmill_worker.engine.resize import resize
-from shardmill_worker.engine.webp import Animation, Picture, read_still
 
 Rgba = NDArray[np.uint8]
 """Shape (H, W, 4), uint8: R, G, B and A, R, G and B not multiplied by A."""
