@@ -1,5 +1,6 @@
 """Whole jobs by one command: every input has its row, and nothing else is left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -145,6 +146,29 @@ def test_another_specs_output_is_refused_and_overwritten_only_when_told(here, me
     assert not before.keys() & shards(out).keys()
     sizes = here.run("query", out, "select distinct width, height from clips", "--csv")
     assert sizes.out == "width,height\n8,8\n"
+    assert_sound(out)
+
+
+def test_an_output_whose_frames_were_made_otherwise_is_never_mixed_with_new_ones(here, media, out):
+    """The same command, after an upgrade that gives other bytes."""
+    assert here.run("run", media, "--out", out, *SIZE).code == 0
+    job = Path(out) / "job.json"
+    values = json.loads(job.read_text())
+    del values["content_version"]
+    job.write_text(json.dumps(values))
+    before = shards(out)
+
+    refused = here.run("run", media, "--out", out, *SIZE)
+
+    assert refused.code == 2
+    assert "frames of content version 1 there, 2 here" in refused.only_sentence
+    assert "--overwrite" in refused.only_sentence
+    assert shards(out) == before
+    old = {path: path.stat().st_mtime_ns for path in (Path(out) / "shards").iterdir()}
+
+    assert here.run("run", media, "--out", out, *SIZE, "--overwrite").code == 0
+    new = {path: path.stat().st_mtime_ns for path in (Path(out) / "shards").iterdir()}
+    assert not old.items() & new.items()
     assert_sound(out)
 
 

@@ -8,12 +8,14 @@ from typing import Any, Final, Literal, Self
 
 from shardmill.contract.errors import DatasetDamaged, InvalidSpec
 from shardmill.contract.layout import Layout
-from shardmill.contract.spec import Spec
+from shardmill.contract.spec import CONTENT_VERSION, Spec
 from shardmill.contract.tally import Tally
 
 State = Literal["running", "paused", "cancelled", "done"]
 Goal = Literal["probe", "extract"]
 VERSION: Final = version("shardmill")
+_FIRST_CONTENT: Final = 1
+"""The content version of jobs that do not name theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Job:
     """What to do with each file."""
     goal: Goal = "extract"
     """``probe`` ends with the facts, ``extract`` with shards."""
+    content_version: int = CONTENT_VERSION
+    """Which bytes equal input and spec gave when the job was written; see ``spec``."""
     inputs: int | None = None
     """How many items there are; None while they are being counted."""
     started_s: float = 0.0
@@ -43,6 +47,7 @@ class Job:
             "root": self.root,
             "out": self.out,
             "goal": self.goal,
+            "content_version": self.content_version,
             "inputs": self.inputs,
             "started_s": self.started_s,
             "spec": self.spec.encode(),
@@ -65,6 +70,7 @@ class Job:
                 out=os.path.abspath(out),
                 spec=Spec.decode(values["spec"]),
                 goal=values["goal"],
+                content_version=values.get("content_version", _FIRST_CONTENT),
                 inputs=values["inputs"],
                 started_s=values["started_s"],
             )

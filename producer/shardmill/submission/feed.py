@@ -16,6 +16,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item, read_part
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
+from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
@@ -103,10 +104,8 @@ class Feeder:
     def _clear(self) -> None:
         layout = self._layout
         before = Job.read(layout.out)
-        if before is None or (before.spec.key, before.goal) == (
-            self._request.spec.key,
-            self._request.goal,
-        ):
+        wanted = (self._request.spec.key, self._request.goal, CONTENT_VERSION)
+        if before is None or (before.spec.key, before.goal, before.content_version) == wanted:
             return
         for directory in (layout.manifest, layout.index, layout.shards, layout.tmp):
             shutil.rmtree(directory, ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from shardmill.contract.errors import EnvironmentFault, InvalidInput, OutputConflict
 from shardmill.contract.job import Goal, Job
-from shardmill.contract.spec import Spec
+from shardmill.contract.spec import CONTENT_VERSION, Spec
 
 FOREIGN_LIMIT: Final = 3
 
@@ -72,6 +72,10 @@ class Request:
 
     def _check_same(self, before: Job) -> None:
         differences = before.spec.differences(self.spec)
+        if before.content_version != CONTENT_VERSION:
+            differences.append(
+                f"frames of content version {before.content_version} there, {CONTENT_VERSION} here"
+            )
         if before.goal != self.goal:
             differences.insert(0, f"{before.goal} there, {self.goal} here")
         if os.path.realpath(before.root) != os.path.realpath(self.root):

@@ -40,6 +40,16 @@ def test_a_job_that_was_moved_knows_where_it_lies(tmp_path):
     assert moved.out == str(tmp_path / "new")
 
 
+def test_a_job_that_names_no_content_version_is_of_the_first(tmp_path):
+    job(str(tmp_path)).write()
+    path = tmp_path / "job.json"
+    values = json.loads(path.read_text())
+    del values["content_version"]
+    path.write_text(json.dumps(values))
+
+    assert Job.read(str(tmp_path)).content_version == 1
+
+
 def test_no_job_is_no_error(tmp_path):
     assert Job.read(str(tmp_path)) is None
 
