@@ -20,6 +20,7 @@ FRAMEWORKS := .venv-frameworks
 BIN        := $(VENV)/bin
 PIP        := -m pip install --quiet --quiet --disable-pip-version-check --no-input --no-warn-script-location
 UV         := 0.13.8
+TORCH      := torch==2.13.0
 COMPILE    := .venv-lock/bin/uv pip compile pyproject.toml --quiet --no-config --universal --upgrade \
               --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -64,7 +65,7 @@ correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write do
 	@PYTHONPATH=tests $(BIN)/python -m correctness
 
 .PHONY: frameworks
-frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, h5py and webdataset for the tests that read shards with them
+frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, PyTorch, Grain, h5py and webdataset for the tests that read shards with them
 
 .PHONY: lock
 lock: .venv-lock/uv-$(UV) ## Pin the newest versions that pyproject.toml allows in requirements/*.lock
@@ -103,8 +104,10 @@ $(VENV)/dev.stamp: requirements/dev.lock pyproject.toml
 	$(call install,$<,$(VENV))
 	@touch $(VENV)/run.stamp $@
 
+# torch comes without hashes: its builds for processors alone have other files, on other indexes.
 $(FRAMEWORKS)/stamp: requirements/frameworks.lock pyproject.toml
 	$(call install,$<,$(FRAMEWORKS))
+	@$(FRAMEWORKS)/bin/python $(PIP) '$(TORCH)'
 	@touch $@
 
 .venv-lock/uv-$(UV):

@@ -93,7 +93,8 @@ NEEDS = {
     "docker": Need(_docker, "start a Docker engine"),
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
     "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
-    "torch": Need(_python_with("torch"), "install torch into .venv-frameworks"),
+    "torch": Need(_python_with("torch"), "make frameworks"),
+    "grain": Need(_python_with("grain"), "make frameworks"),
     "webdataset": Need(_python_with("webdataset"), "make frameworks"),
 }
 
@@ -200,6 +201,12 @@ def webdataset_python() -> str:
 def torch_python() -> str:
     """A Python that has torch."""
     return require("torch")
+
+
+@pytest.fixture(scope="session")
+def grain_python() -> str:
+    """A Python that has Grain: not this one, so run it."""
+    return require("grain")
 
 
 @pytest.fixture(scope="session")

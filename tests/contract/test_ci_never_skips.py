@@ -107,7 +107,9 @@ def test_a_corpus_named_in_the_environment_is_found(tmp_path):
 def test_every_need_has_a_fixture_or_marker_that_is_known(pytestconfig):
     markers = " ".join(pytestconfig.getini("markers"))
 
-    for name in ("corpus", "ffmpeg", "index", "redis", "docker", "chromium", "tensorflow", "torch"):
+    media = ("corpus", "ffmpeg", "chromium")
+    frameworks = ("tensorflow", "torch", "grain", "webdataset")
+    for name in (*media, *frameworks, "index", "redis", "docker"):
         assert f"needs_{name}:" in markers
 
 

@@ -14,7 +14,7 @@ PARTS = {
     "shardmill.ledger": {"contract"},
     "shardmill.submission": {"contract", "ledger"},
     "shardmill.report": {"contract"},
-    "shardmill.read": {"contract"},
+    "shardmill.read": {"contract", "report"},  # report: SQL over the manifest, when it is asked
     "shardmill.api": {"contract", "ledger", "submission", "report"},
     "shardmill.cli": {"contract", "ledger", "submission", "report", "read", "api"},
     "shardmill": {"contract", "submission", "api", "cli"},

@@ -114,13 +114,28 @@ def open_index(path: str) -> pa.Table:
     Raises:
         DatasetDamaged: The file is missing or no index.
     """
+    return _mapped(path, SCHEMA, pa.ipc.IpcReadOptions(use_threads=False))
+
+
+def map_columns(path: str, names: Sequence[str]) -> pa.Table:
+    """Return some columns of the index of one shard, memory-mapped; no other bytes are read.
+
+    Raises:
+        DatasetDamaged: The file is missing or no index.
+    """
+    numbers = sorted(SCHEMA.get_field_index(name) for name in names)
+    schema = pa.schema([SCHEMA.field(number) for number in numbers])
+    return _mapped(path, schema, pa.ipc.IpcReadOptions(use_threads=False, included_fields=numbers))
+
+
+def _mapped(path: str, schema: pa.Schema, options: pa.ipc.IpcReadOptions) -> pa.Table:
     try:
-        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+        table = pa.ipc.open_file(pa.memory_map(path), options=options).read_all()
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetDamaged(f"{path} is no index: {error}") from error
-    if table.schema != SCHEMA:
+    if table.schema != schema:
         raise DatasetDamaged(f"{path} has other columns than this version's index")
-    if any(table[field.name].null_count for field in SCHEMA if not field.nullable):
+    if any(table[field.name].null_count for field in schema if not field.nullable):
         raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
     return table
 
@@ -150,7 +165,19 @@ def record_index(records: Iterable[tuple[int, int]]) -> bytes:
 
 
 def entry_at(table: pa.Table, row: int) -> ClipEntry:
-    """Return one row of an index as a value."""
-    frames = {n: table[n][row].values.to_numpy(zero_copy_only=False) for n in _FRAME_COLUMNS}
+    """Return one row of an index as a value, which keeps nothing of the index in memory.
+
+    Raises:
+        DatasetDamaged: The row says different things of how many frames there are.
+    """
+    frames = {
+        name: np.array(table[name][row].values.to_numpy(zero_copy_only=False))
+        for name in _FRAME_COLUMNS
+    }
     values = {name: table[name][row].as_py() for name in _CLIP_COLUMNS}
+    if len({column.size for column in frames.values()}) > 1:
+        raise DatasetDamaged(
+            f"clip {values['clip_id']} of {values['shard']}: its lists in the index have "
+            "different lengths"
+        )
     return ClipEntry(**values, frames=FrameTable(**frames))

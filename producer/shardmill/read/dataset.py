@@ -1,13 +1,16 @@
 """Windows of consecutive frames of an output directory, in any order."""
 
-from typing import Final, Literal, TypedDict, get_args
+import os
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
-from shardmill.read.shards import open_shards
-from shardmill.read.windows import Short, frames_of_window, locate, starts_per_clip
+from shardmill.read.order import drawn, shuffled
+from shardmill.read.shards import Shards, open_shards
+from shardmill.read.windows import Short, frames_of_window, locate, period, starts_per_clip
 
 Sample = Literal["uniform-windows", "uniform-clips"]
 UNLABELLED: Final = -1
@@ -32,14 +35,15 @@ class ClipDataset:
     """Random access to windows of frames; may be forked, or pickled to another process.
 
     Args:
-        out: Output directory.  Clips that are committed later do not show.
+        clips: Output directory, or what ``open_shards`` gave for it.  Clips that are committed
+            later do not show.
         window: Frames of a window.
         stride: Frames from one of a window to its next.
         sample: ``uniform-windows`` makes every window equally likely, so long clips weigh more;
             ``uniform-clips`` makes every clip equally likely, then every start in it.
         short: A clip shorter than a window is left out (``drop``), filled up with black that
             the mask tells of (``pad``), or played again from its start (``loop``).
-        seed: Decides the start in its clip of ``self[i]`` with ``uniform-clips``.
+        seed: Decides the order of each epoch, and with ``uniform-clips`` the starts.
 
     Raises:
         UsageError: An option is impossible, or no clip is long enough.
@@ -48,7 +52,7 @@ class ClipDataset:
 
     def __init__(
         self,
-        out: str,
+        clips: str | os.PathLike[str] | Shards,
         *,
         window: int = 64,
         stride: int = 1,
@@ -69,13 +73,14 @@ class ClipDataset:
         ):
             if number < least:
                 raise UsageError(f"{name} must be at least {least}, got {number}")
-        self._window, self._stride, self._short, self._seed = window, stride, short, seed
-        self._by_clip = sample == "uniform-clips"
-        self._clips = open_shards(out)
-        lengths = self._clips.lengths()
+        self.clips = clips if isinstance(clips, Shards) else open_shards(clips)
+        self.window, self.stride, self.short, self.seed = window, stride, short, seed
+        self.sample_by = sample
+        lengths = self.clips.lengths()
         starts = starts_per_clip(lengths, window=window, stride=stride, short=short)
-        self._usable = np.flatnonzero(starts)
-        self._ends = np.cumsum(starts[self._usable])
+        self._usable = np.flatnonzero(starts).astype(np.int32)
+        self._edges = np.zeros(self._usable.size + 1, np.int64)
+        np.cumsum(starts[self._usable], out=self._edges[1:])
         if not self._usable.size:
             raise UsageError(
                 f"expected clips of at least {(window - 1) * stride + 1} frames, the longest of "
@@ -83,12 +88,17 @@ class ClipDataset:
                 "short='pad'"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        options: dict[str, Any] = {"window": self.window, "stride": self.stride}
+        options |= {"sample": self.sample_by, "short": self.short, "seed": self.seed}
+        return partial(ClipDataset, self.clips, **options), ()
+
     def __len__(self) -> int:
-        """Return how many windows there are; with ``uniform-clips`` how many usable clips."""
-        return self._usable.size if self._by_clip else int(self._ends[-1])
+        """Return how many windows an epoch has: all, or with ``uniform-clips`` one a clip."""
+        return self._usable.size if self.sample_by == "uniform-clips" else int(self._edges[-1])
 
     def __getitem__(self, number: int) -> Window:
-        """Return one window; the same each time.
+        """Return one window; the same each time.  Numbers go from clip to clip, unshuffled.
 
         Raises:
             IndexError: There is no such window.
@@ -96,9 +106,22 @@ class ClipDataset:
             OSError: A shard cannot be read.
         """
         number = range(len(self))[number]
-        if self._by_clip:
-            return self._any_of_clip(number, np.random.default_rng((self._seed, number)))
-        return self._read(*locate(number, self._ends))
+        return self._window_of(np.array([number]), epoch=0)
+
+    def at(self, place: int, *, epoch: int) -> Window:
+        """Return the window at a place of an epoch, whose order is shuffled.
+
+        Every window is at one place of each epoch.  Which one is where depends on the seed, the
+        epoch and the place alone.  With ``uniform-clips`` each epoch starts elsewhere in a clip.
+
+        Raises:
+            IndexError: There is no such place.
+            DatasetDamaged: A shard does not hold what its index says.
+            OSError: A shard cannot be read.
+        """
+        places = np.array([range(len(self))[place]])
+        numbers = shuffled(places, count=len(self), seed=self.seed, epoch=epoch)
+        return self._window_of(numbers, epoch=epoch)
 
     def sample(self, rng: np.random.Generator) -> Window:
         """Return a random window; ``rng`` alone decides which.
@@ -108,27 +131,57 @@ class ClipDataset:
             OSError: A shard cannot be read.
         """
         number = int(rng.integers(len(self)))
-        return self._any_of_clip(number, rng) if self._by_clip else self[number]
+        if self.sample_by == "uniform-windows":
+            return self[number]
+        choices = int(self._edges[number + 1] - self._edges[number])
+        return self.read(int(self._usable[number]), int(rng.integers(choices)))
 
-    def _any_of_clip(self, number: int, rng: np.random.Generator) -> Window:
-        first = int(self._ends[number - 1]) if number else 0
-        return self._read(number, int(rng.integers(int(self._ends[number]) - first)))
+    def spots(
+        self, numbers: NDArray[np.int64], *, epoch: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where windows lie: their clips, as numbered in ``clips``, and first frames.
 
-    def _read(self, number: int, start: int) -> Window:
-        """Return the window that begins with frame ``start`` of a usable clip."""
-        clip = self._clips[int(self._usable[number])]
+        Args:
+            numbers: Which windows, as in ``self[number]``.  Shape (N,).
+            epoch: Decides the starts with ``uniform-clips``, and nothing otherwise.
+
+        Returns:
+            Two arrays of shape (N,).
+        """
+        if self.sample_by == "uniform-clips":
+            choices = self._edges[numbers + 1] - self._edges[numbers]
+            starts = drawn(numbers, choices, seed=self.seed, epoch=epoch)
+            return self._usable[numbers].astype(np.int64), starts
+        rows, starts = locate(numbers, self._edges)
+        return self._usable[rows].astype(np.int64), starts
+
+    def read(self, clip: int, start: int) -> Window:
+        """Return the window that begins with frame ``start`` of a clip.
+
+        Raises:
+            DatasetDamaged: A shard does not hold what its index says.
+            OSError: A shard cannot be read.
+        """
+        source = self.clips[clip]
         numbers = frames_of_window(
-            start, len(clip), window=self._window, stride=self._stride, short=self._short
+            start, len(source), window=self.window, stride=self.stride, short=self.short
         )
         count = numbers.size
-        frames = clip.canvas(self._window)
-        clip.decode(numbers, frames[:count])
-        pts_ns = np.zeros(self._window, np.int64)
-        pts_ns[:count] = clip.pts_ns[numbers]
+        frames = source.canvas(self.window)
+        once = min(count, period(len(source), stride=self.stride))
+        source.decode(numbers[:once], frames[:once])
+        for again in range(once, count):
+            frames[again] = frames[again - once]
+        pts_ns = np.zeros(self.window, np.int64)
+        pts_ns[:count] = source.pts_ns[numbers]
         return Window(
             frames=frames,
-            mask=np.arange(self._window) < count,
-            label_id=UNLABELLED if clip.label_id is None else clip.label_id,
+            mask=np.arange(self.window) < count,
+            label_id=UNLABELLED if source.label_id is None else source.label_id,
             pts_ns=pts_ns,
-            clip_id=clip.clip_id,
+            clip_id=source.clip_id,
         )
+
+    def _window_of(self, number: NDArray[np.int64], *, epoch: int) -> Window:
+        (clip,), (start,) = self.spots(number, epoch=epoch)
+        return self.read(int(clip), int(start))

@@ -1,6 +1,8 @@
 """Encoded frames to pixels, straight into the caller's array."""
 
+import errno
 import io
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -13,20 +15,36 @@ from shardmill.contract.errors import EnvironmentFault
 Pixels = NDArray[np.uint8]
 
 
+def read_into(pixels: Pixels, fd: int, start: int) -> None:
+    """Read raw frames that follow each other without a gap.
+
+    Args:
+        pixels: Receives them.  Shape (T, H, W, 3), uint8, RGB, contiguous.
+        fd: The shard.
+        start: First byte of the first frame.
+
+    Raises:
+        OSError: The file cannot be read, or ends before the last frame.
+    """
+    count = os.preadv(fd, [pixels.data], start)
+    if count < pixels.nbytes:
+        raise OSError(errno.EIO, f"got {count} of {pixels.nbytes} bytes at byte {start}")
+
+
 def decode_into(pixels: Pixels, data: memoryview, *, encoding: str) -> None:
-    """Decode one frame.
+    """Decode one compressed frame.
 
     Args:
         pixels: Receives the frame.  Shape (H, W, 3), uint8, RGB, contiguous.
         data: The encoded frame.
-        encoding: ``jpeg``, ``png`` or ``raw``, as the index says.
+        encoding: ``jpeg`` or ``png``, as the index says.
 
     Raises:
         ValueError: The frame is damaged or has another size.
         EnvironmentFault: A decoder is not installed here.
     """
     if encoding not in _DECODERS:
-        raise ValueError(f"expected an encoding of {', '.join(_DECODERS)}, got {encoding!r}")
+        raise ValueError(f"expected an encoding of {', '.join(_DECODERS)}, raw; got {encoding!r}")
     _DECODERS[encoding](pixels, data)
 
 
@@ -50,10 +68,6 @@ def _from_png(pixels: Pixels, data: memoryview) -> None:
         raise ValueError(f"no sound PNG: {error}") from error
 
 
-def _from_raw(pixels: Pixels, data: memoryview) -> None:
-    pixels[:] = np.frombuffer(data, np.uint8).reshape(pixels.shape)
-
-
 def _check_size(found: tuple[int, ...], pixels: Pixels) -> None:
     height, width, _ = pixels.shape
     if found != (height, width):
@@ -63,5 +77,4 @@ def _check_size(found: tuple[int, ...], pixels: Pixels) -> None:
 _DECODERS: Final[dict[str, Callable[[Pixels, memoryview], None]]] = {
     "jpeg": _from_jpeg,
     "png": _from_png,
-    "raw": _from_raw,
 }

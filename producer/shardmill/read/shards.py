@@ -1,178 +1,149 @@
-"""The committed clips of an output directory, and their frames.
+"""The clips of an output directory, all or those that are wanted.
 
-The index stays on the disk, memory-mapped, and a shard is open only while it is read: so a
-million clips cost no memory, and there is nothing that a fork could share or a pickle lose.
+Two numbers a clip are kept in memory.  The rest stays in the index on the disk, of which a few
+parts are mapped at a time, and a shard is open only while it is read: so there is room for a
+million clips, and nothing that a fork could share or a pickle lose.
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, overload
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from shardmill.contract import manifest
-from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.index import ClipEntry, entry_at, open_index
+from shardmill.contract.index import entry_at, open_index
 from shardmill.contract.layout import Layout
-from shardmill.read.frames import decode_into
+from shardmill.read.clip import Clip
+from shardmill.read.committed import SHORTEST, committed_shards, frames_of, of_each_index
+from shardmill.read.wanted import Wanted
+from shardmill.read.windows import locate
+
+_MAPPED_PARTS: Final = 128
+"""Index parts that are mapped at a time; the system allows 65,530 maps, of everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """The frames kept of one input."""
+class _Index:
+    """The index parts of an output directory, by the names of their shards."""
 
-    entry: ClipEntry
-    """Its row in the index."""
-    file: str
-    """Path of its shard."""
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._open = lru_cache(_MAPPED_PARTS)(open_index)
 
-    @property
-    def clip_id(self) -> str:
-        """Stable name: a hash of path and segment."""
-        return self.entry.clip_id
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Index, (self._layout,)
 
-    @property
-    def path(self) -> str:
-        """Source, as printed in the manifest."""
-        return self.entry.path
-
-    @property
-    def label(self) -> str | None:
-        """Class name; None if unlabelled."""
-        return self.entry.label
-
-    @property
-    def label_id(self) -> int | None:
-        """Class number; None if unlabelled."""
-        return self.entry.label_id
-
-    @property
-    def pts_ns(self) -> NDArray[np.int64]:
-        """When each frame is shown, on the stream's own clock.  Shape (N,)."""
-        return self.entry.frames.pts_ns
-
-    def __len__(self) -> int:
-        return self.pts_ns.size
-
-    def frames(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
-        """Return the frames ``[start, stop)``.
-
-        Returns:
-            Shape (T, H, W, 3), uint8, RGB.
-
-        Raises:
-            IndexError: The range leaves the clip.
-            DatasetDamaged: The shard does not hold what its index says.
-            OSError: The shard cannot be read.
-        """
-        stop = len(self) if stop is None else stop
-        if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"expected a range in [0, {len(self)}), got [{start}, {stop})")
-        pixels = self.canvas(stop - start)
-        self.decode(np.arange(start, stop), pixels)
-        return pixels
-
-    def canvas(self, count: int) -> NDArray[np.uint8]:
-        """Return room for ``count`` frames, black.  Shape (count, H, W, 3), uint8."""
-        return np.zeros((count, self.entry.height, self.entry.width, 3), np.uint8)
-
-    def decode(self, numbers: NDArray[np.int64], pixels: NDArray[np.uint8]) -> None:
-        """Decode frames by their numbers, reading the range of bytes they lie in once.
-
-        Args:
-            numbers: Which frames, in any order.  Shape (T,).
-            pixels: Receives them.  Shape (T, H, W, 3), uint8, RGB.
-
-        Raises:
-            DatasetDamaged: The shard does not hold what its index says.
-            OSError: The shard cannot be read.
-        """
-        if not numbers.size:
-            return
-        starts = self.entry.frames.offset[numbers]
-        stops = starts + self.entry.frames.length[numbers]
-        first = int(starts.min())
-        data = self._read(first, int(stops.max()))
-        for i, (start, stop) in enumerate(zip(starts - first, stops - first, strict=True)):
-            try:
-                decode_into(pixels[i], data[start:stop], encoding=self.entry.encoding)
-            except ValueError as error:
-                raise self._damaged(f"frame {numbers[i]} does not decode: {error}") from error
-
-    def _read(self, start: int, stop: int) -> memoryview:
-        fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            size = os.fstat(fd).st_size
-            if not 0 <= start <= stop <= size:
-                raise self._damaged(f"its bytes [{start}, {stop}) are not in a file of {size}")
-            return memoryview(os.pread(fd, stop - start, start))
-        finally:
-            os.close(fd)
-
-    def _damaged(self, what: str) -> DatasetDamaged:
-        return DatasetDamaged(
-            f"clip {self.clip_id} in {self.file}: {what}; `shardmill verify` tells what to do"
-        )
+    def __getitem__(self, shard: str) -> pa.Table:
+        return self._open(self._layout.index_of(shard))
 
 
 class Shards(Sequence[Clip]):
-    """The clips of some shards, in the order of shards and of clips in them."""
+    """Some clips, in the order of shards and of clips in them; may be forked, or pickled.
 
-    def __init__(self, out: str, names: Sequence[str]) -> None:
-        layout = Layout(out)
-        self._out = out
-        self._names = names
-        self._files = [layout.shard(name) for name in names]
-        self._indexes = [open_index(layout.index_of(name)) for name in names]
-        self._ends = np.cumsum([index.num_rows for index in self._indexes], dtype=np.int64)
+    A pickle holds which clips these are: its receiver sees no others, even if there are more by
+    then.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as names: the receiver sees these shards, even if there are more by then."""
-        return Shards, (self._out, self._names)
+    Args:
+        out: Output directory.
+        names: Its shards.
+        clips: Of each shard, how many frames each clip has, and which clips are wanted.
+    """
+
+    def __init__(
+        self,
+        out: str,
+        names: Sequence[str],
+        clips: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]],
+    ) -> None:
+        self._layout, self._names = Layout(out), names
+        self._index = _Index(self._layout)
+        self._edges = np.cumsum([0, *(lengths.size for lengths, _ in clips)], dtype=np.int64)
+        wanted = np.concatenate([np.empty(0, bool), *(wanted for _, wanted in clips)])
+        lengths = np.concatenate([np.empty(0, np.int32), *(lengths for lengths, _ in clips)])
+        self._numbers = np.flatnonzero(wanted).astype(np.int32)
+        self._lengths = lengths[self._numbers]
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if self._ends.size else 0
+        return self._numbers.size
 
     @overload
     def __getitem__(self, number: int) -> Clip: ...
     @overload
     def __getitem__(self, number: slice) -> Sequence[Clip]: ...
     def __getitem__(self, number: int | slice) -> Clip | Sequence[Clip]:
-        """Return a clip, or several."""
+        """Return a clip, or several.
+
+        Raises:
+            IndexError: There is no such clip.
+            DatasetDamaged: Its index cannot be read.
+        """
         if isinstance(number, slice):
             return [self[i] for i in range(len(self))[number]]
-        number = range(len(self))[number]
-        shard = int(np.searchsorted(self._ends, number, side="right"))
-        index = self._indexes[shard]
-        row = number - int(self._ends[shard]) + index.num_rows
-        return Clip(entry_at(index, row), self._files[shard])
+        clip = int(self._numbers[range(len(self))[number]])
+        (shard,), (row,) = locate(np.array([clip]), self._edges)
+        name = self._names[shard]
+        return Clip(entry_at(self._index[name], int(row)), self._layout.shard(name))
 
-    def lengths(self) -> NDArray[np.int64]:
+    def lengths(self) -> NDArray[np.int32]:
         """Return how many frames each clip has.  Shape (N,)."""
-        parts = [pc.list_value_length(index["pts_ns"]).to_numpy() for index in self._indexes]
-        return np.concatenate([np.empty(0, np.int64), *parts])
+        return self._lengths
+
+    def files(self) -> list[str]:
+        """Return the paths of the shards.  S of them."""
+        return [self._layout.shard(name) for name in self._names]
+
+    def by_record(self, values: NDArray[np.int64], *, other: int) -> list[NDArray[np.int64]]:
+        """Return what is known of clips as one array a shard, in the order of its records.
+
+        Args:
+            values: One for each clip.  Shape (N,).
+            other: Stands for clips that are not among these.
+
+        Returns:
+            S arrays, as long as their shards have records.
+        """
+        every = np.full(self._edges[-1], other, np.int64)
+        every[self._numbers] = values
+        return [every[start:stop] for start, stop in pairwise(self._edges)]
+
+    def ids(self) -> list[list[str]]:
+        """Return the names of the clips of each shard, also of those not among these.
+
+        Raises:
+            DatasetDamaged: An index cannot be read.
+        """
+        return of_each_index(
+            self._layout.out, self._names, ["clip_id"], lambda clips: clips["clip_id"].to_pylist()
+        )
 
 
-def open_shards(out: str) -> Shards:
-    """Return the clips of all committed shards, as they are now.
+def open_shards(
+    out: str | os.PathLike[str],
+    *,
+    labels: Collection[str] | None = None,
+    where: str | None = None,
+) -> Shards:
+    """Return the committed clips, as they are now.
+
+    Args:
+        out: Output directory.
+        labels: Only clips of these classes; None means all.
+        where: Only clips of inputs for which this SQL condition is true, over the columns of the
+            manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
+            path like 'train/%'``.
 
     Raises:
-        UsageError: ``out`` holds no manifest.
+        UsageError: ``out`` holds no manifest, there is no such label, or the SQL is wrong.
         DatasetDamaged: The manifest or an index cannot be read.
     """
-    parts = Layout(out).parts()
-    if not parts:
-        raise UsageError(f"expected an output directory with a manifest, found none in {out!r}")
-    table = ds.dataset(parts, schema=manifest.SCHEMA, format="parquet")
-    names: set[str] = set()
-    try:
-        for batch in table.scanner(columns=["shard"], cache_metadata=False).to_batches():
-            names.update(pc.unique(batch["shard"].drop_null()).to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetDamaged(f"cannot read the manifest: {error}") from error
-    return Shards(out, sorted(names))
+    out = os.fspath(out)
+    names = committed_shards(out)
+    wanted = Wanted(out, labels=labels, where=where)
+
+    def sizes(clips: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        return frames_of(clips), wanted.among(clips)
+
+    return Shards(out, names, of_each_index(out, names, [SHORTEST, *wanted.columns], sizes))

@@ -4,6 +4,7 @@ A window takes ``window`` frames, ``stride`` apart, from a start.  A start is va
 window lies in its clip; a clip too short for that is dropped, or has the one start 0.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ Short = Literal["drop", "pad", "loop"]
 
 
 def starts_per_clip(
-    lengths: NDArray[np.int64], *, window: int, stride: int, short: Short
+    lengths: NDArray[np.integer], *, window: int, stride: int, short: Short
 ) -> NDArray[np.int64]:
     """Return how many valid starts each clip has, ``0`` up to that number.
 
@@ -27,8 +28,10 @@ def starts_per_clip(
         Shape (N,).  A clip without frames has none.
     """
     span = (window - 1) * stride + 1
-    least = 0 if short == "drop" else (lengths > 0).astype(np.int64)
-    return np.maximum(lengths - span + 1, least)
+    starts = lengths.astype(np.int64)
+    starts -= span - 1
+    least = 0 if short == "drop" else lengths > 0
+    return np.maximum(starts, least, out=starts)  # in place: there may be many millions
 
 
 def frames_of_window(
@@ -43,12 +46,24 @@ def frames_of_window(
     return numbers % length if short == "loop" else numbers[numbers < length]
 
 
-def locate(number: int, ends: NDArray[np.int64]) -> tuple[int, int]:
-    """Return clip and start of a window, when all are numbered one clip after the other.
+def period(length: int, *, stride: int) -> int:
+    """Return after how many frames a clip that is looped shows its first one again."""
+    return length // math.gcd(length, stride)
+
+
+def locate(
+    numbers: NDArray[np.int64], edges: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return clips and starts of windows, when all are numbered one clip after the other.
+
+    Clips and their shards are numbered in the same way.
 
     Args:
-        number: Below the last of ``ends``.
-        ends: Cumulative sum of the starts of each clip.  Shape (N,).
+        numbers: Each in ``[0, edges[-1])``.  Shape (M,).
+        edges: First window of each clip, and how many there are in all.  Shape (N + 1,).
+
+    Returns:
+        Two arrays of shape (M,).
     """
-    clip = int(np.searchsorted(ends, number, side="right"))
-    return clip, number - (int(ends[clip - 1]) if clip else 0)
+    clips = np.searchsorted(edges, numbers, side="right") - 1
+    return clips, numbers - edges[clips]

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import simplejpeg
 
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed
 from shardmill.contract.errors import UsageError
@@ -74,6 +75,38 @@ def test_a_short_clip_can_be_looped(out):
     assert window["pts_ns"].tolist() == [0, FRAME_NS, 0, FRAME_NS, 0]
 
 
+def test_a_looped_clip_is_decoded_once(out, monkeypatch):
+    decoded = []
+    decode = simplejpeg.decode_jpeg
+    monkeypatch.setattr(
+        simplejpeg, "decode_jpeg", lambda data, **kw: decoded.append(1) or decode(data, **kw)
+    )
+
+    window = ClipDataset(out.out, window=64, short="loop")[1]
+
+    assert greys(window) == [50, 51] * 32
+    assert len(decoded) == 2
+
+
+def test_colours_are_rgb_in_every_encoding(tmp_path):
+    """The three primaries: a decoder that gives BGR swaps the first with the last."""
+    primaries = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    frames = [np.full((HEIGHT, WIDTH, 3), colour, np.uint8) for colour in primaries]
+    stored = {
+        "raw": [frame.tobytes() for frame in frames],
+        "jpeg": [simplejpeg.encode_jpeg(frame, quality=100) for frame in frames],
+    }
+    for encoding, data in stored.items():
+        out = OutDir(str(tmp_path / encoding))
+        video = Video("x", encoding=encoding)
+        video.encoded = lambda data=data: data
+        out.shard("b0", video)
+
+        window = ClipDataset(out.out, window=3)[0]
+
+        assert np.abs(window["frames"].astype(int) - np.stack(frames)).max() <= 2, encoding
+
+
 def chi_square(counts, expected):
     """Pearson's statistic over all cells that are expected, and only those may occur."""
     assert set(counts) == set(expected)
@@ -124,6 +157,41 @@ def test_by_clip_the_start_is_decided_by_seed_and_number(tmp_path):
     assert len(set(map(tuple, drawn.values()))) == 15
 
 
+def windows_of_epoch(data, epoch):
+    """The first grey of each window, in the order of the epoch."""
+    return [greys(data.at(place, epoch=epoch))[0] for place in range(len(data))]
+
+
+@pytest.mark.parametrize("sample", ["uniform-windows", "uniform-clips"])
+def test_an_epoch_shows_everything_once_in_an_order_of_its_own(tmp_path, sample):
+    out = OutDir(str(tmp_path))
+    out.shard("b0", *(Video(f"{i}.mp4", frames=3, value=10 * i) for i in range(10)))
+    data = ClipDataset(out.out, window=2, sample=sample, seed=4)
+
+    epochs = [windows_of_epoch(data, epoch) for epoch in range(3)]
+
+    for firsts in epochs:
+        clips = Counter(int(first) // 10 for first in firsts)
+        assert clips == dict.fromkeys(range(10), 2 if sample == "uniform-windows" else 1)
+    assert len({tuple(int(first) // 10 for first in firsts) for firsts in epochs}) == 3
+    assert windows_of_epoch(ClipDataset(out.out, window=2, sample=sample, seed=4), 1) == epochs[1]
+    assert windows_of_epoch(ClipDataset(out.out, window=2, sample=sample, seed=5), 1) != epochs[1]
+    with pytest.raises(IndexError):
+        data.at(len(data), epoch=0)
+
+
+def test_by_clip_each_epoch_starts_anywhere_in_a_clip(tmp_path):
+    """16.3 is the 0.1 % point of chi-square with 3 degrees of freedom."""
+    out = OutDir(str(tmp_path))
+    out.shard("b0", *(Video(f"{i}.mp4", frames=6, value=10) for i in range(40)))
+    data = ClipDataset(out.out, window=3, sample="uniform-clips")
+
+    counts = Counter(first for epoch in range(15) for first in windows_of_epoch(data, epoch))
+
+    assert counts.total() == 15 * 40
+    assert chi_square(counts, dict.fromkeys((10, 11, 12, 13), 1 / 4)) < 16.3
+
+
 def test_the_generator_alone_decides(out):
     data = ClipDataset(out.out, window=2)
 
@@ -138,18 +206,32 @@ CHILD = """
 import pickle, sys
 data = pickle.load(sys.stdin.buffer)
 print(len(data), [int(data[i]["frames"][0, 0, 0, 0]) for i in (0, 5)])
+print([int(data.at(i, epoch=1)["frames"][0, 0, 0, 0]) for i in range(6)])
 heavy = {"av", "cv2", "celery", "redis", "duckdb"} & set(sys.modules)
 assert not heavy, heavy
 """
 
 
 def test_it_travels_to_a_fresh_process(out):
-    sent = pickle.dumps(ClipDataset(out.out, window=3))
+    data = ClipDataset(out.out, window=3, seed=3)
+    sent = pickle.dumps(data)
     out.shard("b2", Video("later", frames=9))
 
     done = subprocess.run([sys.executable, "-c", CHILD], input=sent, capture_output=True)
 
-    assert done.stdout.split(b" ", 1) == [b"6", b"[10, 91]\n"], done.stderr.decode()
+    order = list(map(int, windows_of_epoch(data, 1)))
+    assert done.stdout.decode() == f"6 [10, 91]\n{order}\n", done.stderr.decode()
+
+
+def test_a_pickle_is_eight_bytes_a_clip(tmp_path):
+    """Spawned workers get it each time an epoch begins."""
+    sizes = []
+    for count in (100, 300):
+        out = OutDir(str(tmp_path / str(count)))
+        out.shard("b0", *(Video(f"{i}.mp4", frames=1) for i in range(count)))
+        sizes.append(len(pickle.dumps(ClipDataset(out.out, window=1))))
+
+    assert sizes[1] - sizes[0] <= 200 * 8 + 10
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -1,5 +1,6 @@
 """A clip gives the very frames that were stored, and reads no byte beyond them."""
 
+import dataclasses
 import os
 import pickle
 from pathlib import Path
@@ -11,7 +12,7 @@ import simplejpeg
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed, grey
 from shardmill.contract.errors import DatasetDamaged, UsageError
 from shardmill.contract.manifest import Row
-from shardmill.read import open_shards
+from shardmill.read import open_shards, shards
 
 
 @pytest.fixture
@@ -90,14 +91,74 @@ def test_only_the_bytes_of_the_window_are_read(out, monkeypatch):
     assert reads == [(frames.offset[3], frames.offset[6] + frames.length[6] - frames.offset[3])]
 
 
-def test_no_file_stays_open(out):
-    out.shard("b0", Video("x", frames=9))
+def test_frames_far_apart_are_read_one_by_one(out, monkeypatch):
+    """One page may lie between two that are read together: a wide stride reads no more."""
+    shard = out.shard("b0", Video("x", frames=9, encoding="raw"))
+    reads = []
+    preadv = os.preadv
+
+    def spy(fd, buffers, start):
+        reads.append((start, sum(buffer.nbytes for buffer in buffers)))
+        return preadv(fd, buffers, start)
+
+    monkeypatch.setattr(os, "preadv", spy)
     clip = open_shards(out.out)[0]
-    before = os.listdir("/proc/self/fd")
+    pixels = clip.canvas(3)
+    clip.decode(np.array([0, 4, 8]), pixels)
 
-    clip.frames()
+    frames = out.clips[shard][0].frames
+    assert reads == [(frames.offset[k], HEIGHT * WIDTH * 3) for k in (0, 4, 8)]
+    assert greys(pixels) == [0, 4, 8]
 
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_frames_come_in_the_order_that_is_asked_for(out, encoding):
+    out.shard("b0", Video("x", frames=9, value=10, encoding=encoding))
+    clip = open_shards(out.out)[0]
+    pixels = clip.canvas(5)
+
+    clip.decode(np.array([8, 2, 3, 3, 0]), pixels)
+
+    assert greys(pixels) == [18, 12, 13, 13, 10]
+
+
+def open_files(out) -> list[str]:
+    """What this process has open below the output directory."""
+    with os.scandir("/proc/self/fd") as entries:
+        links = [entry.path for entry in entries]
+    targets = [os.readlink(link) for link in links if os.path.lexists(link)]
+    return [target for target in targets if target.startswith(out.out)]
+
+
+def test_no_file_stays_open(out):
+    for batch in range(20):
+        out.shard(f"b{batch}", Video(f"{batch}.mp4", frames=9))
+    clips = open_shards(out.out)
+
+    assert sum(len(clip.frames()) for clip in clips) == 20 * 9
+
+    assert open_files(out) == []
+    with open(out.layout.shard(next(iter(out.clips)))) as file:
+        assert open_files(out) == [file.name], "this test would see it"
+
+
+def maps_of_index(out) -> int:
+    with open("/proc/self/maps") as maps:
+        return sum(out.layout.index in line for line in maps)
+
+
+def test_however_many_shards_there_are_few_are_mapped(out, monkeypatch):
+    monkeypatch.setattr(shards, "_MAPPED_PARTS", 4)
+    for batch in range(20):
+        out.shard(f"b{batch:02}", Video(f"{batch}.mp4", frames=1))
+
+    opened = open_shards(out.out)
+    assert maps_of_index(out) == 0, "opening maps one after the other"
+    clips = list(opened)
+
+    assert [clip.path for clip in clips] == [f"{batch}.mp4" for batch in range(20)]
+    assert 1 <= maps_of_index(out) <= 4
+    assert [clip.frames().shape[0] for clip in clips] == [1] * 20
 
 
 def test_orphans_do_not_show(out):
@@ -113,7 +174,21 @@ def test_a_pickled_set_shows_the_same_clips_when_more_are_there(out):
     out.shard("b0", Video("later"))
 
     assert [clip.path for clip in pickle.loads(sent)] == ["x"]
-    assert len(sent) < 500
+    assert len(sent) < 1000
+
+
+def test_what_is_known_of_clips_can_be_told_by_record(out):
+    """For readers of whole shards: one value a record, also where a clip is not wanted."""
+    out.shard("b0", Video("a"), Video("b", label="dog", label_id=0), Video("c"))
+    out.shard("b1", Video("d", label="dog", label_id=0))
+    Path(out.layout.classes).write_text('{"dog": 0}')
+    clips = open_shards(out.out, labels=["dog"])
+
+    records = clips.by_record(np.array([7, 8]), other=-1)
+
+    assert [values.tolist() for values in records] == [[-1, 7, -1], [8]]
+    assert clips.ids() == [[Video(name).clip_id for name in names] for names in ("abc", "d")]
+    assert clips.files() == [out.layout.shard(name) for name in sorted(out.clips)]
 
 
 def test_a_job_without_clips_has_none(out):
@@ -135,6 +210,26 @@ def test_a_broken_manifest_part_is_damage(out):
 
     with pytest.raises(DatasetDamaged, match=r"part-b1\.parquet"):
         open_shards(out.out)
+
+
+def test_lists_of_other_lengths_are_damage(out):
+    shard = out.shard("b0", Video("x", frames=3))
+    frames = out.clips[shard][0].frames
+    out.edit_clip(shard, 0, frames=dataclasses.replace(frames, offset=frames.offset[:2]))
+
+    with pytest.raises(DatasetDamaged, match="different lengths"):
+        open_shards(out.out)[0]
+
+
+@pytest.mark.parametrize("place", [-1, 2**63 - 1])
+def test_a_frame_outside_of_its_shard_is_damage(out, place):
+    shard = out.shard("b0", Video("x", frames=3))
+    frames = out.clips[shard][0].frames
+    moved = np.array([*frames.offset[:2], place])
+    out.edit_clip(shard, 0, frames=dataclasses.replace(frames, offset=moved))
+
+    with pytest.raises(DatasetDamaged, match="are not in a file of"):
+        open_shards(out.out)[0].frames()
 
 
 @pytest.mark.parametrize("name", ["../../secret", "part-/../../secret"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shardmill.read.windows import frames_of_window, locate, starts_per_clip
+from shardmill.read.windows import frames_of_window, locate, period, starts_per_clip
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,20 @@ def test_a_window_has_these_frames(start, length, stride, short, frames):
     assert found.tolist() == frames
 
 
-def test_windows_are_numbered_one_clip_after_the_other():
-    ends = np.cumsum([2, 1, 3])
+@pytest.mark.parametrize(
+    ("length", "stride", "frames"),
+    [(3, 1, 3), (4, 2, 2), (5, 2, 5), (6, 4, 3), (1, 9, 1), (2, 7, 2), (7, 7, 1)],
+)
+def test_a_looped_clip_shows_its_first_frame_again_after(length, stride, frames):
+    shown = frames_of_window(0, length, window=20, stride=stride, short="loop").tolist()
 
-    assert [locate(i, ends) for i in range(6)] == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (2, 2)]
+    assert period(length, stride=stride) == frames == shown.index(0, 1)
+
+
+def test_windows_are_numbered_one_clip_after_the_other():
+    edges = np.array([0, 2, 3, 6])
+
+    clips, starts = locate(np.arange(6), edges)
+
+    assert clips.tolist() == [0, 0, 1, 2, 2, 2]
+    assert starts.tolist() == [0, 1, 0, 0, 1, 2]

@@ -1,0 +1,133 @@
+"""A clip and its frames: the bytes of those that are asked for, decoded into one array."""
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.framing import read_range
+from shardmill.contract.index import ClipEntry
+from shardmill.read.frames import Pixels, decode_into, read_into
+from shardmill.read.runs import runs
+
+_PAGE_BYTES: Final = 4096
+"""The system reads whole pages: less than one between two frames costs nothing to read along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The frames kept of one input."""
+
+    entry: ClipEntry
+    """Its row in the index."""
+    file: str
+    """Path of its shard."""
+
+    @property
+    def clip_id(self) -> str:
+        """Stable name: a hash of path and segment."""
+        return self.entry.clip_id
+
+    @property
+    def path(self) -> str:
+        """Source, as printed in the manifest."""
+        return self.entry.path
+
+    @property
+    def label(self) -> str | None:
+        """Class name; None if unlabelled."""
+        return self.entry.label
+
+    @property
+    def label_id(self) -> int | None:
+        """Class number; None if unlabelled."""
+        return self.entry.label_id
+
+    @property
+    def pts_ns(self) -> NDArray[np.int64]:
+        """When each frame is shown, on the stream's own clock.  Shape (N,)."""
+        return self.entry.frames.pts_ns
+
+    def __len__(self) -> int:
+        return self.pts_ns.size
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Pixels:
+        """Return the frames ``[start, stop)``.
+
+        Returns:
+            Shape (T, H, W, 3), uint8, RGB.
+
+        Raises:
+            IndexError: The range leaves the clip.
+            DatasetDamaged: The shard does not hold what its index says.
+            OSError: The shard cannot be read.
+        """
+        stop = len(self) if stop is None else stop
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"expected a range in [0, {len(self)}), got [{start}, {stop})")
+        pixels = self.canvas(stop - start)
+        self.decode(np.arange(start, stop), pixels)
+        return pixels
+
+    def canvas(self, count: int) -> Pixels:
+        """Return room for ``count`` frames, black.  Shape (count, H, W, 3), uint8."""
+        return np.zeros((count, self.entry.height, self.entry.width, 3), np.uint8)
+
+    def decode(self, numbers: NDArray[np.int64], pixels: Pixels) -> None:
+        """Decode frames by their numbers; those that lie together are read with one request.
+
+        Args:
+            numbers: Which frames, in any order.  Shape (T,).
+            pixels: Receives them.  Shape (T, H, W, 3), uint8, RGB, contiguous.
+
+        Raises:
+            DatasetDamaged: The shard does not hold what its index says.
+            OSError: The shard cannot be read.
+        """
+        if not numbers.size:
+            return
+        offset, length = self.entry.frames.offset[numbers], self.entry.frames.length[numbers]
+        raw = self.entry.encoding == "raw"
+        fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._check(numbers, os.fstat(fd).st_size)
+            for run in runs(offset, length, gap_bytes=0 if raw else _PAGE_BYTES):
+                start = int(offset[run.start])
+                if raw:
+                    read_into(pixels[run], fd, start)
+                else:
+                    stop = int(offset[run.stop - 1]) + int(length[run.stop - 1])
+                    self._decode(read_range(fd, start, stop), numbers[run], pixels[run])
+        finally:
+            os.close(fd)
+
+    def _decode(self, data: bytes, numbers: NDArray[np.int64], pixels: Pixels) -> None:
+        """Decode frames that lie together in ``data``, the first of them at its beginning."""
+        offset, length = self.entry.frames.offset[numbers], self.entry.frames.length[numbers]
+        starts, sizes = (offset - offset[0]).tolist(), length.tolist()
+        view = memoryview(data)
+        for i, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+            try:
+                decode_into(pixels[i], view[start : start + size], encoding=self.entry.encoding)
+            except ValueError as error:
+                raise self._damaged(f"frame {numbers[i]} does not decode: {error}") from error
+
+    def _check(self, numbers: NDArray[np.int64], size: int) -> None:
+        """Refuse frames that leave the shard, and raw ones of another size."""
+        offset, length = self.entry.frames.offset[numbers], self.entry.frames.length[numbers]
+        outside = np.flatnonzero((offset < 0) | (length < 0) | (offset > size - length))
+        if outside.size:
+            start, count = int(offset[outside[0]]), int(length[outside[0]])
+            raise self._damaged(f"its bytes [{start}, {start + count}) are not in a file of {size}")
+        expected = self.entry.height * self.entry.width * 3
+        wrong = numbers[length != expected]
+        if self.entry.encoding == "raw" and wrong.size:
+            raise self._damaged(f"frame {wrong[0]} does not decode: expected {expected} bytes")
+
+    def _damaged(self, what: str) -> DatasetDamaged:
+        return DatasetDamaged(
+            f"clip {self.clip_id} in {self.file}: {what}; `shardmill verify` tells what to do"
+        )

@@ -1,0 +1,74 @@
+"""What an output directory holds, found out from many small files with little of each.
+
+Of the manifest it takes the column that names shards, of each index how many frames clips have.
+Several files are read at a time, because on a network disk it is opening them that takes long.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shardmill.contract.errors import DatasetDamaged, UsageError
+from shardmill.contract.index import map_columns
+from shardmill.contract.layout import Layout
+
+SHORTEST: Final = "keyframe"
+"""Of the lists of an index the one with the fewest bytes; each is one element a frame."""
+_READERS: Final = 4
+
+Taken = TypeVar("Taken")
+
+
+def committed_shards(out: str) -> list[str]:
+    """Return the names of all committed shards, sorted.
+
+    Raises:
+        UsageError: ``out`` holds no manifest.
+        DatasetDamaged: The manifest cannot be read.
+    """
+    parts = Layout(out).parts()
+    if not parts:
+        raise UsageError(f"expected an output directory with a manifest, found none in {out!r}")
+    with ThreadPoolExecutor(_READERS) as pool:
+        return sorted(set().union(*pool.map(_shards_of, parts)))
+
+
+def _shards_of(part: str) -> set[str]:
+    try:
+        with pq.ParquetFile(part, pre_buffer=False) as file:  # one column: nothing to gather
+            column = file.read(columns=["shard"], use_threads=False)["shard"]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DatasetDamaged(f"cannot read the manifest: {part}: {error}") from error
+    return set(pc.unique(column.drop_null()).to_pylist())
+
+
+def of_each_index(
+    out: str, shards: Sequence[str], columns: Sequence[str], take: Callable[[pa.Table], Taken]
+) -> list[Taken]:
+    """Return what is taken from some columns of the index of each shard.
+
+    Args:
+        out: Output directory.
+        shards: Their names.
+        columns: Which columns are read.
+        take: Is given them, memory-mapped; it must keep nothing of the table, but copies.
+
+    Raises:
+        DatasetDamaged: An index cannot be read.
+    """
+    layout = Layout(out)
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(
+            pool.map(lambda shard: take(map_columns(layout.index_of(shard), columns)), shards)
+        )
+
+
+def frames_of(clips: pa.Table) -> NDArray[np.int32]:
+    """Return how many frames each clip has, from the column ``SHORTEST``.  Shape (N,)."""
+    return np.asarray(pc.list_value_length(clips[SHORTEST]), np.int32)

@@ -1,0 +1,55 @@
+"""Grain, and with it JAX: windows as a random-access source.
+
+The order is that of ``ClipDataset.at``, epoch after epoch, so do not shuffle again; Grain's own
+iterator state tells where it stopped.
+"""
+
+import operator
+from typing import SupportsIndex
+
+import grain
+
+from shardmill.read.dataset import ClipDataset, Window
+from shardmill.read.order import Share
+
+
+class WindowSource:
+    """A ``grain.sources.RandomAccessDataSource`` of shuffled windows, some epochs in a row.
+
+    Args:
+        dataset: The windows.
+        epochs: How many; each has an order of its own.
+        share: Which windows; by default all.  Ranks of one job give theirs.
+    """
+
+    def __init__(
+        self, dataset: ClipDataset, *, epochs: int = 1, share: Share | None = None
+    ) -> None:
+        self._dataset, self._epochs, self._share = dataset, epochs, share or Share()
+        self._places = self._share.places(len(dataset))
+
+    def __len__(self) -> int:
+        return self._epochs * len(self._places)
+
+    def __getitem__(self, record_key: SupportsIndex) -> Window:
+        number = range(len(self))[operator.index(record_key)]
+        epoch, step = divmod(number, len(self._places))
+        return self._dataset.at(self._places[step], epoch=epoch)
+
+    def __repr__(self) -> str:
+        """Return what decides the order: Grain compares it when it takes up a checkpoint."""
+        told = f"windows={len(self._dataset)}, seed={self._dataset.seed}, epochs={self._epochs}"
+        return f"WindowSource({told}, share={self._share})"
+
+
+def grain_windows(
+    dataset: ClipDataset, *, epochs: int = 1, share: Share | None = None
+) -> grain.MapDataset:
+    """Return shuffled windows as a ``MapDataset``, to be mapped, batched and prefetched.
+
+    Args:
+        dataset: The windows.
+        epochs: How many; each has an order of its own.
+        share: Which windows; by default all.  Ranks of one job give theirs.
+    """
+    return grain.MapDataset.source(WindowSource(dataset, epochs=epochs, share=share))

@@ -1,0 +1,65 @@
+"""The programs of docs/reading.md print what stands beside them.
+
+A block under ``<!-- run: name -->`` is run beside an output directory named ``out``; what follows
+``#`` on a line with ``print`` is a line that it prints.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shardmill
+from source_tree import ROOT
+
+pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(600)]
+
+PAGE = (ROOT / "docs" / "reading.md").read_text("utf-8")
+BLOCKS = dict(
+    re.findall(r"^<!-- run: (\w+) -->\n```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+)
+PYTHONS = {
+    "torch": "torch_python",
+    "tensorflow": "tensorflow_python",
+    "grain": "grain_python",
+}
+CLIPS = """
+sliding/clip-01.mp4 30 (1, 120, 160, 3)
+sliding/clip-03.mp4 29 (1, 120, 160, 3)
+sliding/clip-05.webm 30 (1, 120, 160, 3)
+sliding/still.png 1 (1, 120, 160, 3)
+"""
+
+
+def test_every_block_of_the_page_is_run():
+    assert set(BLOCKS) == {"windows", "clips", "some", "epochs", *PYTHONS}
+    assert PAGE.count("```python") == len(BLOCKS)
+
+
+@pytest.fixture(scope="module")
+def folder(sample_set, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("reading")
+    spec = shardmill.Spec(size="160x120", fps=12)
+    shardmill.run(str(sample_set), out=str(folder / "out"), spec=spec)
+    return folder
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_program_prints_what_stands_beside_it(folder, name, request):
+    python = request.getfixturevalue(PYTHONS[name]) if name in PYTHONS else sys.executable
+    (folder / "program.py").write_text(BLOCKS[name])
+
+    done = subprocess.run([python, "program.py"], cwd=folder, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    said = re.findall(r"^ *print\(.*\)  # (.+)$", BLOCKS[name], re.MULTILINE)
+    if name == "clips":
+        assert sorted(printed) == CLIPS.split("\n")[1:-1]
+    elif name == "tensorflow":
+        assert printed == [said[0]] * 4 + said[1:], "two epochs of two batches"
+    else:
+        assert printed == said
+        assert said

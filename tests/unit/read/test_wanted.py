@@ -1,0 +1,87 @@
+"""A dataset can be made of some clips only: by label, or by a question to the manifest."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from out_dir import OutDir, Video, failed
+from shardmill.contract.errors import UsageError
+from shardmill.read import ClipDataset, open_shards
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Clips of cats, dogs and no class, in two shards, one of them with a failed row."""
+    out = OutDir(str(tmp_path))
+    out.shard(
+        "b0",
+        Video("cat/1", frames=4, value=10, label="cat", label_id=0, duration_s=1.5),
+        Video("dog/1", frames=4, value=20, label="dog", label_id=1, duration_s=9.0),
+    )
+    out.shard(
+        "b1",
+        Video("it's", frames=4, value=30),
+        Video("cat/2", frames=4, value=40, label="cat", label_id=0, duration_s=9.0),
+    )
+    out.part("b2", failed("dog/2", "corrupt"))
+    Path(out.layout.classes).write_text('{"cat": 0, "dog": 1}')
+    return out
+
+
+@pytest.mark.parametrize(
+    ("wish", "paths"),
+    [
+        ({}, ["cat/1", "dog/1", "it's", "cat/2"]),
+        ({"labels": ["cat"]}, ["cat/1", "cat/2"]),
+        ({"labels": {"dog", "cat"}}, ["cat/1", "dog/1", "cat/2"]),
+        ({"labels": []}, []),
+        ({"where": "duration_s > 5"}, ["dog/1", "cat/2"]),
+        ({"where": "path like 'cat/%' -- a remark"}, ["cat/1", "cat/2"]),
+        ({"where": "path = 'it''s'"}, ["it's"]),
+        ({"where": "status = 'failed'"}, []),
+        ({"where": "false or true"}, ["cat/1", "dog/1", "it's", "cat/2"]),
+        ({"labels": ["cat"], "where": "duration_s > 5"}, ["cat/2"]),
+    ],
+    ids=str,
+)
+def test_only_the_wanted_clips_show(out, wish, paths):
+    clips = open_shards(out.out, **wish)
+
+    assert [clip.path for clip in clips] == paths
+    assert len(clips) == clips.lengths().size == len(paths)
+    assert [clip.path for clip in pickle.loads(pickle.dumps(clips))] == paths
+
+
+def test_windows_are_of_the_wanted_clips(out):
+    data = ClipDataset(open_shards(out.out, labels=["cat"]), window=3)
+
+    firsts = [round(float(data[i]["frames"][0].mean())) for i in range(len(data))]
+
+    assert firsts == [10, 11, 40, 41]
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"labels": ["cow"]}, "expected labels among cat, dog; got 'cow'"),
+        ({"labels": "cat"}, "got 'a', 'c', 't'"),
+        ({"where": "fsp > 3"}, "this query has no answer.*fsp"),
+        ({"where": "1) ; drop table files"}, "this query has no answer"),
+    ],
+)
+def test_an_impossible_wish_is_refused(out, wish, message):
+    with pytest.raises(UsageError, match=message):
+        open_shards(out.out, **wish)
+
+
+def test_a_dataset_of_no_clips_is_refused(out):
+    with pytest.raises(UsageError, match="the longest of 0 has 0"):
+        ClipDataset(open_shards(out.out, where="false"))
+
+
+def test_where_nothing_has_a_label_none_can_be_wanted(out):
+    Path(out.layout.classes).unlink()
+
+    with pytest.raises(UsageError, match="expected labels among none; got 'cat'"):
+        open_shards(out.out, labels=["cat"])
