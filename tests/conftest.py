@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("cluster",)
+
 ROOT = Path(__file__).parents[1]
 EXPLAINED_FFMPEG = "5.1"
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")

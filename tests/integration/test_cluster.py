@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,65 +13,13 @@ from kombu.transport import redis as transport
 
 import processes
 from awaiting import wait_for
-from command_line import Done, Shell, poisoned, rows, shell
+from cluster import assert_whole
+from command_line import Done, Shell, rows
 from made_media import picture, pictures
-from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.settings import Settings, celery_configuration
-from shardmill.ledger.ledger import Ledger
-from shardmill.report.verify import verify
 
 SIZE = ("--size", "16x12")
-
-
-@pytest.fixture
-def server(redis_server) -> Iterator[PrivateRedis]:
-    """A Redis on a loopback port that survives its own death."""
-    server = PrivateRedis(redis_server, tcp=True, durable=True)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def here(server) -> Iterator[Shell]:
-    with shell() as here:
-        here.environment |= {"SHARDMILL_REDIS_URL": server.url, "SHARDMILL_LEASE_S": "2"}
-        yield poisoned(here)
-
-
-@pytest.fixture
-def ledger(server) -> Iterator[Ledger]:
-    ledger = Ledger(Settings(redis_url=server.url))
-    yield ledger
-    ledger.close_connections()
-
-
-@pytest.fixture
-def start_worker(here, ledger):
-    """Starts workers that wait for work when it returns."""
-
-    def start(name: str, *, slots: int = 1):
-        here.environment["SHARDMILL_WORKER_NAME"] = name
-        worker = here.start("worker", "--slots", slots)
-        wait_for(lambda: name in ledger.workers(), f"worker {name}")
-        return worker
-
-    return start
-
-
-@pytest.fixture
-def media(tmp_path) -> Path:
-    return pictures(tmp_path / "in", 20)
-
-
-@pytest.fixture
-def out(tmp_path) -> Path:
-    return tmp_path / "out"
-
-
-def assert_complete(out: Path, names_: set[str]) -> None:
-    assert rows(out) == dict.fromkeys(names_, "ok")
-    assert verify(str(out)).problems == ()
 
 
 def files(media: Path) -> set[str]:
@@ -129,7 +76,7 @@ def test_a_killed_workers_share_is_done_by_the_other(here, start_worker, media, 
     victim.communicate()
 
     assert here.end(job).code == 0
-    assert_complete(out, files(media))
+    assert_whole(out, dict.fromkeys(files(media), "ok"))
 
 
 def test_messages_that_come_three_times_count_once(here, server, start_worker, media, out):
@@ -145,7 +92,7 @@ def test_messages_that_come_three_times_count_once(here, server, start_worker, m
     done = here.run("submit", media, "--out", out, *SIZE, "--wait", "--json")
 
     assert (done.code, done.json["ok"], done.json["clips"]) == (0, 20, 20)
-    assert_complete(out, files(media))
+    assert_whole(out, dict.fromkeys(files(media), "ok"))
 
 
 def test_messages_that_are_lost_are_sent_again(here, server, start_worker, media, out):
@@ -156,7 +103,7 @@ def test_messages_that_are_lost_are_sent_again(here, server, start_worker, media
 
     wait_for((out / "summary.json").exists, "the end of the job")
 
-    assert_complete(out, files(media))
+    assert_whole(out, dict.fromkeys(files(media), "ok"))
 
 
 JUNK = {
@@ -194,7 +141,7 @@ def test_junk_in_the_queue_stops_no_worker(here, server, start_worker, media, ou
 
     assert done.code == 0, done.err
     assert worker.poll() is None
-    assert_complete(out, files(media))
+    assert_whole(out, dict.fromkeys(files(media), "ok"))
     end_orderly(here, worker)
 
 
@@ -235,7 +182,7 @@ def test_a_worker_survives_the_death_of_redis(here, server, start_worker, media,
     server.start()
 
     wait_for((other / "summary.json").exists, "the end of the second job")
-    assert_complete(other, files(slow))
+    assert_whole(other, dict.fromkeys(files(slow), "ok"))
     assert worker.poll() is None
     end_orderly(here, worker)
 
