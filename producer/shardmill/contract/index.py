@@ -134,7 +134,8 @@ def map_columns(path: str, names: Sequence[str]) -> pa.Table:
 
 def _mapped(path: str, schema: pa.Schema, options: pa.ipc.IpcReadOptions) -> pa.Table:
     try:
-        table = pa.ipc.open_file(pa.memory_map(path), options=options).read_all()
+        with pa.memory_map(path) as file:  # the table keeps the map, not the file
+            table = pa.ipc.open_file(file, options=options).read_all()
     except (OSError, pa.ArrowException) as error:
         raise DatasetDamaged(f"{path} is no index: {error}") from error
     if table.schema != schema:

@@ -36,6 +36,8 @@ class Item:
     """Class name, None if unlabelled."""
     label_id: int | None = None
     """Number of the class in ``classes.json``."""
+    split: str | None = None
+    """Part of the dataset that it belongs to; None without ``--split``."""
     segment: int = 0
     """Which part of a long file; 0 if whole."""
     start_ns: int | None = None

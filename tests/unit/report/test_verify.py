@@ -310,6 +310,16 @@ def test_a_row_that_counts_otherwise_than_the_index_is_found(out, field, value):
     assert problem.wrong.startswith("the manifest says ")
 
 
+def test_a_clip_in_the_shard_of_another_split_is_found(out):
+    shard = out.shard("b3", Video("s.mp4"), split="val")
+    out.job()
+    assert verify(out.out).problems == ()
+    (row,) = out.rows["b3"]
+    out.part("b3", replace(row, item=replace(row.item, split="train")))
+
+    assert only(out).wrong == f"is of split train but in shard {shard}"
+
+
 @pytest.mark.parametrize("changes", [{"path": "y.mp4"}, {"label": "b"}, {"label_id": 7}])
 def test_an_index_that_names_the_clip_otherwise_is_found(out, changes):
     out.edit_clip(SHARD, 0, **changes)
