@@ -19,6 +19,7 @@ STOPPED: Final = 4
 
 COMMANDS: Final = {
     "probe": ("jobs", "Tell what is in a directory, and what is broken."),
+    "plan": ("plan", "Tell beforehand what a run would come to."),
     "run": ("jobs", "Turn a directory into shards, on this machine."),
     "submit": ("cluster", "Hand a directory to the cluster."),
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
