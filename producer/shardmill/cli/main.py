@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
     "status": ("results", "Tell how far a job is."),
     "failures": ("results", "List what failed, why, and what to do."),
+    "report": ("report", "Write a page on what a job came to."),
     "query": ("results", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
 }
