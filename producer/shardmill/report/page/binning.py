@@ -6,8 +6,8 @@ from typing import Any, Final
 
 BINS: Final = 40
 """Bins to aim for on an even scale."""
-LOG_FROM: Final = 30.0
-"""Largest to smallest value from which on a scale is logarithmic."""
+LOG_FROM: Final = 1.5
+"""Decades between smallest and largest value from which on a scale is logarithmic."""
 LOG_STEP: Final = 1 / 20
 """Width of a bin on a logarithmic scale, decades; wider where there would be too many."""
 MOST_LOG_BINS: Final = 80
@@ -45,8 +45,8 @@ def scale_for(name: str, low: float, high: float, *, whole: bool) -> Scale:
         high: Largest value.
         whole: Values are whole numbers: a bin is never narrower than 1.
     """
-    if high / low > LOG_FROM:
-        decades = math.log10(high / low)
+    decades = math.log10(high) - math.log10(low)
+    if decades > LOG_FROM:
         step = max(LOG_STEP, decades / MOST_LOG_BINS)
         return Scale(
             name=name, log=True, start=math.floor(math.log10(low) / step) * step, step=step

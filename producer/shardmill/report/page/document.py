@@ -25,19 +25,17 @@ from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.job import Job, Status, read_json
 from shardmill.contract.layout import Layout
-from shardmill.contract.quantity import format_bytes, format_duration
+from shardmill.contract.quantity import format_bytes
 from shardmill.contract.spec import Spec
 from shardmill.report import failures, store
 from shardmill.report.page import figures, told
-from shardmill.report.page.figures import cut
+from shardmill.report.page.figures import brief, cut
 from shardmill.report.page.sheet import Sheet, contact_sheet
 from shardmill.report.page.timeline import timeline
 
 EXAMPLES: Final = 5
 ROWS: Final = 10
 """Lines of the tables of workers and of slow items."""
-TEXT: Final = 300
-"""Characters of a name or a message."""
 _SCRIPTS: Final = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
 
 ODD: Final = {
@@ -73,7 +71,8 @@ def write(out: str, status: Status) -> str:
     Raises:
         UsageError: ``out`` is no output directory.
         DatasetDamaged: ``job.json`` or the manifest cannot be read.
-        EnvironmentFault: The disk is full or may not be written.
+        EnvironmentFault: The disk is full.
+        OSError: The report cannot be written.
     """
     layout = Layout(out)
     text = _render(_content(out, store.job_of(out), status))
@@ -149,8 +148,8 @@ def _render(content: dict[str, Any]) -> str:
     )
     environment.filters |= {
         "bytes": format_bytes,
-        "cut": lambda text, most=TEXT: cut(text, most),
-        "duration": format_duration,
+        "cut": cut,
+        "duration": brief,
         "json": _json,
     }
     scripts = [_file(name) for name in _SCRIPTS]

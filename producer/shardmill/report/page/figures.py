@@ -1,7 +1,7 @@
 """What the page's plots show: aggregates from SQL as the few values that a plot draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import duckdb
@@ -18,8 +18,10 @@ CLASSES: Final = 1000
 """Classes drawn; more are counted."""
 CLASSES_NAMED: Final = 40
 """Classes up to which each bar carries its name."""
-TEXT: Final = 60
+NAME: Final = 60
 """Characters of a name in a plot."""
+TEXT: Final = 300
+"""Characters of a name or a message elsewhere."""
 
 NAMED_SIZES: Final = (
     *(("QVGA", 320, 240), ("VGA", 640, 480), ("720p", 1280, 720)),
@@ -43,19 +45,19 @@ class Figure:
     kind: Kind
     """Which of the functions of ``page.js`` draws it."""
     x: str
-    """What the axis measures."""
+    """What the horizontal axis measures."""
     data: Sequence[dict[str, Any]]
     """What is drawn, each with the ``tip`` that shows on hover."""
+    y: str = ""
+    """What the vertical axis measures, where that is not a number of files."""
     log: bool = False
-    """True if the axis is logarithmic."""
+    """True if the horizontal axis is logarithmic."""
     marks: Sequence[dict[str, Any]] = ()
     """Named places on the axes."""
     numbers: Sequence[tuple[str, str]] = ()
     """Key figures below the plot: name and value."""
     note: str = ""
     """A sentence below the plot."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """What this kind of plot needs besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class _Measure:
         if self.x == "bytes":
             return format_bytes(value)
         if self.x == "seconds":
-            return format_duration(value)
+            return brief(value)
         return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
 
 
@@ -90,7 +92,7 @@ def of_files(con: duckdb.DuckDBPyConnection) -> list[Figure]:
     """
     store.ask(con, store.sql("page/measures"))
     found = {figure.id: figure for figure in (_sizes(con), *_histograms(con), *_names(con))}
-    order = ("size", "aspect", "fps", "duration", "codec", "pix_fmt", "clip_frames", "frame_bytes")
+    order = ("size", "aspect", "duration", "clip_frames", "frame_bytes", "fps", "codec", "pix_fmt")
     return [found[name] for name in order if name in found and found[name].data]
 
 
@@ -104,9 +106,9 @@ def of_classes(con: duckdb.DuckDBPyConnection) -> Figure | None:
     data = [
         {
             "place": place,
-            "name": cut(row["label"]),
+            "name": cut(row["label"], NAME),
             "value": row["ok"],
-            "tip": f"{cut(row['label'])}\n{row['ok']:,} ok, {row['failed']:,} failed\n"
+            "tip": f"{cut(row['label'], NAME)}\n{row['ok']:,} ok, {row['failed']:,} failed\n"
             f"{row['frames']:,} frames",
         }
         for place, row in enumerate(rows)
@@ -120,11 +122,17 @@ def of_classes(con: duckdb.DuckDBPyConnection) -> Figure | None:
         id="classes",
         title="Inputs a class",
         kind="bars" if named else "ranks",
-        x="inputs that are ok",
+        x="inputs that are ok" if named else "classes, the largest first",
+        y="" if named else "inputs that are ok",
         data=data,
         numbers=numbers,
         note=note,
     )
+
+
+def brief(seconds: float) -> str:
+    """Write a duration, also one of less than a second."""
+    return f"{seconds:.2g} s" if seconds < 1 else format_duration(seconds)
 
 
 def cut(text: str, most: int = TEXT) -> str:
@@ -226,7 +234,7 @@ def _bars(name: str, title: str, rows: list[dict[str, Any]]) -> Figure:
     total = sum(row["files"] for row in rows)
     data = []
     for row in rows:
-        text = f"{row['kinds']:,} others" if row["text"] is None else cut(row["text"])
+        text = f"{row['kinds']:,} others" if row["text"] is None else cut(row["text"], NAME)
         share = f"{row['files']:,}  {row['files'] / total:.1%}"
         data.append({"name": text, "value": row["files"], "tip": f"{text}\n{share}"})
     return Figure(id=name, title=title, kind="bars", x="files", data=data)

@@ -89,7 +89,8 @@ def contact_sheet(con: duckdb.DuckDBPyConnection, layout: Layout, *, classes: in
             if size > SHEET_BYTES:
                 return Sheet(tuple(rows), found[0]["classes"] - len(rows), unreadable)
             pictures.append(picture)
-        rows.append(Row(row["label"], row["clips"], tuple(pictures)))
+        if pictures:
+            rows.append(Row(row["label"], row["clips"], tuple(pictures)))
     return Sheet(tuple(rows), found[0]["classes"] - len(rows) if found else 0, unreadable)
 
 

@@ -11,7 +11,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_duration
 from shardmill.report import store
 from shardmill.report.page.binning import nice
-from shardmill.report.page.figures import Figure, cut
+from shardmill.report.page.figures import NAME, Figure, cut
 
 WORKERS: Final = 8
 """Workers with a colour of their own."""
@@ -19,6 +19,7 @@ STEPS: Final = 100
 FEWEST: Final = 4
 """Steps below which there is no course of time to see."""
 SECOND_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+UNITS: Final = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 def step_s(span_s: float) -> float:
@@ -46,14 +47,15 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
     rows = store.ask(
         con, store.sql("page/timeline"), start_s=job.started_s, step_s=step, most=WORKERS
     )
+    unit, unit_s = next((u, s) for u, s in UNITS if span_s >= 2 * s or s == 1)
     what = "items" if job.goal == "probe" else "frames"
     data = [
         {
-            "at": row["step"] * step,
-            "until": (row["step"] + 1) * step,
-            "name": cut(row["worker"]),
+            "at": row["step"] * step / unit_s,
+            "until": (row["step"] + 1) * step / unit_s,
+            "name": cut(row["worker"], NAME),
             "value": row[what] / step,
-            "tip": f"{cut(row['worker'])}\n{row[what] / step:,.4g} {what}/s\n"
+            "tip": f"{cut(row['worker'], NAME)}\n{row[what] / step:,.4g} {what}/s\n"
             f"after {format_duration(row['step'] * step)}",
         }
         for row in rows
@@ -62,7 +64,8 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
         id="timeline",
         title="Throughput by worker",
         kind="timeline",
-        x=f"{what} per second",
+        x=f"{unit} since the run began",
+        y=f"{what} per second",
         data=data,
         note=f"Steps of {format_duration(step)}; a batch counts when it is committed.",
     )
