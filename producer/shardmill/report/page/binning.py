@@ -51,8 +51,7 @@ def scale_for(name: str, low: float, high: float, *, whole: bool) -> Scale:
         return Scale(
             name=name, log=True, start=math.floor(math.log10(low) / step) * step, step=step
         )
-    step = nice((high - low) / BINS or low / 10)
-    step = max(1.0, step) if whole else step
+    step = max(1.0, nice((high - low) / BINS or 1.0)) if whole else nice((high - low) / BINS or low)
     return Scale(name=name, log=False, start=math.floor(low / step) * step, step=step)
 
 

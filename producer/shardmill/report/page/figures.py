@@ -1,5 +1,6 @@
 """What the page's plots show: aggregates from SQL as the few values that a plot draws."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -74,6 +75,13 @@ class _Measure:
         if self.x == "seconds":
             return brief(value)
         return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
+    def range(self, low: float, high: float) -> str:
+        """Write ``[low, high)``; of whole numbers the first and the last."""
+        if not self.whole:
+            return f"{self.text(low)} to {self.text(high)}"
+        first, last = math.ceil(low - 1e-9), math.ceil(high - 1e-9) - 1
+        return f"{first:,}" if first >= last else f"{first:,} to {last:,}"
 
 
 _MEASURES: Final = {
@@ -193,7 +201,7 @@ def _histogram(scale: Scale, spread: dict[str, Any], bins: list[dict[str, Any]])
                 "x1": low,
                 "x2": high,
                 "y": row["count"],
-                "tip": f"{measure.text(low)} to {measure.text(high)}\n{share}",
+                "tip": f"{measure.range(low, high)}\n{share}",
             }
         )
     inside = [

@@ -9,7 +9,7 @@ with odd as (
                 'kind': 'turned',
                 'detail': concat_ws(', ', rotation_deg || '°', if(mirrored, 'mirrored', null))
             }, null),
-            if(hdr, {'kind': 'hdr', 'detail': coalesce(pix_fmt, '')}, null),
+            if(hdr, {'kind': 'hdr', 'detail': pix_fmt}, null),
             if(sample_aspect not in ('1:1', '0:1'), {
                 'kind': 'anamorphic', 'detail': 'pixels ' || sample_aspect
             }, null),
@@ -30,7 +30,10 @@ with odd as (
         where status = 'ok' and segment = 0
     )
 )
-select kind, count(*) as "count", arg_min({'path': path, 'detail': detail}, path, $examples) as examples
+select
+    kind,
+    count(*) as "count",
+    arg_min({'path': path, 'detail': coalesce(detail, '')}, path, $examples) as examples
 from odd
 group by kind
 order by "count" desc, kind;
