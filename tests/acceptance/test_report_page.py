@@ -95,8 +95,9 @@ def test_a_job_leaves_a_report_with_every_plot_and_frames_of_every_class(page, m
     assert "moov atom not found" in text
 
 
-def test_a_plot_tells_more_where_the_mouse_is(page, made):
-    page.open(made)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_plot_tells_more_where_the_mouse_is(page, made, dark):
+    page.open(made, dark=dark)
     page.wait(DRAWN)
     bar = "document.querySelector('[data-plot=codec] [aria-label=bar] rect')"
     page.value(f"{bar}.scrollIntoView({{block: 'center'}})")
@@ -108,6 +109,9 @@ def test_a_plot_tells_more_where_the_mouse_is(page, made):
     tip = page.value("document.querySelector('[data-plot=codec] [aria-label=tip]').textContent")
     assert "h264" in tip  # of 8 sound files 2 are, as are mpeg4 and vp8; ties go by name
     assert "25.0%" in tip
+    box = "getComputedStyle(document.querySelector('[data-plot=codec] [aria-label=tip] path')).fill"
+    card = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.value(box) == page.value(card)
 
 
 def test_the_page_prints(page, made):
