@@ -16,6 +16,8 @@ SWITCHES = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"),
     *("--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"),
 )
+KEEP_FAULTS = "window.faults = []; addEventListener('error', (e) => faults.push(e.message))"
+"""Some faults are told to the page alone."""
 
 
 class Page:
@@ -31,6 +33,7 @@ class Page:
         self._session = {"sessionId": attached["sessionId"]}
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=KEEP_FAULTS)
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
         """Send a command and return its answer."""
@@ -91,10 +94,10 @@ class Page:
         return [url for url in urls if url not in own and not url.startswith("data:")]
 
     @property
-    def complaints(self) -> list[dict[str, Any]]:
+    def complaints(self) -> list[Any]:
         """All that was written to the console, and every error."""
         kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
-        return [event for kind in kinds for event in self.of(kind)]
+        return [event for kind in kinds for event in self.of(kind)] + self.value("faults")
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
