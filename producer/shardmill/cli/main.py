@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "status": ("results", "Tell how far a job is."),
     "failures": ("results", "List what failed, why, and what to do."),
     "report": ("report", "Write a page on what a job came to."),
-    "query": ("results", "Ask the dataset in SQL."),
+    "query": ("query", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
 }
 """Subcommand to its module and its line of help: the help of all loads none of them."""

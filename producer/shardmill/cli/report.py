@@ -22,9 +22,11 @@ def report_command(out: str, show: bool) -> int:
     shards, throughput, and the command to do it again.
     """
     from shardmill import api
+    from shardmill.report import store
     from shardmill.report.page.document import write
 
     out = local_path(out)
+    store.job_of(out)  # else a wrong name would be looked for in the cluster
     path = write(out, api.status(out))
     click.echo(path)
     if show:

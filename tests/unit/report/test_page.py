@@ -33,7 +33,8 @@ HOSTILE = (
     '"><svg onload=alert(4)>',
     "{{ 7 * 7 }}",
     "' onmouseover='alert(5)",
-    "<!--<script>",
+    "</script ><b>",
+    "<!--<script >",
 )
 
 
@@ -139,6 +140,16 @@ def test_a_directory_of_something_else_is_refused(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(out):
+    out.job(inputs=0)
+    os.mkdir(out.layout.report)
+
+    with pytest.raises(IsADirectoryError):
+        written(out)
+
+    assert os.listdir(out.layout.tmp) == []
+
+
 def test_the_length_of_clips_is_told_as_people_quote_it(out):
     out.shard("b0", *(Video(f"{n}.mp4", frames=n) for n in (2, 3, 4, 5, 6)))
     out.job()
@@ -158,7 +169,10 @@ def test_sizes_that_are_nearly_equal_are_one_dot(out):
     out.part(
         "b0",
         *(ok(f"{i}", display_width=w, display_height=h) for i, (w, h) in enumerate(sizes)),
-        replace(ok("part 2 of 0"), item=Item(path="0", size_bytes=1, mtime_ns=1, segment=1)),
+        replace(  # the second part of a long one is no further file
+            ok("0", display_width=1920, display_height=1080),
+            item=Item(path="0", size_bytes=1, mtime_ns=1, segment=1),
+        ),
     )
     out.job()
 
