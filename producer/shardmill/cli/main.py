@@ -25,7 +25,8 @@ COMMANDS: Final = {
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
     "status": ("results", "Tell how far a job is."),
     "failures": ("results", "List what failed, why, and what to do."),
-    "query": ("results", "Ask the dataset in SQL."),
+    "report": ("report", "Write a page on what a job came to."),
+    "query": ("query", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
 }
 """Subcommand to its module and its line of help: the help of all loads none of them."""

@@ -8,7 +8,7 @@ OUT/
   index/part-<batch>-<attempt>.idx     where every record lies, for DALI; TFRecord only
   shards/<split>/…  index/<split>/…    with --split, in place of the two lines above
   manifest/part-<batch>.parquet        its appearance is the commit
-  summary.json  files.parquet          written at the end
+  summary.json  files.parquet  report.html     written at the end, the last also when asked for
   .tmp/             files that are being written; removed at the end
   .lock             held by the producer while it lives
 """
@@ -71,6 +71,11 @@ class Layout:
     def files(self) -> str:
         """The manifest as one table."""
         return os.path.join(self.out, "files.parquet")
+
+    @property
+    def report(self) -> str:
+        """The page on what is here."""
+        return os.path.join(self.out, "report.html")
 
     @property
     def tmp(self) -> str:
