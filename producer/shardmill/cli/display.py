@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
-from rich.table import Column
+from rich.table import Column, Table
 
 from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
@@ -19,6 +19,8 @@ from shardmill.submission.progress import Progress
 from shardmill.submission.watcher import Watcher
 
 LOG_EVERY_S: Final = 5.0
+UNBOUNDED: Final = 100_000
+"""Width of a table that goes to a file: nothing is folded."""
 WIDE: Final = 100
 """Columns from which on the bars tell more."""
 
@@ -165,3 +167,17 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         sizes += f", {format_bytes(tally.bytes_out)} out"
     lines.append(f"  bytes    {sizes}")
     return lines
+
+
+def print_jobs(jobs: list[Status]) -> None:
+    """Print a table of jobs."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("job", "state", "inputs", "done", "failed", "out"):
+        numeric = column in {"inputs", "done", "failed"}
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for status in jobs:
+        inputs = "counting" if status.inputs is None else f"{status.inputs:,}"
+        counts = (f"{status.tally.items:,}", f"{status.tally.failed:,}")
+        table.add_row(status.job, status.state, inputs, *counts, printable(status.out))
+    width = None if sys.stdout.isatty() else UNBOUNDED
+    Console(width=width).print(table, markup=False)

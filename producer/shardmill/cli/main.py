@@ -22,10 +22,17 @@ COMMANDS: Final = {
     "run": ("jobs", "Turn a directory into shards, on this machine."),
     "submit": ("cluster", "Hand a directory to the cluster."),
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
-    "status": ("results", "Tell how far a job is."),
-    "failures": ("results", "List what failed, why, and what to do."),
+    "list": ("steering", "List the jobs at work."),
+    "status": ("steering", "Tell how far a job is."),
+    "watch": ("steering", "Tell how far a job is, until it ends."),
+    "pause": ("steering", "Give out no more work of a job."),
+    "resume": ("steering", "Go on with a paused job."),
+    "cancel": ("steering", "End a job where it is."),
+    "failures": ("mending", "List what failed, why, and what to do."),
+    "retry": ("mending", "Try again what failed, and nothing else."),
     "query": ("results", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
+    "clean": ("mending", "Remove what belongs to no committed batch."),
 }
 """Subcommand to its module and its line of help: the help of all loads none of them."""
 

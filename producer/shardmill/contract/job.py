@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, Literal, Self
@@ -53,6 +54,11 @@ class Job:
             "spec": self.spec.encode(),
         }
         write_json(Layout(self.out).job, values)
+
+    def command(self, verb: Literal["run", "submit"]) -> str:
+        """Return the shell command that goes on with this job; one that probes has its own verb."""
+        words = ["probe" if self.goal == "probe" else verb, self.root, "--out", self.out]
+        return shlex.join(["shardmill", *words, *self.spec.arguments()])
 
     @classmethod
     def read(cls, out: str) -> Self | None:

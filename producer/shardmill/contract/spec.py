@@ -281,6 +281,20 @@ class Spec:
         except TypeError as error:
             raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
 
+    def arguments(self) -> list[str]:
+        """Return the command line's options that give this spec."""
+        words: list[str] = []
+        for f in dataclasses.fields(self):
+            value, flag = getattr(self, f.name), f.metadata["flag"]
+            if value == f.default:
+                continue
+            if value is True:
+                words.append(flag)
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for each in values for word in (flag, str(each))]
+        return words
+
     def differences(self, other: "Spec") -> list[str]:
         """Return one phrase an option in which the content of ``other`` differs."""
         return [

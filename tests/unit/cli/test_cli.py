@@ -42,7 +42,7 @@ def test_the_help_of_all_lists_every_command(arguments):
     assert done.returncode == (0 if arguments else 2)
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"worker", "probe"}])
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"worker", "probe", "list"}])
 def test_a_command_without_arguments_shows_its_help(name):
     done = shardmill(name)
 

@@ -45,6 +45,7 @@ def todo(spool: Spool) -> list[str]:
 def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
     assert spool.add(inputs("b", ODD, "a")) == 3
     spool.add_manifest(out.layout)
+    spool.compare()
 
     assert todo(spool) == sorted(["b", ODD, "a"], key=os.fsencode)
     assert spool.changed_parts() == []
@@ -69,6 +70,7 @@ def test_a_row_counts_while_its_file_is_unchanged(spool, out, row, found, is_sta
     out.part("b1", row)
     spool.add(found)
     spool.add_manifest(out.layout)
+    spool.compare()
 
     stale = {out.layout.part("b1"): {os.fsencode(row.item.path)}} if is_stale else {}
     assert spool.stale_rows() == stale
@@ -82,6 +84,7 @@ def test_a_forgotten_part_has_all_its_inputs_done_again(spool, out):
     out.part("b2", ok("c"))
     spool.add(inputs("a", "b", "c"))
     spool.add_manifest(out.layout)
+    spool.compare()
     spool.forget(out.layout.part("b1"))
 
     assert todo(spool) == ["a", "b"]
@@ -114,6 +117,7 @@ def test_labels_are_the_first_folders(spool):
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
     spool.add_manifest(Layout(str(tmp_path / "nothing")))
+    spool.compare()
 
     assert spool.todo_count() == 0
 
