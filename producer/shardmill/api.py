@@ -137,7 +137,7 @@ def retry(
         WrongState: The job is not finished, or nothing of it failed so.
         EnvironmentFault: This machine or the cluster cannot do it.
     """
-    request = _retry_request(out, error_class, limits)
+    request = _retry_request(out, error_class, limits, settings)
     if settings is None:
         return _run_here(request, None, watcher)
     job = _submit(request, settings, watcher)
@@ -156,9 +156,9 @@ def _retry_request(out: str | Path, error_class: str | None, limits: Mapping[str
     if found.state == "running":
         raise WrongState(f"{out} is in work: wait until it is done, then retry")
     if found.state != "done":
+        command = job.command("run" if settings is None else "submit")
         raise WrongState(
-            f"{out} is not done yet, and going on with it retries what failed: "
-            f"`{job.command('run')}`"
+            f"{out} is not done yet, and going on with it retries what failed: `{command}`"
         )
     if not any(name in classes for name in found.tally.failures):
         what = "nothing failed" if error_class is None else f"nothing failed with {error_class}"
@@ -236,7 +236,7 @@ def jobs(*, settings: Settings | None = None) -> list[Status]:
         settings: Where the cluster is; by default from the environment.
 
     Raises:
-        EnvironmentFault: The cluster's Redis was named and does not answer.
+        EnvironmentFault: There is no run here, and the cluster that was named does not answer.
     """
     settings = settings or Settings.from_environment()
     found: list[Status] = []
@@ -246,7 +246,7 @@ def jobs(*, settings: Settings | None = None) -> list[Status]:
     try:
         found += control.jobs(settings)
     except LedgerUnavailable:
-        if settings.redis_url != Settings().redis_url:
+        if not found and settings.redis_url != Settings().redis_url:
             raise
     return found
 

@@ -1,6 +1,7 @@
 """What a person sees while a job runs, and when it has ended."""
 
 import math
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -31,9 +32,14 @@ def _rate(per_second: float, noun: str) -> str:
 
 def _eta(progress: Progress) -> str:
     if progress.snapshot.state != "running" or progress.eta_s is None:
-        return ""
+        return "paused" if progress.snapshot.state == "paused" else ""
     seconds = math.ceil(progress.eta_s)
     return f"ETA {seconds} s" if seconds < 60 else f"ETA {format_duration(seconds)}"
+
+
+def _paused(progress: Progress) -> str:
+    place = shlex.quote(progress.snapshot.out)
+    return f"paused {progress.snapshot.reason}; go on with: shardmill resume {place}"
 
 
 def _failed(progress: Progress) -> str:
@@ -45,13 +51,17 @@ class Lines(Watcher):
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._paused = False
 
     def note(self, sentence: str) -> None:
         """Print a sentence."""
         print(f"shardmill: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def progress(self, progress: Progress) -> None:
-        """Print a line if it is time."""
+        """Print a line if it is time, or if the job was paused."""
+        was_paused, self._paused = self._paused, progress.snapshot.state == "paused"
+        if self._paused and not was_paused:
+            self.note(_paused(progress))
         if time.monotonic() < self._next or progress.snapshot.state != "running":
             return
         self._next = time.monotonic() + LOG_EVERY_S
@@ -74,6 +84,7 @@ class LiveBars(Watcher):
 
     def __init__(self, console: Console, *, extracting: bool) -> None:
         self._console = console
+        self._paused = False
         self._wide = console.width >= WIDE
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -95,6 +106,9 @@ class LiveBars(Watcher):
 
     def progress(self, progress: Progress) -> None:
         """Move the bars."""
+        was_paused, self._paused = self._paused, progress.snapshot.state == "paused"
+        if self._paused and not was_paused:
+            self.note(_paused(progress))
         done = f"{progress.probed:,}/{progress.inputs:,}" if progress.inputs else "counting"
         probing_ended = progress.probed >= (progress.inputs or 1)
         pace = "" if probing_ended else _rate(progress.probe_rate_hz, "file")

@@ -1,5 +1,6 @@
 """Steering a job from any process: pause, resume, cancel."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from celery import Celery
 
 from shardmill.contract.errors import UsageError, WrongState
 from shardmill.contract.job import State, Status
+from shardmill.contract.layout import Layout
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.ledger import messages
@@ -76,9 +78,12 @@ def _gone(control: Control, place: Place) -> WrongState | UsageError:
             f"expected an output directory or the name of a job, got {place.name!r}: "
             "`shardmill list` shows the jobs"
         )
+    layout = Layout(place.job.out)
+    ended = os.path.exists(layout.summary)
     return WrongState(
-        f"expected a job at work to {control.verb}, nobody works on {place.job.out}: "
-        f"{_what_then(place, 'paused')}"
+        f"expected a job at work to {control.verb}, "
+        f"{layout.out} {'is done' if ended else 'is in work nowhere'}: "
+        f"{_what_then(place, 'done' if ended else 'paused')}"
     )
 
 
