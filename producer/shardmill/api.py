@@ -147,7 +147,12 @@ def retry(
         job.close()
 
 
-def _retry_request(out: str | Path, error_class: str | None, limits: Mapping[str, Any]) -> Request:
+def _retry_request(
+    out: str | Path,
+    error_class: str | None,
+    limits: Mapping[str, Any],
+    settings: Settings | None,
+) -> Request:
     classes = tuple(ITEM_ERRORS) if error_class is None else (error_class,)
     if not set(classes) <= set(ITEM_ERRORS):
         raise UsageError(f"--class must be one of {', '.join(ITEM_ERRORS)}; got {error_class!r}")

@@ -71,7 +71,11 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with:  shardmill run CLIPS --out SHARDS --size 160x120",
+    epilog=(
+        "\b\nBegin with:  shardmill run CLIPS --out SHARDS --size 160x120\n"
+        'Completion:  eval "$(_SHARDMILL_COMPLETE=bash_source shardmill)"\n'
+        "             in ~/.bashrc; zsh_source and fish_source for the others"
+    ),
 )
 @click.version_option(package_name="shardmill", message="shardmill %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")

@@ -19,7 +19,7 @@ LISTED: Final = 20
 
 
 @click.command("failures", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--class", "error_class", metavar="C", help="only this class")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
@@ -67,7 +67,7 @@ def _tell(group: "FailureGroup", title: str) -> None:
 
 
 @click.command("retry", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--class", "error_class", metavar="C", help="only the files that failed with this")
 @click.option("--item-timeout", type=float, metavar="S", help="seconds one file may take now")
 @click.option("--item-memory", type=Bytes(), metavar="BYTES", help="memory one file may use now")
@@ -112,7 +112,7 @@ def retry_command(
 
 
 @click.command("clean", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--yes", is_flag=True, help="remove it; without it, it is only shown")
 @redis_option
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")

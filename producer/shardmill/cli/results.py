@@ -13,7 +13,7 @@ from shardmill.cli.options import local_path
 
 
 @click.command("query", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.argument("sql", metavar="SQL")
 @click.option("--csv", "form", flag_value="csv", help="print comma-separated values")
 @click.option("--json", "form", flag_value="json", help="print one JSON object a row")
@@ -57,7 +57,7 @@ def _print_table(columns: tuple[str, ...], rows: Any) -> None:
 
 
 @click.command("verify", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--deep", is_flag=True, help="decode every frame too")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def verify_command(out: str, deep: bool, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from shardmill.contract.job import Status
 from shardmill.contract.quantity import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-job_argument = click.argument("job", metavar="OUT|JOB")
+job_argument = click.argument("job", metavar="OUT|JOB", type=click.Path(path_type=str))
 
 
 @click.command("list")

@@ -315,4 +315,6 @@ def _times_ns(text: str) -> tuple[int, ...]:
 
 
 def _shown(value: object) -> str:
-    return "unset" if value in (None, (), False) else str(value)
+    if value in (None, (), False):
+        return "unset"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
