@@ -2,8 +2,11 @@
 
 import math
 import shlex
+import shutil
 import sys
+import textwrap
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,6 +25,8 @@ from shardmill.submission.watcher import Watcher
 LOG_EVERY_S: Final = 5.0
 UNBOUNDED: Final = 100_000
 """Width of a table that goes to a file: nothing is folded."""
+INDENT: Final = 11
+"""Column at which facts begin, behind their names."""
 WIDE: Final = 100
 """Columns from which on the bars tell more."""
 
@@ -175,12 +180,35 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         lines.append(f"  clips    {tally.clips:,}{where}")
         if tally.partial:
             lines.append(f"  partial  {tally.partial:,} of them end where their file is damaged")
-        lines.append(f"  frames   {tally.frames:,} from {format_duration(video_s)} of video")
+        source = f" from {format_duration(video_s)} of video" if tally.video_ns else ""
+        lines.append(f"  frames   {tally.frames:,}{source}")
     sizes = f"{format_bytes(tally.bytes_in)} in"
     if tally.bytes_out:
         sizes += f", {format_bytes(tally.bytes_out)} out"
     lines.append(f"  bytes    {sizes}")
     return lines
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines; on a terminal, long ones go on between words, under their second column."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+    for line in lines:
+        print(fold(line, width))
+
+
+def fold(line: str, width: int) -> str:
+    """Return a line in pieces of ``width``; names that are longer stay whole, to be copied."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
 
 
 def print_jobs(jobs: list[Status]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,7 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
 
     Files of which the frames before their damage are kept are listed apart.
     """
+    from shardmill.cli.display import print_lines
     from shardmill.report import failures, summary
 
     out = local_path(out)
@@ -43,9 +45,9 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
     if not failed:
         click.echo("nothing failed")
     for group in failed:
-        _tell(group, f"{group.error_class}  {group.count:,} failed")
+        print_lines(_lines(group, f"{group.error_class}  {group.count:,} failed"))
     for group in partial:
-        _tell(group, f"{group.error_class}  {group.count:,} kept up to the damage")
+        print_lines(_lines(group, f"{group.error_class}  {group.count:,} kept up to the damage"))
     return 0
 
 
@@ -53,17 +55,18 @@ def _plain(groups: list["FailureGroup"]) -> list[dict[str, object]]:
     return [asdict(group) for group in groups]
 
 
-def _tell(group: "FailureGroup", title: str) -> None:
-    click.echo(title)
-    click.echo(f"  cause    {group.cause}")
-    click.echo(f"  remedy   {group.remedy}")
+def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
+    yield title
+    yield f"  cause    {group.cause}"
+    yield f"  remedy   {group.remedy}"
     if group.retry:
-        click.echo(f"  retry    {printable(group.retry)}")
+        yield f"  retry    {printable(group.retry)}"
     for example in group.examples:
-        click.echo(f"  {example.path}\n      {example.stage}: {example.message}")
+        yield f"  example  {example.path}"
+        yield f"           {example.stage}: {example.message}"
     if group.count > len(group.examples):
-        click.echo(f"  and {group.count - len(group.examples):,} more")
-    click.echo()
+        yield f"  and {group.count - len(group.examples):,} more"
+    yield ""
 
 
 @click.command("retry", no_args_is_help=True)

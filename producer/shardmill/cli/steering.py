@@ -154,11 +154,11 @@ def _tell(status: Status, *, as_json: bool) -> None:
     """Tell how far a job is."""
     import os
 
-    from shardmill.cli.display import summary_lines
+    from shardmill.cli.display import print_lines, summary_lines
     from shardmill.report import failures
 
     if as_json:
         click.echo(json.dumps(status.encode()))
         return
     groups = failures.groups(status.out) if os.path.isdir(status.out) else []
-    click.echo("\n".join(summary_lines(status, groups, None)))
+    print_lines(summary_lines(status, groups, None))
