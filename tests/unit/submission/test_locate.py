@@ -1,5 +1,6 @@
 """The private Redis of an embedded run is found by its user, and by nothing that others write."""
 
+import glob
 import json
 import os
 import shutil
@@ -38,12 +39,14 @@ def listening(path: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def private() -> Iterator[str]:
+def private(monkeypatch) -> Iterator[str]:
     """The socket of an embedded run of this very process."""
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")  # pytest's paths are too long
     directory = scratch.make("run", sockets=True)
     with listening(f"{directory}/redis.sock"):
         yield f"{directory}/redis.sock"
-    shutil.rmtree(directory)
+    for path in glob.glob(f"/tmp/*{directory[-8:]}*"):
+        os.unlink(path) if os.path.islink(path) else shutil.rmtree(path)
 
 
 def url_of(out: OutDir) -> str | None:
@@ -76,23 +79,46 @@ def test_a_directory_without_a_job_is_refused(tmp_path):
         locate.find(str(tmp_path), CLUSTER)
 
 
-def loosen(path: str) -> None:
+def loosen(path: str) -> str:
     os.chmod(os.path.dirname(path), 0o770)
+    return path
 
 
-FORGED: dict[str, Callable[[str], object]] = {
+def rename(path: str, old: str, new: str) -> str:
+    """Give the directory another name; the socket goes with it."""
+    directory, name = os.path.split(path)
+    os.rename(directory, directory.replace(old, new))
+    return os.path.join(directory.replace(old, new), name)
+
+
+def no_socket(path: str) -> str:
+    os.unlink(path)
+    Path(path).touch()
+    return path
+
+
+def link(path: str) -> str:
+    """A directory of the right name that is a link to another."""
+    directory, name = os.path.split(path)
+    os.symlink(directory, directory + "-link")
+    return os.path.join(directory + "-link", name)
+
+
+FORGED: dict[str, Callable[[str], str]] = {
     "others may write beside the socket": loosen,
-    "the name is another's": lambda path: "/tmp/shardmill-worker-1-x/redis.sock",
-    "a process that is dead": lambda path: path.replace(f"-{os.getpid()}-", f"-{DEAD}-"),
-    "anywhere else": lambda path: "/tmp/redis.sock",
-    "no socket": lambda path: (os.unlink(path), Path(path).touch())[0],
-    "a way up": lambda path: f"{os.path.dirname(path)}/../x/redis.sock",
+    "a worker's directory": lambda path: rename(path, "-run-", "-worker-"),
+    "of a process that is dead": lambda path: rename(path, f"-{os.getpid()}-", f"-{DEAD}-"),
+    "of no process": lambda path: rename(path, "shardmill-", "mine-"),
+    "no socket": no_socket,
+    "behind a link": link,
+    "nothing there": lambda path: "/tmp/redis.sock",
 }
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
 def test_what_others_could_have_made_is_not_connected_to(out, private, forge):
-    path = forge(private) or private
+    assert locate.private_url(private) is not None
+    path = forge(private)
 
     assert locate.private_url(path) is None
     with OutputLock(out.layout, redis_url=f"unix://{path}"):
