@@ -14,7 +14,7 @@ from shardmill.contract.errors import (
     UsageError,
     WrongState,
 )
-from shardmill.contract.job import Goal, Status
+from shardmill.contract.job import Goal, Status, is_locked
 from shardmill.contract.job import Job as Written
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
@@ -318,7 +318,7 @@ def _send_the_rest(out: str, place: locate.Place, watcher: Watcher) -> None:
         watcher.note(f"if its producer is gone, go on where {out} can be seen: shardmill resume")
         return
     request = Request(root=job.root, out=job.out, spec=job.spec, goal=job.goal)
-    if summary.is_locked(Layout(job.out)):
+    if is_locked(Layout(job.out)):
         return
     if request.name != place.name:
         watcher.note(f"if its producer is gone, go on where OUT is {out}: {job.command('submit')}")

@@ -187,6 +187,19 @@ def test_without_redis_the_output_directory_still_tells_and_controls_say_what_th
     assert here.run("list").code == 1
 
 
+def test_who_asks_the_wrong_ledger_is_told_the_right_one(here, server, ledger, media, out):
+    here.environment["SHARDMILL_WINDOW"] = "1"
+    producer = here.start("submit", media, "--out", out, *SIZE)
+    wait_for(lambda: ledger.jobs() and ledger.snapshot(ledger.jobs()[0]).inflight, "a batch")
+
+    done = here.run("pause", out, "--redis", f"{server.url}/4")
+
+    assert done.code == 1
+    assert f"process {producer.pid} on " in done.only_sentence
+    assert done.only_sentence.endswith(f"give --redis {server.url}")
+    producer.kill()
+
+
 def test_a_job_that_redis_has_lost_is_gone_on_with_by_the_command_that_is_told(
     here, server, start_worker, media, out
 ):

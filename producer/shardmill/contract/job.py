@@ -1,5 +1,6 @@
 """``OUT/job.json``: what a job is to do, and ``Status``: how far it is."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -124,6 +125,22 @@ class Status:
             "seconds": round(self.seconds, 3),
             "failures": dict(sorted(tally.failures.items())),
         } | ({"reason": self.reason} if self.reason else {})
+
+
+def is_locked(layout: Layout) -> bool:
+    """Return True while a producer holds the output directory.
+
+    The probe takes a shared lock for an instant, so a producer that finds the lock taken
+    must try more than once.
+    """
+    try:
+        with open(layout.lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_json(path: str, values: object) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from celery import Celery
 
 from shardmill.contract.errors import UsageError, WrongState
-from shardmill.contract.job import State, Status
+from shardmill.contract.job import State, Status, is_locked
 from shardmill.contract.layout import Layout
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
@@ -17,7 +17,8 @@ from shardmill.ledger import messages
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission.job import BY_HAND, status_of
-from shardmill.submission.locate import Place
+from shardmill.submission.locate import Place, was_embedded
+from shardmill.submission.lock import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,13 @@ def _gone(control: Control, place: Place) -> WrongState | UsageError:
             "`shardmill list` shows the jobs"
         )
     layout = Layout(place.job.out)
+    holder = Holder.read(layout) if is_locked(layout) else None
+    if holder is not None and place.settings is not None:
+        where = place.settings.shown_url
+        return WrongState(
+            f"{holder} works on {layout.out}, and the ledger at {where} does not know its job: "
+            f"{_how_to_reach(holder, where)}"
+        )
     ended = os.path.exists(layout.summary)
     return WrongState(
         f"expected a job at work to {control.verb}, "
@@ -87,9 +95,17 @@ def _gone(control: Control, place: Place) -> WrongState | UsageError:
     )
 
 
+def _how_to_reach(holder: Holder, asked_url: str) -> str:
+    if was_embedded(holder) and not holder.is_here:
+        return f"give the command on {holder.host}"
+    if holder.redis_url != asked_url:
+        return f"give --redis {holder.redis_url}"
+    return "try again in a moment"
+
+
 def _what_then(place: Place, state: State) -> str:
     if state == "done":
-        return "there is nothing left of it"
+        return "nothing is left to do"
     if place.job is None:
         return "the command that began it goes on"
     command = place.job.command("run" if place.settings is None else "submit")

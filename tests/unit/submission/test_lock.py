@@ -8,8 +8,8 @@ import time
 import pytest
 
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
+from shardmill.contract.job import is_locked
 from shardmill.contract.layout import Layout
-from shardmill.report.summary import is_locked
 from shardmill.submission.lock import SILENCE_S, Holder, OutputLock
 
 HOLD = """
