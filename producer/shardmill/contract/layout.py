@@ -9,7 +9,7 @@ OUT/
   manifest/part-<batch>.parquet        its appearance is the commit
   summary.json  files.parquet          written at the end
   .tmp/             files that are being written; removed at the end
-  .lock             held by the producer while it lives
+  .lock             held by the producer while it lives; says who it is
 """
 
 import os

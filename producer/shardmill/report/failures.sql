@@ -1,4 +1,5 @@
--- Rows of one status that name an error by its class, the most frequent first, with the first few of each by path.
+-- Rows of one status that name an error, by its class, the most frequent first, with the first
+-- few of each by path.
 
 select
     coalesce(error_class, 'internal') as error_class,

@@ -63,7 +63,7 @@ def _check_idle(place: Place, before: Holder | None) -> None:
     settings = place.settings
     if settings is None or (before is not None and was_embedded(before)):
         return  # its workers ended with its producer
-    if before is not None and before.redis_url != settings.shown_url:
+    if before is not None and before.redis_url not in {"", settings.shown_url}:
         settings = replace(settings, redis_url=before.redis_url)
     try:
         with ledger_of(settings) as ledger:
