@@ -1,6 +1,5 @@
 """A cluster of several workers loses nothing, whatever dies and whatever lies in its queue."""
 
-import json
 import os
 import pickle
 import signal
@@ -51,8 +50,8 @@ def test_two_workers_do_a_job_that_was_only_handed_over(here, start_worker, medi
     for status in (by_name, by_place):
         assert {name: status[name] for name in numbers} == numbers
         assert list(status["failures"].values()) == [1]
-    failures = json.loads(here.run("failures", out, "--json").out)
-    assert [example["path"] for example in failures[0]["examples"]] == ["broken.mp4"]
+    (failures,) = here.run("failures", out, "--json").json["groups"]
+    assert [example["path"] for example in failures["examples"]] == ["broken.mp4"]
     assert here.run("verify", out).code == 0
     who = here.run("query", out, "select distinct worker from files order by 1", "--csv").out
     assert set(who.split()[1:]) <= {"one", "two"}

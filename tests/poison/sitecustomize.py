@@ -54,7 +54,13 @@ def slow(path: bytes) -> None:
     time.sleep(1)
 
 
-DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow)}
+def gate(path: bytes) -> None:
+    """Wait until there is a file of that name with ``.open`` behind it."""
+    while not os.path.exists(path + b".open"):
+        time.sleep(0.02)
+
+
+DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow, gate)}
 
 
 def poisoned(open_file, stage: str):

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shardmill.cli.display import summary_lines
+from shardmill.cli.display import print_lines, summary_lines
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
 from shardmill.report import failures, survey
@@ -42,8 +42,8 @@ def end(
     else:
         groups = failures.groups(out)
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
-        click.echo("\n".join(summary_lines(status, groups, shards)))
-        click.echo(f"  next     {keep or _next(status, out)}")
+        last = f"  next     {keep or _next(status, out)}"
+        print_lines([*summary_lines(status, groups, shards), last])
     return exit_code(status, allow_failures=allow_failures)
 
 

@@ -10,7 +10,7 @@ OUT/
   manifest/part-<batch>.parquet        its appearance is the commit
   summary.json  files.parquet  report.html     written at the end, the last also when asked for
   .tmp/             files that are being written; removed at the end
-  .lock             held by the producer while it lives
+  .lock             held by the producer while it lives; says who it is
 """
 
 import os

@@ -7,7 +7,8 @@ batch; its appearance under that name is the commit.
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -266,17 +267,37 @@ def read_part(path: str) -> Iterator[Row]:
     Raises:
         DatasetDamaged: The file is no manifest part.
     """
+    with _opened(path) as file:
+        for chunk in file.iter_batches():
+            yield from (Row.from_flat(values) for values in chunk.to_pylist())
+
+
+def read_columns(path: str, names: Sequence[str]) -> pa.Table:
+    """Return some columns of one part; many times faster than its rows.
+
+    Raises:
+        DatasetDamaged: The file is no manifest part.
+    """
+    with _opened(path) as file:
+        table = file.read(columns=list(names))
+        return table.select(list(names))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
-            for chunk in file.iter_batches():
-                yield from (Row.from_flat(values) for values in chunk.to_pylist())
-    except (pa.ArrowException, TypeError, OSError) as error:
+            yield file
+    except (pa.ArrowException, KeyError, TypeError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the disk's fault; Arrow's own complaints have no number
         raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
 
 
 def shards_of(path: str) -> set[str]:
-    """Return the names of the shards that the rows of one part point to."""
-    column = pq.read_table(path, columns=["shard"]).column("shard")
-    return set(column.drop_null().to_pylist())
+    """Return the names of the shards that the rows of one part point to.
+
+    Raises:
+        DatasetDamaged: The file is no manifest part.
+    """
+    return set(read_columns(path, ["shard"])["shard"].drop_null().to_pylist())

@@ -1,6 +1,5 @@
 """How far a job is, from its output directory alone, and the totals it ends with."""
 
-import fcntl
 import os
 import time
 from contextlib import closing
@@ -9,7 +8,7 @@ from uuid import uuid4
 
 import duckdb
 
-from shardmill.contract.job import VERSION, Job, State, Status, read_json, write_json
+from shardmill.contract.job import VERSION, Job, State, Status, is_locked, read_json, write_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
@@ -70,22 +69,6 @@ def finish(job: Job) -> Status:
     status = _status(job, sums, state, seconds=time.time() - job.started_s)
     write_json(layout.summary, status.encode() | _details(job, sums) | clips)
     return status
-
-
-def is_locked(layout: Layout) -> bool:
-    """Return True while a producer holds the output directory.
-
-    The probe takes a shared lock for an instant, so a producer that finds the lock taken
-    must try more than once.
-    """
-    try:
-        with open(layout.lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _complete(job: Job, sums: Tally) -> bool:

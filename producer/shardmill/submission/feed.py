@@ -9,22 +9,28 @@ from typing import Final
 from celery import Celery
 
 from shardmill.contract.batch import Batch
-from shardmill.contract.errors import EnvironmentFault, InvalidInput
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    EnvironmentFault,
+    InvalidInput,
+    OutputConflict,
+)
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import label_of, number_classes
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item, read_part
+from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import scratch
+from shardmill.submission import leftovers, scratch
 from shardmill.submission.batches import probe_batches
+from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.request import Request
-from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.resume import remove_results, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
 from shardmill.submission.spool import Spool
 from shardmill.submission.watcher import Watcher
@@ -61,25 +67,20 @@ class Feeder:
         """
         request = self._request
         self._ledger.jobs()  # an unreachable Redis is told before a long enumeration
-        wanted = Filter(request.spec.include, request.spec.exclude)
-        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
-        if self.inputs == 0:
-            raise InvalidInput(
-                f"{request.root} holds no media files: give another directory, or --include GLOB "
-                "for files without a known suffix"
-            )
-        job = Job(
-            name=request.name,
-            root=request.root,
-            out=request.out,
-            spec=request.spec,
-            goal=request.goal,
-            inputs=self.inputs,
-            started_s=time.time(),
-        )
+        if not request.retry:
+            self._enumerate()
         try:
             self._take_possession()
             self._compare()
+            job = Job(
+                name=request.name,
+                root=request.root,
+                out=request.out,
+                spec=request.spec,
+                goal=request.goal,
+                inputs=self.inputs,
+                started_s=time.time(),
+            )
             job.write()
         except OSError as error:
             if isinstance(error, EnvironmentFault):
@@ -88,41 +89,59 @@ class Feeder:
         self._open(job)
         return job
 
+    def _enumerate(self) -> None:
+        request = self._request
+        wanted = Filter(request.spec.include, request.spec.exclude)
+        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        if self.inputs == 0:
+            raise InvalidInput(
+                f"{request.root} holds no media files: give another directory, or --include GLOB "
+                "for files without a known suffix"
+            )
+
     def _take_possession(self) -> None:
         made = not os.path.exists(self._layout.out)
         os.makedirs(self._layout.out, exist_ok=True)
         try:
-            self._lock = OutputLock(self._layout)
+            self._lock = OutputLock(self._layout, redis_url=self._settings.shown_url)
         except BaseException:
             if made:
                 os.rmdir(self._layout.out)
             raise
+        before = self._lock.before
+        if at_work_elsewhere(self._request.name, before, self._settings):
+            assert before is not None
+            raise OutputConflict(
+                f"{self._layout.out} is in work on the cluster at {before.redis_url}: go on there, "
+                f"or first `shardmill cancel {self._request.name} --redis {before.redis_url}`"
+            )
         if self._request.overwrite:
             self._clear()
         self._layout.make()
 
     def _clear(self) -> None:
-        layout = self._layout
-        before = Job.read(layout.out)
+        """Remove another job's work, whatever is left of it."""
+        try:
+            before = Job.read(self._layout.out)
+        except DatasetDamaged:
+            before = None
         wanted = (self._request.spec.key, self._request.goal, CONTENT_VERSION)
-        if before is None or (before.spec.key, before.goal, before.content_version) == wanted:
+        if before and (before.spec.key, before.goal, before.content_version) == wanted:
             return
-        for directory in (layout.manifest, layout.index, layout.shards, layout.tmp):
-            shutil.rmtree(directory, ignore_errors=True)
-        for path in (layout.classes, layout.summary, layout.files):
-            if os.path.exists(path):
-                os.unlink(path)
+        leftovers.remove(self._layout, leftovers.everything(self._layout))
 
     def _compare(self) -> None:
-        layout = self._layout
-        if os.path.exists(layout.summary):
-            os.unlink(layout.summary)
+        layout, request = self._layout, self._request
+        remove_results(layout)
         self._await_earlier_work()
-        remove_leftovers(layout)
-        self._spool.add_manifest(layout)
+        leftovers.remove(layout, leftovers.find(layout))
+        self._spool.add_manifest(layout, again=request.retry or None)
+        if request.retry:
+            self.inputs = self._spool.add_rows_as_inputs(request.root)
+        self._spool.compare()
         take_out_stale(layout, self._spool)
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
-        if self._request.spec.labels == "dirs":
+        if request.spec.labels == "dirs":
             self._classes = number_classes(known, self._spool.labels())
         write_json(layout.classes, self._classes)
 
@@ -141,7 +160,7 @@ class Feeder:
     def _open(self, job: Job) -> None:
         done: dict[str, int] = {}
         for part in self._layout.parts():
-            for name, amount in Tally.of(read_part(part)).counters().items():
+            for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
         kept = self.inputs - self._spool.todo_count()
         if kept:

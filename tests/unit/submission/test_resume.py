@@ -8,7 +8,8 @@ import pytest
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
-from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission import leftovers
+from shardmill.submission.resume import take_out_stale
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
 
@@ -49,6 +50,7 @@ def take_out(out: OutDir, **found: int) -> None:
     spool = Spool(os.path.join(out.out, "..", "spool"), seed=0)
     spool.add(Found(path, size_bytes, 1) for path, size_bytes in found.items())
     spool.add_manifest(out.layout)
+    spool.compare()
     take_out_stale(out.layout, spool)
     spool.close()
 
@@ -92,7 +94,7 @@ def test_leftovers_are_removed_and_what_is_committed_stays(out):
     Path(layout.index, "part-b6-a1.idx").touch()
     Path(layout.shards, "README").write_text("mine")
 
-    remove_leftovers(layout)
+    leftovers.remove(layout, leftovers.find(layout))
 
     kept = everything(out)
     assert [kept[what] for what in ("shards", "index", "records")] == [["b1", "b2"]] * 3

@@ -21,7 +21,6 @@ import duckdb
 import jinja2
 from markupsafe import Markup
 
-from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.job import Job, Status, read_json
 from shardmill.contract.layout import Layout
@@ -105,7 +104,7 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "failures": failures.groups_of(con, out),
             "figures": figures.of_files(con),
             "classes": of_classes,
-            "splits": _splits(con),
+            "splits": store.ask(con, store.sql("page/splits")),
             "index": _from_index(con, layout, classes),
             "odd": store.ask(
                 con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
@@ -119,12 +118,6 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "begun_by": str(read_json(layout.job).get("shardmill")),
             "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
-
-
-def _splits(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    if "split" not in manifest.SCHEMA.names:
-        return []
-    return store.ask(con, store.sql("page/splits"))
 
 
 def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) -> _FromIndex:
