@@ -68,7 +68,9 @@ class Scripts:
         for batch_id, score in leased:
             assert batch_id not in places, "in two sets"
             places[batch_id] = "held" if score > self._now_ms else "expired"
-        found = [self._batch(places.pop(IDS[n], None), b) for n, b in zip(NAMES, batches)]
+        found = [
+            self._batch(places.pop(IDS[n], None), b) for n, b in zip(NAMES, batches, strict=True)
+        ]
         assert not places, "in a set, but nothing is known of it"
         return State(
             state=job["state"],
