@@ -37,7 +37,8 @@ class Lease:
 
         A slot watches its decoder meanwhile: Redis may take seconds to answer, or not to.
         """
-        if self._renewal is None or not self._renewal.is_alive():
+        asking = self._renewal is not None and self._renewal.is_alive()
+        if self._heard == "held" and not asking:
             self._renewal = threading.Thread(
                 target=self._renew, args=(live,), name="lease", daemon=True
             )

@@ -8,7 +8,8 @@ When a queue holds something that is not JSON, the worker ends with a ValueError
 empty queue, the message is dropped.
 
 When Redis is full, taking a message is allowed but noting it is not, and the worker ends with
-an OutOfMemoryError.  Said as one of connections, it tries again until there is room.
+an OutOfMemoryError.  Said as one of connections, it tries again until there is room.  Crossing the
+note out is refused too, and kombu would hold the slot for busy ever after: here it is freed.
 """
 
 import logging
@@ -42,6 +43,16 @@ def install() -> None:
             log.warning("dropped a message that is not JSON: %.80r", text)
             raise NoMessage(str(error)) from error
 
+    original_ack = module.QoS.ack
+
+    def ack(qos: Any, delivery_tag: str) -> None:
+        try:
+            original_ack(qos, delivery_tag)
+        except redis.OutOfMemoryError:
+            log.warning("Redis is full: a message will come again")
+            super(module.QoS, qos).ack(delivery_tag)
+
+    module.QoS.ack = ack
     module.Channel._get_pool = get_pool  # noqa: SLF001
     transient = (*module.Transport.connection_errors, redis.OutOfMemoryError)
     module.Transport.connection_errors = transient
