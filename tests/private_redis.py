@@ -75,6 +75,11 @@ class PrivateRedis:
         with self.client() as client:
             return sum(connection["name"] == name for connection in client.client_list())
 
+    def blocked(self) -> int:
+        """Return how many clients wait for a message."""
+        with self.client() as client:
+            return int(client.info("clients")["blocked_clients"])
+
     def refused(self) -> int:
         """Return how many commands were refused because memory is full."""
         with self.client() as client:

@@ -65,38 +65,38 @@ def test_messages_that_all_come_three_times_count_once(here, server, start_worke
 
 
 def test_a_message_lost_between_the_queue_and_its_bookkeeping_comes_again(
-    here, server, start_worker, media, out
+    here, server, ledger, start_worker, media, out
 ):
     """BRPOP takes a message out before the worker has noted that it has it."""
-    victim = start_worker("victim")
+    assert here.run("submit", media, "--out", out, *SIZE).code == 0
+    (job,) = ledger.jobs()
+    ledger.shift(job, "paused", allowed=["running"])  # so that nothing else sends messages
+    probe = names.QUEUES["probe"]
     with server.client() as queue:
-        wait_for(lambda: server.clients("shardmill") >= 2, "a worker that waits for messages")
-        os.kill(victim.pid, signal.SIGSTOP)
-        job = here.start("submit", media, "--out", out, *SIZE, "--wait")
-        sent = wait_for(lambda: queue.llen(names.QUEUES["probe"]), "messages")
-        wait_for(
-            lambda: sum(int(n) for n in _reserved(server)) > queue.llen(names.QUEUES["probe"]),
-            "a message that was taken out",
-        )
+        message = queue.lindex(probe, 0)
+        queue.delete(probe)
+        victim = start_worker("victim")
+
+        def taken_by_a_frozen_worker() -> bool:
+            wait_for(server.blocked, "a worker that waits for messages")
+            os.kill(victim.pid, signal.SIGSTOP)
+            queue.lpush(probe, message)
+            if queue.llen(probe) == 0:
+                return True
+            queue.delete(probe)  # its wait had just ended
+            os.kill(victim.pid, signal.SIGCONT)
+            return False
+
+        wait_for(taken_by_a_frozen_worker, "a message in no list")
         assert queue.hlen("unacked") == 0, "it is noted nowhere"
     victim.kill()
     victim.communicate()
-    assert sent
+    ledger.shift(job, "running", allowed=["paused"])
     start_worker("heir")
 
-    assert here.end(job).code == 0
+    wait_for((out / "summary.json").exists, "the end of the job")
 
-    assert_whole(out, all_ok(media), server=server)
-
-
-def _reserved(server) -> list[str]:
-    with server.client(database=1) as database:
-        return [database.hget(names.job_key(job), "reserved") or "0" for job in _jobs(server)]
-
-
-def _jobs(server) -> set[str]:
-    with server.client(database=1) as database:
-        return database.smembers(names.JOBS)
+    assert_whole(out, all_ok(media))
 
 
 def test_messages_that_are_lost_are_sent_again(here, server, start_worker, media, out):
@@ -135,11 +135,13 @@ def test_junk_in_the_queue_stops_no_worker(here, server, start_worker, media, ou
         assert trace in ended.err, "it is logged"
 
 
-def test_damaged_batches_in_redis_are_dropped_and_told(here, server, start_worker, media, out):
+def test_damaged_batches_in_redis_are_dropped_and_told(
+    here, server, ledger, start_worker, media, out
+):
     """Someone who can write to Redis may stop a job, and nothing else; the command goes on."""
     command = ("submit", media, "--out", out, *SIZE)
     assert here.run(*command).code == 0
-    (job,) = _jobs(server)
+    (job,) = ledger.jobs()
     with server.client(database=1) as database:
         batches = database.keys(names.batch_key(job, "*"))
         for batch, payload in zip(batches, DAMAGED.values(), strict=False):
@@ -159,10 +161,12 @@ def test_damaged_batches_in_redis_are_dropped_and_told(here, server, start_worke
     assert_whole(out, all_ok(media), server=server)
 
 
-def test_a_damaged_job_in_redis_is_cancelled_and_told(here, server, start_worker, media, out):
+def test_a_damaged_job_in_redis_is_cancelled_and_told(
+    here, server, ledger, start_worker, media, out
+):
     command = ("submit", media, "--out", out, *SIZE)
     assert here.run(*command).code == 0
-    (job,) = _jobs(server)
+    (job,) = ledger.jobs()
     with server.client(database=1) as database:
         database.hset(names.job_key(job), "spec", '{"size": "so big"}')
     worker = start_worker("one")
