@@ -183,20 +183,3 @@ def test_a_worker_whose_clock_is_an_hour_ahead_takes_nothing_away(
 
     assert_whole(out, all_ok(media), server=server)
     assert set(ledger.workers()) == {"ahead", "right"}
-
-
-def test_after_the_death_of_all_workers_others_go_on_within_a_lease(
-    here, server, start_worker, tmp_path, out
-):
-    media = slow_media(tmp_path / "in", 3)
-    victims = [start_worker("one"), start_worker("two")]
-    job = here.start("submit", media, "--out", out, *SIZE, "--wait")
-    wait_for(lambda: busy(out), "work")
-    for worker in victims:
-        worker.kill()
-        worker.communicate()
-
-    start_worker("three", slots=2)
-
-    assert here.end(job).code == 0
-    assert_whole(out, all_ok(media), server=server)
