@@ -9,6 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
@@ -225,7 +226,7 @@ def decode(kind: type[Part], values: Any) -> Part:
     """
     if not isinstance(values, dict):
         raise InvalidMessage(f"expected {kind.__name__} as an object, got {values!r:.80}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for name, value in values.items():
         allowed = tuple(get_args(hints.get(name)) or (hints.get(name),))
         if not any(_matches(value, choice) for choice in allowed):
@@ -234,6 +235,11 @@ def decode(kind: type[Part], values: Any) -> Part:
         return kind(**values)
     except TypeError as error:
         raise InvalidMessage(f"expected the fields of {kind.__name__}: {error}") from error
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)  # which parses every annotation
 
 
 def _matches(value: object, choice: object) -> bool:
