@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shardmill.contract.batch import Stage
-from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable
+from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
 from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
-from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
 from shardmill_worker.lease import Lease
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
@@ -49,12 +49,11 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         lease_s=settings.lease_s,
         max_attempts=settings.max_attempts,
     )
-    found = ledger.job(job_name) if claim.batch is not None else None
-    if found is None:
+    if claim.batch is None:
         return claim.verdict
-    job, run = found
     lease = Lease(ledger, job_name, batch_id, fence=claim.fence, lease_s=settings.lease_s)
     try:
+        job, run = _job_of(ledger, job_name)
         _check_reach(settings, job)
         stages = Stages(
             job,
@@ -68,20 +67,37 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     except ShuttingDown:
         lease.release()
         return "released"
+    except InvalidMessage:
+        lease.release()
+        raise
     except LeaseLost:
+        lease.release()  # of a cancelled job the batch goes at once
         return "lost"
     except LedgerUnavailable:
         raise
     except OSError as fault:  # an EnvironmentFault, or OUT cannot be written by the worker itself
-        lease.release()
+        if not lease.release():
+            return "lost"  # what is missing was taken away from us
         reason = f"{worker.name}: {fault}"
         ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
         return f"paused: {fault}"
     children = {child.batch_id(job.spec.key): child for child in done.children}
-    lease.commit(done.counters, children)
+    lease.commit(done.counters, children, only_if_held=False)
     worker.publish(job_name, {name: child.stage for name, child in children.items()})
     publish_finish(worker, job_name)
     return f"{done.counters.get('ok', 0)} ok, {done.counters.get('failed', 0)} failed"
+
+
+def _job_of(ledger: Ledger, name: str) -> tuple[Job, str]:
+    """Return a job and its run; a job that cannot be read ends, for ``OUT`` tells what it was."""
+    try:
+        found = ledger.job(name)
+    except InvalidMessage:
+        ledger.shift(name, "cancelled", reason=LOST, allowed=["running"])
+        raise
+    if found is None:
+        raise LeaseLost
+    return found
 
 
 def publish_finish(worker: Worker, job_name: str) -> None:

@@ -6,7 +6,6 @@ batches in flight, less those leased, less the messages waiting, are those to se
 
 import logging
 import threading
-import time
 from typing import Final
 
 from shardmill.contract.errors import LedgerUnavailable
@@ -48,7 +47,7 @@ class Reconciler:
 
     def _look(self) -> None:
         ledger, name = self._worker.ledger, self._worker.name
-        ledger.appear(name, now_s=time.time(), forget_after_s=FORGET_WORKER_S)
+        ledger.appear(name, forget_after_s=FORGET_WORKER_S)
         if not ledger.lead(name, seconds=LEAD_S):
             return
         jobs = ledger.jobs()

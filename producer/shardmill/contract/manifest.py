@@ -191,17 +191,19 @@ _COLUMNS: Final[dict[type, tuple[str, ...]]] = {
 _ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
+_HINTS: Final[dict[Any, dict[str, Any]]] = {
+    kind: get_type_hints(kind) for kind in (Item, Facts, Outcome)
+}
+"""Types of the fields; looking them up parses every annotation anew."""
+
+
 def _arrow_type(hint: Any) -> pa.DataType:
     choices = [h for h in get_args(hint) or (hint,) if h is not type(None)]
     return _ARROW.get(choices[0], pa.string())  # a Literal is text
 
 
 SCHEMA: Final = pa.schema(
-    [
-        pa.field(name, _arrow_type(hint))
-        for kind in (Item, Facts, Outcome)
-        for name, hint in get_type_hints(kind).items()
-    ]
+    [pa.field(name, _arrow_type(hint)) for hints in _HINTS.values() for name, hint in hints.items()]
     + [pa.field("path_raw", pa.binary())]
 )
 """The manifest's columns; ``path_raw`` holds a path's bytes where ``path`` had to escape some."""
@@ -229,7 +231,7 @@ def decode(kind: type[Part], values: Any) -> Part:
     """
     if not isinstance(values, dict):
         raise InvalidMessage(f"expected {kind.__name__} as an object, got {values!r:.80}")
-    hints = get_type_hints(kind)
+    hints = _HINTS[kind]
     for name, value in values.items():
         allowed = tuple(get_args(hints.get(name)) or (hints.get(name),))
         if not any(_matches(value, choice) for choice in allowed):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import redis
 from kombu.exceptions import OperationalError
 
 from shardmill.contract.batch import Stage
@@ -27,5 +28,5 @@ def send(app: Any, job: str, batches: Mapping[str, Stage]) -> None:
                 app.send_task(
                     TASKS[stage], args=[job, batch_id], queue=QUEUES[stage], producer=producer
                 )
-    except OperationalError as error:
+    except (OperationalError, redis.RedisError) as error:
         raise LedgerUnavailable(f"Redis takes no messages: {error}") from error

@@ -4,15 +4,17 @@ import os
 import shutil
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 from celery import Celery
 
-from shardmill.contract.batch import Batch
+from shardmill.contract.batch import Batch, Stage
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
     InvalidInput,
+    LedgerUnavailable,
     OutputConflict,
 )
 from shardmill.contract.job import Job, read_json, write_json
@@ -37,6 +39,8 @@ from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.1
 """How often a full window is looked at."""
+PATIENCE_S: Final = 300.0
+"""How long a Redis that was there may be away: a restart is no reason to give a night's job up."""
 
 
 class Feeder:
@@ -47,10 +51,10 @@ class Feeder:
         self._settings = settings
         self._note = watcher.note
         self._layout = Layout(request.out)
-        self._ledger = Ledger(settings)
         self._app = Celery(APP, set_as_current=False)
         self._app.config_from_object(celery_configuration(settings))
         self._ended = threading.Event()
+        self._ledger = Ledger(settings, patience_s=PATIENCE_S, ended=self._ended)
         self._feeding = threading.Lock()
         self._scratch = scratch.make("spool")
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
@@ -185,26 +189,36 @@ class Feeder:
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
         )
-        for batch in batches:
+        number = 0
+        for number, batch in enumerate(batches, start=1):
             batch_id = batch.batch_id(job.spec.key)
-            if not self._reserve(job, batch, batch_id):
+            if not self._reserve(job, batch, batch_id, number):
                 return
-            messages.send(self._app, job.name, {batch_id: batch.stage})
-        self._ledger.close(job.name, inputs=self.inputs)
+            self._send(job, batch_id, batch.stage)
+        self._ledger.close(job.name, inputs=self.inputs, batches=number)
         if self._ledger.drain(job.name):
-            messages.send(self._app, job.name, {FINISH_ID: "finish"})
+            self._send(job, FINISH_ID, "finish")
 
-    def _reserve(self, job: Job, batch: Batch, batch_id: str) -> bool:
+    def _send(self, job: Job, batch_id: str, stage: Stage) -> None:
+        with suppress(LedgerUnavailable):  # a worker finds it missing and sends it
+            messages.send(self._app, job.name, {batch_id: stage})
+
+    def _reserve(self, job: Job, batch: Batch, batch_id: str, number: int) -> bool:
         """Wait for room in the window; False if the job has ended meanwhile."""
         while not self._ended.is_set():
             answer = self._ledger.reserve(
-                job.name, batch, batch_id=batch_id, window=self._settings.window
+                job.name,
+                batch,
+                batch_id=batch_id,
+                window=self._settings.window,
+                number=number,
             )
             if answer in {"reserved", "known"}:
                 return True
-            if answer == "unknown":
+            if answer in {"unknown", "behind"}:
                 raise EnvironmentFault(
-                    f"Redis has lost job {job.name}: run the same command again to go on"
+                    f"Redis has lost job {job.name}, or a part of it: run the same command again "
+                    "to go on"
                 )
             if answer not in {"full", "paused"}:
                 return False

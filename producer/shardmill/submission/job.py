@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shardmill.contract.errors import EnvironmentFault, ShardmillError
+from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, ShardmillError
 from shardmill.contract.job import Status
 from shardmill.contract.settings import Settings
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
-from shardmill.submission.feed import Feeder
+from shardmill.submission.feed import PATIENCE_S, Feeder
 from shardmill.submission.progress import Meter
 from shardmill.submission.watcher import SILENT, Watcher
 
@@ -106,11 +106,18 @@ class Job:
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
-        meter = Meter()
+        meter, answered = Meter(), time.monotonic()
         while True:
             if check is not None:
                 check()
-            snapshot = self._look()
+            try:
+                snapshot = self._look()
+            except LedgerUnavailable:
+                if self._feed_error is not None or time.monotonic() - answered > PATIENCE_S:
+                    raise
+                time.sleep(POLL_S)
+                continue
+            answered = time.monotonic()
             watcher.progress(meter.read(snapshot))
             if until(snapshot):
                 self.close()
