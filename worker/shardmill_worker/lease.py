@@ -44,6 +44,17 @@ class Lease:
             return "held"
         return "held" if answer == "held" else "lost"
 
+    def holds(self) -> bool:
+        """Tell whether the batch is ours still, beyond doubt; renews the lease.
+
+        Raises:
+            LedgerUnavailable: Redis is away.
+        """
+        answer = self._ledger.beat(
+            self._job, self._batch_id, fence=self._fence, lease_s=self._lease_s, live=Live()
+        )
+        return answer == "held"
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the lease from a thread of its own while the body runs."""
@@ -68,8 +79,15 @@ class Lease:
         except LedgerUnavailable:
             return
 
-    def commit(self, counters: Mapping[str, int], children: Mapping[str, Batch]) -> None:
+    def commit(
+        self, counters: Mapping[str, int], children: Mapping[str, Batch], *, only_if_held: bool
+    ) -> None:
         """Count the batch, waiting a while for a Redis that is away.
+
+        Args:
+            counters: What to add to the job's counters.
+            children: Batches that follow from this one, by their names.
+            only_if_held: Not if another has claimed it since: no file tells who was first.
 
         Raises:
             LedgerUnavailable: It stayed away; the next attempt finds the manifest part.
@@ -77,7 +95,13 @@ class Lease:
         deadline = time.monotonic() + COMMIT_PATIENCE_S
         while True:
             try:
-                self._ledger.commit(self._job, self._batch_id, counters=counters, children=children)
+                self._ledger.commit(
+                    self._job,
+                    self._batch_id,
+                    counters=counters,
+                    children=children,
+                    fence=self._fence if only_if_held else None,
+                )
             except LedgerUnavailable:
                 if time.monotonic() > deadline:
                     raise

@@ -8,7 +8,7 @@ OUT/
   index/part-<batch>-<attempt>.idx     where every record lies, for DALI; TFRecord only
   manifest/part-<batch>.parquet        its appearance is the commit
   summary.json  files.parquet          written at the end
-  .tmp/             files that are being written; removed at the end
+  .tmp/<batch>-<attempt>/              what an attempt is writing; gone when it ends
   .lock             held by the producer while it lives
 """
 
@@ -75,6 +75,10 @@ class Layout:
     def lock(self) -> str:
         """File that the producer locks."""
         return os.path.join(self.out, ".lock")
+
+    def attempt(self, batch_id: str, attempt: str) -> str:
+        """Return the directory of what one attempt at a batch is writing."""
+        return os.path.join(self.tmp, f"{batch_id}-{attempt}")
 
     def part(self, batch_id: str) -> str:
         """Return the manifest part of a batch."""

@@ -270,6 +270,13 @@ def read_part(path: str) -> Iterator[Row]:
 
 
 def shards_of(path: str) -> set[str]:
-    """Return the names of the shards that the rows of one part point to."""
-    column = pq.read_table(path, columns=["shard"]).column("shard")
+    """Return the names of the shards that the rows of one part point to.
+
+    Raises:
+        DatasetDamaged: The file is no manifest part.
+    """
+    try:
+        column = pq.read_table(path, columns=["shard"]).column("shard")
+    except (pa.ArrowException, KeyError) as error:
+        raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
     return set(column.drop_null().to_pylist())

@@ -151,6 +151,7 @@ class Ledger:
         *,
         counters: Mapping[str, int],
         children: Mapping[str, Batch],
+        fence: int | None = None,
     ) -> bool:
         """Count a batch and put its children in flight; False if it was counted before.
 
@@ -159,6 +160,8 @@ class Ledger:
             batch_id: Name of the batch.
             counters: What to add to the job's counters.
             children: Batches that follow from this one, by their names.
+            fence: Do nothing if the batch was claimed after this claim: for what left no file
+                that would tell who was first.
         """
         keys = [
             *(names.job_key(job), names.inflight_key(job), names.lease_key(job)),
@@ -167,7 +170,8 @@ class Ledger:
         ]
         added = {name: amount for name, amount in counters.items() if amount}
         followers = [[name, child.stage, child.encode()] for name, child in children.items()]
-        answer = self._run("commit", keys, batch_id, json.dumps(added), json.dumps(followers))
+        mine = "" if fence is None else fence
+        answer = self._run("commit", keys, batch_id, json.dumps(added), json.dumps(followers), mine)
         return bool(answer)
 
     def release(self, job: str, batch_id: str, *, fence: int) -> None:

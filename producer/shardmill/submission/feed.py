@@ -13,6 +13,7 @@ from shardmill.contract.errors import EnvironmentFault, InvalidInput
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import label_of, number_classes
 from shardmill.contract.layout import Layout
+from shardmill.contract.leftovers import remove_leftovers
 from shardmill.contract.manifest import Item, read_part
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
@@ -24,7 +25,7 @@ from shardmill.submission import scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.request import Request
-from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.resume import take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
 from shardmill.submission.spool import Spool
 from shardmill.submission.watcher import Watcher
@@ -128,10 +129,18 @@ class Feeder:
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
-        name, told = self._request.name, False
-        while (snapshot := self._ledger.snapshot(name)) is not None and snapshot.inflight:
+        name, told, resumed = self._request.name, False, False
+        while (snapshot := self._ledger.snapshot(name)) is not None:
+            if not snapshot.inflight:
+                # A job that runs would be ended while its output directory is compared.
+                reason = "the same command goes on"
+                if not self._ledger.shift(name, "paused", reason=reason, allowed=["running"]):
+                    return
+                continue
             if snapshot.state == "paused":
-                self._ledger.shift(name, "running", allowed=["paused"])
+                if resumed:
+                    raise EnvironmentFault(f"an earlier run cannot end: {snapshot.reason}")
+                resumed = self._ledger.shift(name, "running", allowed=["paused"])
             if not told:
                 self._note(f"{snapshot.inflight} batches of an earlier run are still in work")
                 told = True

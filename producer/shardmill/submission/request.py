@@ -8,6 +8,8 @@ from typing import Final
 
 from shardmill.contract.errors import EnvironmentFault, InvalidInput, OutputConflict
 from shardmill.contract.job import Goal, Job
+from shardmill.contract.layout import Layout
+from shardmill.contract.leftovers import is_begun
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 
 FOREIGN_LIMIT: Final = 3
@@ -62,7 +64,7 @@ class Request:
         before = Job.read(self.out)
         if before is None:
             foreign = [name for name in os.listdir(self.out) if not name.startswith(".")]
-            if foreign:
+            if foreign and not is_begun(Layout(self.out)):
                 raise OutputConflict(
                     f"{self.out} holds other files ({', '.join(sorted(foreign)[:FOREIGN_LIMIT])}"
                     "…): give an empty or a new directory"

@@ -34,15 +34,3 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
             os.replace(waiting, part)
         else:
             os.unlink(part)
-
-
-def remove_leftovers(layout: Layout) -> None:
-    """Remove what belongs to no committed batch; only while nobody else works on the directory."""
-    committed = {shard for part in layout.parts() for shard in shards_of(part)}
-    keep = {os.path.splitext(shard)[0] for shard in committed}
-    for directory in (layout.shards, layout.index):
-        for name in os.listdir(directory):
-            if name.startswith("part-") and os.path.splitext(name)[0] not in keep:
-                os.unlink(os.path.join(directory, name))
-    for name in os.listdir(layout.tmp):
-        os.unlink(os.path.join(layout.tmp, name))
