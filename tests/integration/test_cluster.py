@@ -10,7 +10,6 @@ import redis
 from celery import Celery
 from kombu.transport import redis as transport
 
-import processes
 from awaiting import wait_for
 from cluster import assert_whole
 from command_line import Done, Shell
@@ -60,21 +59,6 @@ def test_two_workers_do_a_job_that_was_only_handed_over(here, start_worker, medi
         end_orderly(here, worker)
     here.wait_until_all_are_gone()
     assert here.leftovers({worker.pid: "" for worker in workers}) == []
-
-
-def test_a_killed_workers_share_is_done_by_the_other(here, start_worker, media, out):
-    for number in range(4):
-        picture(media / f"slow@extract-{number}.png", seed=50 + number)
-    victim = start_worker("victim")
-    start_worker("survivor")
-    job = here.start("submit", media, "--out", out, *SIZE, "--wait")
-    wait_for(lambda: (out / ".tmp").is_dir() and os.listdir(out / ".tmp"), "a shard in work")
-
-    victim.kill()
-    victim.communicate()
-
-    assert here.end(job).code == 0
-    assert_whole(out, dict.fromkeys(files(media), "ok"))
 
 
 def test_a_worker_survives_the_death_of_redis(here, server, start_worker, media, out):
@@ -151,26 +135,3 @@ def test_a_cluster_that_is_not_there_is_told(here, server, media, out):
     status = here.run("status", "some-job")
     assert status.code == 1
     assert "Redis" in status.only_sentence
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-def test_a_worker_told_to_end_gives_its_work_back(here, ledger, start_worker, media, out, number):
-    picture(media / "hang@extract.png", seed=50)
-    worker = start_worker("one")
-    assert here.run("submit", media, "--out", out, *SIZE).code == 0
-    (job,) = ledger.jobs()
-    wait_for(
-        lambda: (
-            (out / ".tmp").is_dir() and os.listdir(out / ".tmp") and ledger.snapshot(job).leased
-        ),
-        "a shard in work",
-    )
-
-    worker.send_signal(number)
-    here.end(worker)
-
-    here.wait_until_all_are_gone()
-    assert ledger.snapshot(job).leased == 0
-    assert ledger.workers() == []
-    assert os.listdir(out / ".tmp") == []
-    assert processes.workers(str(here.scratch)) == []

@@ -10,13 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shardmill.contract.batch import Stage
-from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    EnvironmentFault,
+    InvalidMessage,
+    LedgerUnavailable,
+)
 from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
 from shardmill_worker.lease import Lease
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
+from shardmill_worker.workplace import Attempt
 
 Publish = Callable[[str, Mapping[str, Stage]], None]
 """Sends the messages of a job's batches, given by name."""
@@ -58,7 +64,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         stages = Stages(
             job,
             worker=worker.name,
-            attempt=f"{claim.fence}{run}",
+            attempt=Attempt(claim.fence, run),
             slot=worker.decoders.slot(),
             lease=lease,
             idle_s=settings.idle_s,
@@ -75,14 +81,16 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         return "lost"
     except LedgerUnavailable:
         raise
-    except OSError as fault:  # an EnvironmentFault, or OUT cannot be written by the worker itself
+    except (OSError, DatasetDamaged) as fault:  # OSError: an EnvironmentFault, or one of our own
         if not lease.release():
-            return "lost"  # what is missing was taken away from us
+            return "lost"  # who came after us has taken our directory away
         reason = f"{worker.name}: {fault}"
         ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
         return f"paused: {fault}"
     children = {child.batch_id(job.spec.key): child for child in done.children}
-    lease.commit(done.counters, children, only_if_held=False)
+    if done.shortfall and lease.holds():
+        ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
+    lease.commit(done.counters, children, only_if_held=not done.committed)
     worker.publish(job_name, {name: child.stage for name, child in children.items()})
     publish_finish(worker, job_name)
     return f"{done.counters.get('ok', 0)} ok, {done.counters.get('failed', 0)} failed"

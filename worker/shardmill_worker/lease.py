@@ -60,6 +60,17 @@ class Lease:
         if answer != "held":
             self._heard = "lost"
 
+    def holds(self) -> bool:
+        """Tell whether the batch is ours still, beyond doubt; renews the lease.
+
+        Raises:
+            LedgerUnavailable: Redis is away.
+        """
+        answer = self._ledger.beat(
+            self._job, self._batch_id, fence=self._fence, lease_s=self._lease_s, live=Live()
+        )
+        return answer == "held"
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the lease from a thread of its own while the body runs."""

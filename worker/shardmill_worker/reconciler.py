@@ -13,7 +13,7 @@ from shardmill_worker.attempt import Worker, publish_finish
 
 PERIOD_S: Final = 1.0
 LEAD_S: Final = 10.0
-"""How long a leader that has gone quiet stays leader."""
+"""How long a leader that has gone quiet stays leader: so long, or a lease if that is shorter."""
 MESSAGE_GRACE_S: Final = 5.0
 """How long a message may be between queue and claim before it counts as lost."""
 FORGET_WORKER_S: Final = 15.0
@@ -48,7 +48,7 @@ class Reconciler:
     def _look(self) -> None:
         ledger, name = self._worker.ledger, self._worker.name
         ledger.appear(name, forget_after_s=FORGET_WORKER_S)
-        if not ledger.lead(name, seconds=LEAD_S):
+        if not ledger.lead(name, seconds=min(LEAD_S, self._worker.settings.lease_s)):
             return
         jobs = ledger.jobs()
         missing = ledger.queued() < sum(ledger.waiting(job) for job in jobs)

@@ -1,6 +1,7 @@
 """How a job's end is told: a short summary, or one JSON object, and the exit code."""
 
 import json
+import os
 import shlex
 from typing import Final
 
@@ -40,7 +41,8 @@ def end(
     if as_json:
         click.echo(json.dumps(status.encode()))
     else:
-        groups = failures.groups(out)
+        there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
+        groups = failures.groups(out) if there else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
         last = f"  next     {keep or _next(status, out)}"
         print_lines([*summary_lines(status, groups, shards), last])

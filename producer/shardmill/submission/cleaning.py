@@ -4,11 +4,11 @@ import os
 from dataclasses import replace
 from typing import Self
 
+from shardmill.contract import leftovers
 from shardmill.contract.errors import LedgerUnavailable, WrongState
 from shardmill.contract.layout import Layout
-from shardmill.submission import leftovers
+from shardmill.contract.leftovers import Leftover
 from shardmill.submission.control import ledger_of
-from shardmill.submission.leftovers import Leftover
 from shardmill.submission.locate import Place, was_embedded
 from shardmill.submission.lock import Holder, OutputLock
 

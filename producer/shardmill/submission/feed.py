@@ -9,6 +9,7 @@ from typing import Final
 
 from celery import Celery
 
+from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch, Stage
 from shardmill.contract.errors import (
     DatasetDamaged,
@@ -27,7 +28,7 @@ from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import leftovers, scratch
+from shardmill.submission import scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
@@ -151,10 +152,18 @@ class Feeder:
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
-        name, told = self._request.name, False
-        while (snapshot := self._ledger.snapshot(name)) is not None and snapshot.inflight:
+        name, told, resumed = self._request.name, False, False
+        while (snapshot := self._ledger.snapshot(name)) is not None:
+            if not snapshot.inflight:
+                # A job that runs would be ended while its output directory is compared.
+                reason = "the same command goes on"
+                if not self._ledger.shift(name, "paused", reason=reason, allowed=["running"]):
+                    return
+                continue
             if snapshot.state == "paused":
-                self._ledger.shift(name, "running", allowed=["paused"])
+                if resumed:
+                    raise EnvironmentFault(f"an earlier run cannot end: {snapshot.reason}")
+                resumed = self._ledger.shift(name, "running", allowed=["paused"])
             if not told:
                 self._note(f"{snapshot.inflight} batches of an earlier run are still in work")
                 told = True

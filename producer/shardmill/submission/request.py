@@ -15,6 +15,7 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.job import Goal, Job
 from shardmill.contract.layout import Layout
+from shardmill.contract.leftovers import is_half_written
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 
 FOREIGN_LIMIT: Final = 3
@@ -96,7 +97,9 @@ class Request:
                 f"{damage}; give --overwrite to make everything anew, or another --out"
             )
         names = {name for name in os.listdir(self.out) if not name.startswith(".")}
-        self._refuse(names - (OURS if os.path.isdir(layout.manifest) else frozenset()))
+        if os.path.isdir(layout.manifest) or os.path.isfile(layout.lock):  # a job began here
+            names = {name for name in names - OURS if not is_half_written(name)}
+        self._refuse(names)
 
     def _refuse(self, foreign: Iterable[str]) -> None:
         names = sorted(foreign)

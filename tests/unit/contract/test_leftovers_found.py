@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from out_dir import OutDir, Video
+from shardmill.contract import leftovers
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.submission import leftovers
-from shardmill.submission.leftovers import empty_folders, everything, find, remove
+from shardmill.contract.leftovers import empty_folders, everything, find, remove
 
 
 @pytest.fixture
