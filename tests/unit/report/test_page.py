@@ -19,7 +19,7 @@ from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped
 from shardmill.cli.jobs import run_command
 from shardmill.cli.options import take_spec
 from shardmill.contract import manifest
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import EnvironmentFault, UsageError
 from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
@@ -144,7 +144,9 @@ def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(out):
     out.job(inputs=0)
     os.mkdir(out.layout.report)
 
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(
+        EnvironmentFault, match=r"expected to write .*report\.html, but: .*directory"
+    ):
         written(out)
 
     assert os.listdir(out.layout.tmp) == []
