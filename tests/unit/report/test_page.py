@@ -328,7 +328,7 @@ def test_throughput_is_counted_when_batches_are_committed(out):
         ("b0", -50, "w1", 1),  # an earlier run
         ("b1", 5, "w1", 20),
         ("b2", 9, "w2", 10),
-        ("b3", 195, "w1", 40),
+        ("b3", 195, "w1", 40_000),
     ):
         row = ok(f"{batch}.mp4")
         outcome = replace(row.outcome, worker=worker, frames_kept=frames, seconds=frames)
@@ -346,8 +346,10 @@ def test_throughput_is_counted_when_batches_are_committed(out):
     assert bars == [  # 195 s in at most 100 steps: steps of 2 s
         (4, 6, "w1", 10),
         (8, 10, "w2", 5),
-        (194, 196, "w1", 20),
+        (194, 196, "w1", 20_000),
     ]
+    tips = [bar["tip"].splitlines()[1] for bar in plot["data"]]
+    assert tips == ["10 frames/s", "5 frames/s", "20,000 frames/s"]
 
 
 def test_the_slowest_items_come_first(out):

@@ -56,7 +56,7 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
             "until": (row["step"] + 1) * step / unit_s,
             "name": cut(row["worker"], NAME),
             "value": row[what] / step,
-            "tip": f"{cut(row['worker'], NAME)}\n{row[what] / step:,.4g} {what}/s\n"
+            "tip": f"{cut(row['worker'], NAME)}\n{_rate(row[what] / step)} {what}/s\n"
             f"after {format_duration(row['step'] * step)}",
         }
         for row in rows
@@ -70,6 +70,10 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
         data=data,
         note=f"Steps of {format_duration(step)}; a batch counts when it is committed.",
     )
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
 
 
 def _commit_times(layout: Layout) -> dict[str, float]:
