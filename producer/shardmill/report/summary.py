@@ -13,6 +13,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
 from shardmill.report import failures, store
+from shardmill.report.page import document
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
 """Why a job is paused that nobody works on."""
@@ -54,7 +55,9 @@ def status_of(out: str) -> Status:
 
 
 def finish(job: Job) -> Status:
-    """Write ``files.parquet`` and ``summary.json``, each whole or not at all.
+    """Write ``files.parquet``, the report and ``summary.json``, each whole or not at all.
+
+    The summary comes last: where it is, all is there.
 
     Raises:
         EnvironmentFault: The disk is full or may not be written.
@@ -67,6 +70,7 @@ def finish(job: Job) -> Status:
         _write_files(con, layout)
     state: State = "done" if _complete(job, sums) else "paused"
     status = _status(job, sums, state, seconds=time.time() - job.started_s)
+    document.write(job.out, status)
     write_json(layout.summary, status.encode() | _details(job, sums) | clips)
     return status
 

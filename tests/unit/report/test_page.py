@@ -16,7 +16,7 @@ import simplejpeg
 from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped
 from shardmill.cli.jobs import run_command
 from shardmill.cli.options import take_spec
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import EnvironmentFault, UsageError
 from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
@@ -141,7 +141,9 @@ def test_a_report_that_cannot_be_put_in_place_leaves_nothing_behind(out):
     out.job(inputs=0)
     os.mkdir(out.layout.report)
 
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(
+        EnvironmentFault, match=r"expected to write .*report\.html, but: .*directory"
+    ):
         written(out)
 
     assert os.listdir(out.layout.tmp) == []
@@ -323,7 +325,7 @@ def test_throughput_is_counted_when_batches_are_committed(out):
         ("b0", -50, "w1", 1),  # an earlier run
         ("b1", 5, "w1", 20),
         ("b2", 9, "w2", 10),
-        ("b3", 195, "w1", 40),
+        ("b3", 195, "w1", 40_000),
     ):
         row = ok(f"{batch}.mp4")
         outcome = replace(row.outcome, worker=worker, frames_kept=frames, seconds=frames)
@@ -341,8 +343,10 @@ def test_throughput_is_counted_when_batches_are_committed(out):
     assert bars == [  # 195 s in at most 100 steps: steps of 2 s
         (4, 6, "w1", 10),
         (8, 10, "w2", 5),
-        (194, 196, "w1", 20),
+        (194, 196, "w1", 20_000),
     ]
+    tips = [bar["tip"].splitlines()[1] for bar in plot["data"]]
+    assert tips == ["10 frames/s", "5 frames/s", "20,000 frames/s"]
 
 
 def test_the_slowest_items_come_first(out):

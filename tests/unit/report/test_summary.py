@@ -117,6 +117,21 @@ def test_a_finished_job_tells_what_it_was(out):
     assert summary.status_of(out.out).seconds == written["seconds"]
 
 
+def test_the_summary_appears_when_all_else_is_there(out):
+    mixed(out)
+    job = out.job()
+    os.mkdir(out.layout.report)
+    with pytest.raises(EnvironmentFault, match=r"report\.html"):
+        summary.finish(job)
+    assert not os.path.exists(out.layout.summary)
+
+    os.rmdir(out.layout.report)
+    summary.finish(job)
+
+    assert os.path.isfile(out.layout.report)
+    assert os.path.isfile(out.layout.summary)
+
+
 def test_files_parquet_is_the_manifest_by_path_and_segment(out):
     mixed(out)
     out.part("b2", failed("b.mp4", "memory", segment=10), failed("b.mp4", "memory", segment=9))
