@@ -8,6 +8,7 @@ metadata is the option's help.  ``selection`` and ``geometry`` give the structur
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,7 @@ from shardmill.contract import geometry, sampling
 from shardmill.contract.errors import InvalidSpec
 from shardmill.contract.geometry import Geometry, Size
 from shardmill.contract.sampling import NS_PER_S, Selection
+from shardmill.contract.split import Split, parse_splits
 
 CONTENT_VERSION: Final = 3
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
@@ -118,6 +120,20 @@ class Spec:
         "dirs", "--labels", "dirs: label = first folder; none: no labels", metavar="dirs|none"
     )
     """Where labels come from: ``dirs`` (first folder) or ``none``."""
+    split: str | None = option(
+        None,
+        "--split",
+        "share the inputs out to named splits, as in train=.8,val=.1,test=.1",
+        metavar="NAME=SHARE,...",
+    )
+    """Names and shares of splits; each gets shards of its own."""
+    split_group: str | None = option(
+        None,
+        "--split-group",
+        "inputs in whose paths this finds the same go to one split",
+        metavar="REGEX",
+    )
+    """With ``split``: what sources have in common that must not be torn apart."""
     include: tuple[str, ...] = option(
         (), "--include", "only paths that match (repeatable)", metavar="GLOB"
     )
@@ -179,7 +195,9 @@ class Spec:
         ):
             if value not in choices:
                 raise InvalidSpec(f"{flag} must be one of {', '.join(choices)}; got {value!r}")
-        _ = self.selection, self.geometry  # each checks its own numbers
+        _ = self.selection, self.geometry, self.splits  # each checks its own numbers
+        if self.split_group is not None and self.split is None:
+            raise InvalidSpec("--split-group keeps inputs together in a split: give --split too")
         if self.format == "npy" and not (self.encoding == "raw" and self._gives_one_size):
             raise InvalidSpec(
                 "--format npy is one array of equal frames: give --encoding raw, and "
@@ -243,6 +261,24 @@ class Spec:
             size = Size.parse(self.crop, option="--crop")
             return geometry.CentreCrop(size=size, upscale=self.upscale)
         return geometry.SourceSize()
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that inputs are shared out to; none without ``--split``."""
+        _ = self.split_pattern
+        return () if self.split is None else parse_splits(self.split)
+
+    @property
+    def split_pattern(self) -> re.Pattern[str] | None:
+        """What tells which inputs must go to one split."""
+        if self.split_group is None:
+            return None
+        try:
+            return re.compile(self.split_group)
+        except re.error as error:
+            raise InvalidSpec(
+                f"--split-group must be a regular expression, got {self.split_group!r}: {error}"
+            ) from error
 
     @property
     def key(self) -> str:

@@ -1,5 +1,6 @@
 """Splits: the named parts of a dataset, ``train=.8,val=.1,test=.1``."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,3 +50,17 @@ def _check_shares(splits: Sequence[Split], text: str) -> None:
     total = sum(split.share for split in splits)
     if total != 1:
         raise InvalidSpec(f"--split must have shares of 1 in all, got {float(total):g} in {text!r}")
+
+
+def group_of(path: str, pattern: re.Pattern[str] | None) -> bytes:
+    """Return what a source has in common with those that must be in the same split.
+
+    Args:
+        path: Below the input directory.
+        pattern: Searched in it; its groups, or else all it matches, is the answer.  A path in
+            which it is not found is alone, as all are without a pattern.
+    """
+    found = pattern.search(path) if pattern is not None else None
+    if found is None:
+        return b"path:" + os.fsencode(path)
+    return b"group:" + os.fsencode("\0".join(part or "" for part in found.groups() or (found[0],)))

@@ -24,11 +24,11 @@ def probe_batches(
     """Yield the batches of a job's items, in their order.
 
     A batch that is to be extracted becomes one or more shards, so it closes when its input would
-    fill one; an image counts less than a video.  The grouping depends on the inputs alone, never
-    on the number of workers.
+    fill one, and where the split changes; an image counts less than a video.  The grouping depends
+    on the inputs alone, never on the number of workers.
 
     Args:
-        wanted: The items.
+        wanted: The items, those of a split together.
         count: How many there are.
         extracting: False if probing is all.
         full_bytes: Input size at which a batch is full.
@@ -40,6 +40,9 @@ def probe_batches(
     batch: list[Item] = []
     fill, size_bytes = 0.0, 0
     for item in wanted:
+        if batch and item.split != batch[0].split:
+            yield Batch("probe", tuple(batch))
+            batch, fill, size_bytes = [], 0.0, 0
         batch.append(item)
         size_bytes += item.size_bytes
         fill += 1 / (MAX_IMAGES if suffix(item.path) in IMAGE_SUFFIXES else MAX_VIDEOS)

@@ -25,11 +25,13 @@ from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.contract.spec import CONTENT_VERSION
+from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.submission import scratch
 from shardmill.submission.batches import probe_batches
+from shardmill.submission.dealing import Dealer
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.request import Request
@@ -149,6 +151,12 @@ class Feeder:
         if request.spec.labels == "dirs":
             self._classes = number_classes(known, self._spool.labels())
         write_json(layout.classes, self._classes)
+        if request.spec.splits:
+            pattern = request.spec.split_pattern
+            self._spool.deal(
+                Dealer(request.spec.splits),
+                lambda path: (group_of(path, pattern), self._label(path)),
+            )
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
@@ -193,7 +201,7 @@ class Feeder:
     def _feed(self, job: Job) -> None:
         extracting = job.goal == "extract"
         batches = probe_batches(
-            (self._item(found) for found in self._spool.todo(shuffled=extracting)),
+            (self._item(*todo) for todo in self._spool.todo(shuffled=extracting)),
             count=self._spool.todo_count(),
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
@@ -234,15 +242,19 @@ class Feeder:
             self._ended.wait(WINDOW_PAUSE_S)
         return False
 
-    def _item(self, found: Found) -> Item:
-        label = label_of(found.path) if self._request.spec.labels == "dirs" else None
+    def _item(self, found: Found, split: str | None) -> Item:
+        label = self._label(found.path)
         return Item(
             path=found.path,
             size_bytes=found.size_bytes,
             mtime_ns=found.mtime_ns,
             label=label,
             label_id=self._classes.get(label) if label is not None else None,
+            split=split,
         )
+
+    def _label(self, path: str) -> str | None:
+        return label_of(path) if self._request.spec.labels == "dirs" else None
 
     def close(self) -> None:
         """Give everything up, once ``feed`` has returned: lock, spool, connections."""

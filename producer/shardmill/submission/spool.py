@@ -7,7 +7,7 @@ them.  What is left to do is a question in SQL.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.resources import files
 from itertools import repeat
 from typing import Any, Final
@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_columns
+from shardmill.submission.dealing import Dealer, place_in_order
 from shardmill.submission.scan import Found
 
 _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
-    *("status", "error_class", "shard"),
+    *("status", "error_class", "shard", "split"),
 ]
 
 
@@ -71,7 +72,7 @@ class Spool:
         for number, part in enumerate(layout.parts()):
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
-                "insert into row values (?, ?, ?, ?, ?, ?)",
+                "insert into row values (?, ?, ?, ?, ?, ?, ?)",
                 zip(repeat(number), *_columns(part, again)),
             )
         self._db.execute("commit")
@@ -123,12 +124,45 @@ class Spool:
             self._db.execute(query, (number,))
         self._db.execute("delete from row where part = ?", (number,))
 
-    def todo(self, *, shuffled: bool) -> Iterator[Found]:
-        """Yield the inputs without a good row: in the seed's order, or by path."""
-        query = "select path, size, mtime from input where not done order by "
+    def deal(self, dealer: Dealer, members: Callable[[str], tuple[bytes, str | None]]) -> None:
+        """Decide to which split each input goes; what has rows with a split keeps it.
+
+        Args:
+            dealer: Decides.
+            members: Returns the group of a path, and its class.
+        """
+        paths = self._db.execute("select path from input")
+        self._db.execute("begin")
+        self._db.executemany(
+            "insert into member values (?, ?, ?, ?)",
+            ((path, *_placed(*members(os.fsdecode(path)))) for (path,) in paths),
+        )
+        self._db.executemany("insert into dealt values (?, ?)", self._dealt(dealer))
+        self._db.execute("commit")
+
+    def _dealt(self, dealer: Dealer) -> Iterator[tuple[bytes, str]]:
+        """Yield each group and its split: first those that have one, for they count."""
+        for group, split, label, sources in self._db.execute(_sql("spool_groups")):
+            if split is not None:
+                dealer.keep(label, sources=sources, split=split)
+                yield group, split
+        for group, split, label, sources in self._db.execute(_sql("spool_groups")):
+            if split is None:
+                yield group, dealer.deal(label, sources=sources)
+
+    def todo(self, *, shuffled: bool) -> Iterator[tuple[Found, str | None]]:
+        """Yield the inputs without a good row, and their split: in the seed's order, or by path.
+
+        Those of a split come together.
+        """
+        query = (
+            "select path, size, mtime, split from input "
+            "left join member using (path) left join dealt using (grp) "
+            "where not done order by split, "
+        )
         query += "rank, path" if shuffled else "path"
-        for path, size, mtime in self._db.execute(query):
-            yield Found(os.fsdecode(path), size, mtime)
+        for path, size, mtime, split in self._db.execute(query):
+            yield Found(os.fsdecode(path), size, mtime), split
 
     def todo_count(self) -> int:
         """Return how many inputs have no good row."""
@@ -151,8 +185,15 @@ def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
     if again is not None:
         error_class = pc.fill_null(table["error_class"], "internal")
         failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
-    columns = (paths, table["size_bytes"], table["mtime_ns"], failed, pc.is_valid(table["shard"]))
+    columns = (
+        *(paths, table["size_bytes"], table["mtime_ns"], failed),
+        *(pc.is_valid(table["shard"]), table["split"]),
+    )
     return tuple(column.to_pylist() for column in columns)
+
+
+def _placed(group: bytes, label: str | None) -> tuple[bytes, int, str | None]:
+    return group, place_in_order(group), label
 
 
 def _as_it_is(root: str, path: str) -> Found:

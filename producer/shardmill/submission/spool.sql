@@ -6,7 +6,7 @@ create table input (
 ) without rowid;
 create table part (id integer primary key, file text);
 create table row (
-    part integer, path blob, size integer, mtime integer, again integer, has_clip integer
+    part integer, path blob, size integer, mtime integer, again integer, has_clip integer, split text
 );
 create index row_part on row (part);
 create table stale_path (path blob primary key) without rowid;
@@ -15,3 +15,7 @@ create view stale as
 select row.part, part.file, row.path, row.has_clip
 from row join part on part.id = row.part
 where row.path in (select path from stale_path);
+
+-- With splits: which sources belong together, and where each group goes.
+create table member (path blob primary key, grp blob, place integer, label text) without rowid;
+create table dealt (grp blob primary key, split text) without rowid;

@@ -33,6 +33,8 @@ OTHER = {
     "shard_size_bytes": 10_000_000,
     "clips_per_shard": 5,
     "labels": "none",
+    "split": "train=.8,val=.2",
+    "split_group": "g[0-9]+",
     "include": ("*.mp4",),
     "exclude": ("*.tmp",),
     "shuffle": 7,
@@ -48,7 +50,7 @@ NOT_CONTENT = {"all", "item_timeout_s", "item_memory_bytes"}
 
 def changed(name: str) -> Spec:
     """A spec that differs from the default in one field, and in what that field needs."""
-    needs = {"fit": "64x64"} if name == "pad" else {}
+    needs = {"pad": {"fit": "64x64"}, "split_group": {"split": "a=1"}}.get(name, {})
     return Spec(**needs, **{name: OTHER[name]})
 
 
@@ -79,6 +81,20 @@ def test_options_exclude_each_other(options):
 def test_the_message_names_the_two_that_were_given():
     with pytest.raises(InvalidSpec, match="got --every and --fps"):
         Spec(fps=24, every=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"split_group": "g"}, "give --split too"),
+        ({"split": "a=1", "split_group": "("}, "--split-group must be a regular expression"),
+        ({"split": "a=.5"}, "--split must have shares of 1 in all"),
+    ],
+    ids=str,
+)
+def test_impossible_splits_are_refused(options, why):
+    with pytest.raises(InvalidSpec, match=why):
+        Spec(**options)
 
 
 def test_padding_needs_something_to_fit():

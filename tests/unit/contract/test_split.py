@@ -1,11 +1,12 @@
 """``--split`` says what it means, or why it cannot."""
 
+import re
 from fractions import Fraction
 
 import pytest
 
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.split import Split, parse_splits
+from shardmill.contract.split import Split, group_of, parse_splits
 
 
 def test_names_and_shares_are_read_exactly():
@@ -43,3 +44,21 @@ def test_names_and_shares_are_read_exactly():
 def test_what_is_no_split_is_told(text, why):
     with pytest.raises(InvalidSpec, match=why):
         parse_splits(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "group"),
+    [
+        (None, "a/v_g23_c01.avi", b"path:a/v_g23_c01.avi"),
+        (r"g\d+", "a/v_g23_c01.avi", b"group:g23"),
+        (r"g\d+", "b/v_g23_c02.avi", b"group:g23"),
+        (r"^(\w+)/.*_(g\d+)_", "a/v_g23_c01.avi", b"group:a\0g23"),
+        (r"^(\w+)/.*_(g\d+)_", "b/v_g23_c01.avi", b"group:b\0g23"),
+        (r"g\d+", "a/other.avi", b"path:a/other.avi"),
+        (r"(x)?.avi", "a.avi", b"group:"),
+        (r"\w+", "\udcff.avi", b"group:avi"),
+        (r".*", "\udcff.avi", b"group:\xff.avi"),
+    ],
+)
+def test_a_group_is_what_the_pattern_finds(pattern, path, group):
+    assert group_of(path, pattern and re.compile(pattern)) == group

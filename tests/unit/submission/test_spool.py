@@ -10,6 +10,8 @@ import pytest
 from out_dir import OutDir, failed, skipped
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.split import parse_splits
+from shardmill.submission.dealing import Dealer
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
 
@@ -38,7 +40,7 @@ def ok(path: str) -> Row:
 
 
 def todo(spool: Spool) -> list[str]:
-    paths = [item.path for item in spool.todo(shuffled=False)]
+    paths = [item.path for item, _ in spool.todo(shuffled=False)]
     assert spool.todo_count() == len(paths)
     return paths
 
@@ -99,7 +101,7 @@ def test_the_order_is_the_seeds_alone(tmp_path):
     def order(seed: int, given: list[str], place: str) -> list[str]:
         spool = Spool(str(tmp_path / place), seed=seed)
         spool.add(inputs(*given))
-        found = [item.path for item in spool.todo(shuffled=True)]
+        found = [item.path for item, _ in spool.todo(shuffled=True)]
         spool.close()
         return found
 
@@ -135,7 +137,7 @@ def test_every_stretch_of_the_order_is_a_fair_sample_of_the_classes(tmp_path, se
     classes = {"a": 2000, "b": 1000, "c": 200}
     spool = Spool(str(tmp_path / "spool"), seed=seed)
     spool.add(Found(f"{c}/{k:05d}.mp4", 1, 1) for c, n in classes.items() for k in range(n))
-    order = [found.path[0] for found in spool.todo(shuffled=True)]
+    order = [found.path[0] for found, _ in spool.todo(shuffled=True)]
     spool.close()
 
     total = sum(classes.values())
@@ -175,7 +177,7 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     assert count == 5
     assert todo(spool) == wanted
     sizes = {"slow": 7, "lost": 0, "unnamed": 0}
-    found = {each.path: each.size_bytes for each in spool.todo(shuffled=True)}
+    found = {each.path: each.size_bytes for each, _ in spool.todo(shuffled=True)}
     assert found == {path: sizes[path] for path in wanted}
     assert spool.changed_parts() == []
     assert set().union(*spool.stale_rows().values()) == {path.encode() for path in wanted}
@@ -196,3 +198,69 @@ def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
     spool.forget(out.layout.part("b2"))
     assert spool.stale_rows() == {out.layout.part("b3"): {b"long"}}
     assert todo(spool) == ["a", "b", "long"]
+
+
+HALVES = parse_splits("train=.5,val=.5")
+
+
+def by_folder(path: str) -> tuple[bytes, str | None]:
+    """A source alone in its group, of the class that its folder names."""
+    return path.encode(), path.split("/", maxsplit=1)[0]
+
+
+def dealt(spool: Spool, members=by_folder) -> dict[str, str | None]:
+    spool.deal(Dealer(HALVES), members)
+    return {found.path: split for found, split in spool.todo(shuffled=True)}
+
+
+def test_without_splits_nothing_has_one(spool):
+    spool.add(inputs("a/1"))
+
+    assert [split for _, split in spool.todo(shuffled=True)] == [None]
+
+
+def test_every_class_is_shared_out_and_a_split_comes_in_one_piece(spool):
+    spool.add(inputs(*(f"{label}/{n}" for label in "ab" for n in range(50))))
+
+    found = dealt(spool)
+
+    assert len(found) == 100
+    assert Counter((path[0], split) for path, split in found.items()) == {
+        (label, split): 25 for label in "ab" for split in ("train", "val")
+    }
+    assert list(found.values()) == ["train"] * 50 + ["val"] * 50
+
+
+def test_a_group_stays_together_whatever_classes_it_is_of(spool):
+    spool.add(inputs(*(f"{label}/g{n % 10}" for label in "abc" for n in range(10))))
+
+    found = dealt(spool, lambda path: (path[2:].encode(), path[0]))
+
+    for group in range(10):
+        assert len({found[f"{label}/g{group}"] for label in "abc"}) == 1
+    assert Counter(found.values()) == {"train": 15, "val": 15}
+
+
+def test_what_has_its_split_keeps_it_and_so_does_its_group(spool, out):
+    """A file that was added later goes where its group is; changed and failed ones stay."""
+    rows = [
+        replace(row, item=replace(row.item, split="val"))
+        for row in (ok("a/1"), ok("a/2"), failed("a/3", "crash"))
+    ]
+    out.part("b0", *rows)
+    spool.add([*inputs("a/1", "a/3", "a/4"), Found("a/2", 7, 7)])
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert dealt(spool, lambda path: (b"one", "a")) == dict.fromkeys(["a/2", "a/3", "a/4"], "val")
+
+
+def test_new_sources_make_up_for_what_is_there(spool, out):
+    out.part(
+        "b0", *(replace(ok(f"a/{n}"), item=replace(ok(f"a/{n}").item, split="val")) for n in "123")
+    )
+    spool.add(inputs(*(f"a/{n}" for n in range(1, 7))))
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert dealt(spool) == dict.fromkeys(["a/4", "a/5", "a/6"], "train")
