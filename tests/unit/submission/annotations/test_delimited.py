@@ -29,8 +29,18 @@ PLAIN = "path,label\na.mp4,x\nb.mp4,y\n"
         ("a.csv", gzip.compress(("\ufeff" + PLAIN).encode())),
         ("a.tsv", PLAIN.replace(",", "\t")),
     ],
-    ids=["plain", "upper case", "no last line end", "CRLF", "mark", "blank lines", "quoted"]
-    + ["gzip", "gzip without its suffix", "tabs"],
+    ids=[
+        "plain",
+        "upper case",
+        "no last line end",
+        "CRLF",
+        "mark",
+        "blank lines",
+        "quoted",
+        "gzip",
+        "gzip without its suffix",
+        "tabs",
+    ],
 )
 def test_one_table_is_the_same_however_it_is_written(desk, name, content):
     found = desk.read(name, content)
@@ -173,7 +183,7 @@ def test_a_file_that_cannot_be_opened_is_told(desk, path, monkeypatch):
 
     monkeypatch.chdir(desk.folder)
     preset = Preset(form=Form(format="csv"))
-    with pytest.raises(InvalidAnnotations, match="cannot be read .*: check its name"):
+    with pytest.raises(InvalidAnnotations, match=r"cannot be read .*: check its name"):
         list(read(path, preset, Faults()))
 
 
@@ -227,8 +237,14 @@ def test_a_short_line_of_a_list_is_told(desk):
 
 @pytest.mark.parametrize(
     "values",
-    [{"delimiter": ""}, {"delimiter": ",,"}, {"delimiter": '"'}, {"names": ()}]
-    + [{"names": ("a", "a")}, {"format": "xml"}],
+    [
+        {"delimiter": ""},
+        {"delimiter": ",,"},
+        {"delimiter": '"'},
+        {"names": ()},
+        {"names": ("a", "a")},
+        {"format": "xml"},
+    ],
 )
 def test_an_impossible_form_is_refused(values):
     with pytest.raises(UsageError, match="expected"):

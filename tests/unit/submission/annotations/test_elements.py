@@ -30,15 +30,17 @@ def inside(*names: str) -> Preset:
             '\ufeff [\n{"path": "a", "label": "x"}\n,{"path": "b", "label": "y"}\n]\n',
             None,
         ),
-        ("a.json", '[{"path":"a","label":"x"},{"path":"b","label":"y"}]'.encode(), None),
+        ("a.json", b'[{"path":"a","label":"x"},{"path":"b","label":"y"}]', None),
         ("a.json", '{"a": {"label": "x"}, "b": {"label": "y"}}', KEYED),
         ("a.json", '{"a": [{"label": "x"}], "b": [ {"label": "y"}]}', KEYED),
         ("a.json", '{"a": "x", "b": ["y"]}', Preset(columns=Columns(path="key", label="value"))),
         ("a.json", '{"all": [{"path": "a", "label": "x"}, {"path": "b", "label": "y"}]}', None),
         (
             "a.json",
-            '{"v": [1, "]}"], "db": {"n": {}, "all": [{"path": "a", "label": "x"}, '
-            '{"path": "b", "label": "y"}]}, "z": 0}',
+            (
+                '{"v": [1, "]}"], "db": {"n": {}, "all": [{"path": "a", "label": "x"}, '
+                '{"path": "b", "label": "y"}]}, "z": 0}'
+            ),
             inside("db", "all"),
         ),
         (
