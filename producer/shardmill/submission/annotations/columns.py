@@ -185,7 +185,7 @@ def _plain_text(what: str, value: object) -> str:
 
 
 def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _json(value: object) -> Json:

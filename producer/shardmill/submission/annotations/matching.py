@@ -21,6 +21,8 @@ from shardmill.submission.scan import MEDIA_SUFFIXES, suffix
 
 CACHE: Final = "pragma cache_size = -16000"
 """16 MB of the file in memory at most."""
+COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+SORTED: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 NAMED: Final = 3
 """Files that an ambiguity names."""
 
@@ -114,9 +116,9 @@ class Matching(AbstractContextManager["Matching"]):
             check_class_count(len(self.labels), label)
         key, folded = _keys(self._source_key(annotation.source))
         content = _encoded(annotation)
-        said = json.dumps(content[1:6], sort_keys=True).encode()
+        said = SORTED.encode(content[1:6]).encode()
         digest = hashlib.blake2b(key + b"\0" + said, digest_size=16).digest()
-        return key, folded, digest, json.dumps(content, separators=(",", ":"))
+        return key, folded, digest, COMPACT.encode(content)
 
     def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._db.execute("begin")
