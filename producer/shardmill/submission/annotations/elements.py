@@ -19,6 +19,10 @@ KEY: Final = "key"
 """The column that holds an object's name in the object around it."""
 VALUE: Final = "value"
 """The column that holds an element that is no object."""
+NAMED: Final = 20
+"""Members that a refusal names."""
+NEAREST: Final = 256
+"""Characters within which the end of a broken element is sought at least."""
 
 
 def documented(stream: Stream, form: Form, faults: Faults) -> Iterator[Record]:
@@ -80,26 +84,28 @@ def _columns(value: Any) -> dict[str, object]:
 
 def _enter(window: Window, name: str, path: str) -> None:
     """Move to the value of a member of the object here."""
-    passed = []
+    passed: list[str] = []
     char, wanted = window.peek(), "{"
     while char == wanted:
         window.at += 1
         if window.peek() != '"':
             break
         try:
-            passed.append(window.value())
+            found = window.value()
         except Unfit as error:
             raise InvalidAnnotations(f"expected a JSON document in {path!r}: {error}") from error
         if window.peek() != ":":
             break
         window.at += 1
-        if passed[-1] == name:
+        if found == name:
             return
+        if len(passed) < NAMED:
+            passed.append(shown(found))
         window.past_value("}", reach=None)
         char, wanted = window.peek(), ","
     raise InvalidAnnotations(
         f"expected a member {name!r} in {path!r}, got "
-        f"{', '.join(map(shown, passed[:20])) or 'none'}: "
+        f"{', '.join(passed) or 'none'}: "
         "name what leads to the annotations, from the top"
     )
 
@@ -116,6 +122,9 @@ class _Walk:
         """The place is at an element that was found again, not behind the last."""
         self._lost = False
         """No element was found again."""
+        self._reach = LIMIT
+        """How far to look for the end of a broken element: less after each vain look, so that a
+        document of nothing but open brackets does not take a look of this length for each."""
 
     def fault(self, reason: str) -> None:
         """Tell of a mistake at the last element, or behind it."""
@@ -192,8 +201,10 @@ class _Walk:
     def _leave_out(self, error: Unfit, close: str) -> None:
         """Move to the end of a broken element, or to where the next one seems to begin."""
         window, reason = self._window, error.reason
-        reach = None if error.kind == "long" else LIMIT
-        if not window.past_value(close, reach):
+        if window.past_value(close, None if error.kind == "long" else self._reach):
+            self._reach = LIMIT
+        else:
+            self._reach = max(self._reach // 2, NEAREST)
             self._resumed = window.next_start(close)
             self._lost = not self._resumed
             until = f"up to line {window.line}" if self._resumed else "to the end of the file"

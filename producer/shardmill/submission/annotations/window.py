@@ -147,6 +147,8 @@ class Window:
                     return False
                 at = self.at + ahead
                 continue
+            if reach is not None and match.start() - self.at > reach:
+                return False
             at = match.end() + (match[0] == "\\")
             ended = track.passes(match[0])
             if ended is not None:

@@ -15,6 +15,7 @@ from shardmill.submission.annotations.stream import LIMIT
 from shardmill.submission.annotations.window import CHUNK
 
 KEYED = Preset(columns=Columns(path="key"))
+VALUED = Preset(columns=Columns(path="value"))
 
 
 def inside(*names: str) -> Preset:
@@ -104,6 +105,9 @@ def test_nested_values_are_reached_by_dots_and_carried_along(desk):
         pytest.param('[A, {"q": ["],}", "\\"", }, B]', [(2, "json")], "AB", id="brackets cross"),
         pytest.param('[A, {"q": [1}, B, C]', [(2, "json")], "ABC", id="bracket never closed"),
         pytest.param('[A, {"path": "x, \n B, C]', [(2, "json")], "AC", id="quote never closed"),
+        pytest.param(
+            '[A, {"a": "x,\n{"b": "},"}, B]', [(2, "json")], "AB", id="brackets in quotes"
+        ),
         pytest.param("[A, x, B]", [(2, "json")], "AB", id="no JSON at all"),
         pytest.param("[A B, C]", [(1, "json")], "ABC", id="no comma behind it"),
         pytest.param("[A,, B]", [(2, "json")], "AB", id="two commas"),
@@ -167,15 +171,28 @@ def test_a_fault_names_element_line_and_what_was_skipped(desk):
     assert found.sources == ["a", "b", "c"]
 
 
+def test_open_brackets_without_end_cost_no_look_at_a_megabyte_each(desk):
+    """At a look to the limit for each element this takes half an hour."""
+    from shardmill.submission.annotations.annotation import Faults
+    from shardmill.submission.annotations.reading import read
+
+    path = desk.write("a.json", "[" + '{"a" {{},' * 50_000 + "]")
+    faults = Faults()
+
+    assert list(read(path, Preset(), faults)) == []
+    assert faults.counts == {"json": 50_000}
+
+
 @pytest.mark.parametrize("where", [CHUNK - 40, CHUNK, 3 * CHUNK + 1])
 @pytest.mark.parametrize("kind", ["text", "array", "escapes"])
 def test_an_element_longer_than_the_limit_is_left_out(desk, where, kind):
-    long = {"text": "x" * LIMIT, "array": ["[{", 1.5] * (LIMIT // 8), "escapes": '"\\' * LIMIT}
+    long = {"text": "x" * LIMIT, "array": ["[{", 1.5] * (LIMIT // 8), "escapes": '"]' * LIMIT}
     elements = [{"path": "a", "fill": "y" * where}, {"path": "b", "q": long[kind]}, {"path": "c"}]
 
     found = desk.read("a.json", json.dumps(elements))
 
     assert found.left_out == [(2, "long")]
+    assert "left out" not in found.reasons, "its end is found, not only a further start"
     assert found.sources == ["a", "c"]
 
 
@@ -199,6 +216,34 @@ def test_no_token_is_torn_at_the_edge_of_a_window(desk, offset):
 
     assert found.left_out == []
     assert found.annotations[1].extra == {"n": 12345.5, "t": True, "é": "é"}
+
+
+@pytest.mark.parametrize("offset", range(CHUNK - 8, CHUNK + 2))
+def test_no_number_and_no_separator_is_torn_either(desk, offset):
+    head = "[1, {"
+    numbers = head.rstrip("{") + " " * (offset - len(head)) + "1234567]"
+    broken = '[{"q": [x' + "x" * (offset - 12) + '}, {"path": "b"}]'
+
+    assert desk.read("a.json", numbers, VALUED).sources == ["1", "1234567"]
+    assert desk.read("a.json", broken).sources == ["b"]
+
+
+def test_lines_are_counted_from_the_documents_start(desk):
+    sound = '{"path": "a", "fill": "some text that fills the window"},\n' * 5000
+
+    found = desk.read("a.json", "[\n" + sound + '{"path": tru},\n{"path": "b"}]')
+
+    assert "element 5001: broken JSON in line 5002: " in found.reasons
+
+
+def test_the_line_of_a_fault_is_not_that_of_the_one_before(desk):
+    found = desk.read("a.json", '{"a": {"q": tru}, b\n\n\n\n\n\n\n\n: 1}', KEYED)
+
+    assert "element 2: expected a name in quotes in line 1" in found.reasons
+
+
+def test_half_a_letter_at_the_end_is_something_behind_the_end(desk):
+    assert desk.read("a.json", b'[{"path": "a"}]\xc3').left_out == [(1, "json")]
 
 
 @pytest.mark.parametrize(
