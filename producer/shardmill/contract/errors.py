@@ -4,6 +4,7 @@ ShardmillError
 ├── UsageError                what was asked cannot be: exit code 2
 │   ├── InvalidSpec           an impossible spec
 │   ├── InvalidInput          the input is missing, empty or no directory
+│   ├── InvalidAnnotations    a file of annotations or of classes cannot be used
 │   └── OutputConflict        the output directory holds something else
 ├── WrongState                a job is not in a state for this: done already, for instance
 ├── EnvironmentFault          this machine or a service cannot do it now: exit code 1, a job pauses
@@ -34,6 +35,10 @@ class InvalidSpec(UsageError):
 
 class InvalidInput(UsageError):
     """The input directory is missing, empty, or is no directory."""
+
+
+class InvalidAnnotations(UsageError):
+    """A file of annotations or classes cannot be used, or has a bad line and none is allowed."""
 
 
 class OutputConflict(UsageError):

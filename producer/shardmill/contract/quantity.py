@@ -49,5 +49,7 @@ def format_count(count: int, noun: str) -> str:
 
 def printable(text: str) -> str:
     """Return ``text`` fit for a terminal, a table and UTF-8: control and stray bytes escaped."""
+    if text.isprintable():
+        return text
     safe = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)

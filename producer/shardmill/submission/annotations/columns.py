@@ -1,0 +1,203 @@
+"""From a record of columns to an annotation: paths, times, labels, each checked."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from shardmill.contract.labels import label_of, last_folder, pattern_label
+from shardmill.contract.quantity import printable
+from shardmill.submission.annotations.annotation import (
+    Annotation,
+    Faults,
+    Json,
+    Place,
+    Unfit,
+    shown,
+)
+from shardmill.submission.annotations.classes import Classes
+from shardmill.submission.annotations.form import Preset
+from shardmill.submission.annotations.template import Template
+from shardmill.submission.annotations.times import time_ns
+
+LONGEST_PATH: Final = 4096
+"""Bytes of a path; Linux takes no longer one."""
+LONGEST_LABEL: Final = 1000
+"""Characters.  More is a caption."""
+FOLDERS: Final = {"first": label_of, "last": last_folder}
+
+
+class Mapper:
+    """Makes annotations of records as a preset says.
+
+    Args:
+        preset: What the columns mean.
+        classes: The classes there are; None: any.
+
+    Raises:
+        UsageError: A template or a pattern of the preset is none.
+    """
+
+    def __init__(self, preset: Preset, classes: Classes | None = None) -> None:
+        columns = preset.columns
+        self._preset = preset
+        self._columns = columns
+        self._classes = classes
+        self._template = Template(columns.template) if columns.template is not None else None
+        self._pattern = pattern_label(columns.label_pattern) if columns.label_pattern else None
+        self._without = str.maketrans("", "", columns.label_without)
+        self._mapped = {columns.label, columns.start, columns.end, columns.split}
+        if self._template is None:
+            self._mapped.add(columns.path)
+
+    @property
+    def needed(self) -> set[str]:
+        """Columns that a header must have."""
+        source = self._template.columns if self._template else {self._columns.path}
+        named = self._columns.named
+        return source | (named - {self._columns.label} if self._columns.label_folder else named)
+
+    def annotation(self, place: Place, record: Mapping[str, object]) -> Annotation:
+        """Return what a record says.
+
+        Raises:
+            Unfit: It cannot be used.
+        """
+        columns = self._columns
+        source = self._source(record)
+        start_ns = time_ns(_get(record, columns.start), columns.start or "")
+        end_ns = time_ns(_get(record, columns.end), columns.end or "")
+        if end_ns is not None and end_ns <= (start_ns or 0):
+            raise Unfit(
+                "time",
+                f"expected an end after the start, got {shown(_get(record, columns.start))} "
+                f"to {shown(_get(record, columns.end))}",
+            )
+        split = _get(record, columns.split)
+        return Annotation(
+            source=source,
+            labels=tuple(dict.fromkeys(self._labels(source, record))),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            split=_plain_text("split", split) if split not in {None, ""} else self._preset.split,
+            extra={
+                _utf8(name): _json(value)
+                for name, value in record.items()
+                if name not in self._mapped
+            },
+            place=place,
+        )
+
+    def _source(self, record: Mapping[str, object]) -> str:
+        if self._template is not None:
+            source = self._template.fill(lambda column: _get(record, column))
+        else:
+            value = _get(record, self._columns.path)
+            if value is None or value == "":
+                have = ", ".join(map(shown, list(record)[:20]))
+                raise Unfit(
+                    "columns", f"expected a path in column {self._columns.path!r}, got {have}"
+                )
+            if not isinstance(value, str) and type(value) is not int:
+                raise Unfit("path", f"expected a path, got {shown(value)}")
+            source = str(value)
+        return _checked(source)
+
+    def _labels(self, source: str, record: Mapping[str, object]) -> Iterator[str]:
+        for text in self._label_texts(source, record):
+            label = printable(text.translate(self._without))
+            if self._pattern is not None:
+                label = self._pattern(text) or ""
+            if len(label) > LONGEST_LABEL:
+                raise Unfit(
+                    "label", f"expected at most {LONGEST_LABEL:,} characters, got {shown(label)}"
+                )
+            if self._classes is not None and label:
+                label = self._classes.label(label)
+            if label:
+                yield label
+
+    def _label_texts(self, source: str, record: Mapping[str, object]) -> list[str]:
+        columns = self._columns
+        if columns.label_folder:
+            folder = FOLDERS[columns.label_folder](source)
+            return [folder] if folder else []
+        value = _get(record, columns.label)
+        if isinstance(value, str) and columns.label_separator:
+            return value.split(columns.label_separator)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        return [_plain_text("label", each) for each in values]
+
+
+def mapped(
+    records: Iterable[tuple[Place, Mapping[str, object]]], mapper: Mapper, faults: Faults
+) -> Iterator[Annotation]:
+    """Yield the annotations of records; those that cannot be used are told to ``faults``."""
+    for place, record in records:
+        try:
+            yield mapper.annotation(place, record)
+        except Unfit as error:
+            faults.add(place, error.kind, error.reason)
+
+
+def _get(record: Mapping[str, object], column: str | None) -> object:
+    """Return a column's value, through dots into nested ones; None if there is none."""
+    if column is None:
+        return None
+    if column in record:
+        return record[column]
+    value: object = record
+    for step in column.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _checked(source: str) -> str:
+    """Return a path that leads to a file below the input directory.
+
+    Raises:
+        Unfit: It leads elsewhere, or no file can have it.
+    """
+    if source.startswith("/"):
+        raise Unfit("path", f"expected a path below the input directory, got {shown(source)}")
+    if ".." in source.split("/"):
+        raise Unfit("path", f"expected a path without .., got {shown(source)}")
+    try:
+        size = len(os.fsencode(source))
+    except UnicodeEncodeError as error:
+        raise Unfit("path", f"expected a file's name, got {shown(source)}") from error
+    if "\0" in source or not 0 < size <= LONGEST_PATH or source.endswith("/"):
+        raise Unfit("path", f"expected a file's name, got {shown(source)}")
+    return source
+
+
+def _plain_text(what: str, value: object) -> str:
+    if isinstance(value, str | Decimal) or type(value) is int:
+        return printable(str(value))
+    raise Unfit(
+        "label" if what == "label" else "value", f"expected text as {what}, got {shown(value)}"
+    )
+
+
+def _utf8(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _json(value: object) -> Json:
+    """Return a value as plain JSON: text fit for UTF-8, numbers as numbers."""
+    if isinstance(value, str):
+        return _utf8(value)
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if abs(number) != float("inf") else str(value)
+    if isinstance(value, list):
+        return [_json(each) for each in value]
+    if isinstance(value, dict):
+        return {_utf8(name): _json(each) for name, each in value.items()}
+    assert value is None or isinstance(value, bool | int)
+    return value

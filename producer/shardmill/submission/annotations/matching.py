@@ -1,0 +1,248 @@
+"""Annotations and inputs brought together, without either in memory.
+
+Both lie in a temporary SQLite file, which joins them.  Whatever finds no partner is yielded too:
+nothing is dropped in silence.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final, Literal
+
+from shardmill.contract.labels import check_class_count
+from shardmill.submission.annotations.annotation import Annotation, Faults, Json, Place, shown
+from shardmill.submission.scan import MEDIA_SUFFIXES, suffix
+
+CACHE: Final = "pragma cache_size = -16000"
+"""16 MB of the file in memory at most."""
+COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+SORTED: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+NAMED: Final = 3
+"""Files that an ambiguity names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What came together.  ``annotations = matched + missing``, ``inputs = annotated + bare``."""
+
+    annotations: int
+    """Annotations, duplicates not counted."""
+    matched: int
+    """Those whose file is there."""
+    missing: int
+    """Those whose file is not there, or could be several."""
+    folded: int
+    """Those of the matched whose file's name is equal only as Unicode, not as bytes."""
+    inputs: int
+    """Inputs."""
+    annotated: int
+    """Those with an annotation."""
+    bare: int
+    """Those without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """An annotation and the input that it is about."""
+
+    path: str
+    """The input, below the input directory."""
+    annotation: Annotation
+    is_folded: bool
+    """The names are equal only as Unicode (NFC), not as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An annotation that belongs to no input."""
+
+    annotation: Annotation
+    reason: str
+    """Why: no such file, or several."""
+
+
+class Matching(AbstractContextManager["Matching"]):
+    """Brings annotations to inputs.  Add both, ``join``, then ask; each once, in this order.
+
+    Args:
+        path: A file to be made; the caller removes it.
+        by: ``path``: the path below the input directory; ``stem``: the name without folder and
+            suffix, wherever the file lies.
+    """
+
+    def __init__(self, path: str, *, by: Literal["path", "stem"]) -> None:
+        self._source_key, self._input_key = KEYS[by]
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript(f"pragma journal_mode = off; pragma synchronous = off; {CACHE};")
+        self._script("matching.sql")
+        self.labels: set[str] = set()
+        """The labels of all annotations, those without a file among them."""
+
+    def _script(self, name: str) -> None:
+        text = files("shardmill.submission.annotations").joinpath(name).read_text("utf-8")
+        self._db.executescript(text)
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add_inputs(self, paths: Iterable[str]) -> None:
+        """Take in inputs, by their path below the input directory; one given twice is one."""
+        self._many(
+            "insert or ignore into input (path, key, folded) values (?, ?, ?)",
+            ((os.fsencode(path), *_keys(self._input_key(path))) for path in paths),
+        )
+
+    def add(self, annotations: Iterable[Annotation]) -> None:
+        """Take in annotations; the order in which they come is kept.
+
+        Raises:
+            UsageError: There are more labels than a job may have classes; or what yields the
+                annotations raises it.
+        """
+        self._many(
+            "insert into annotation (key, folded, digest, content) values (?, ?, ?, ?)",
+            (self._row(annotation) for annotation in annotations),
+        )
+
+    def _row(self, annotation: Annotation) -> tuple[object, ...]:
+        for label in annotation.labels:
+            self.labels.add(label)
+            check_class_count(len(self.labels), label)
+        key, folded = _keys(self._source_key(annotation.source))
+        content = _encoded(annotation)
+        said = SORTED.encode(content[1:6]).encode()
+        digest = hashlib.blake2b(key + b"\0" + said, digest_size=16).digest()
+        return key, folded, digest, COMPACT.encode(content)
+
+    def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._db.execute("begin")
+        self._db.executemany(query, rows)
+        self._db.execute("commit")
+
+    def join(self, faults: Faults) -> Counts:
+        """Take out what is said twice, and give every annotation its input.
+
+        Args:
+            faults: Takes the duplicates: same file, range, labels, split and other columns.
+
+        Raises:
+            InvalidAnnotations: There is a duplicate and ``faults`` allows none.
+        """
+        self._db.execute("create index annotation_digest on annotation (digest, number)")
+        for later, first in self._db.execute(
+            "select content, first_content from duplicate order by number"
+        ):
+            place = _decoded(later).place
+            faults.add(place, "duplicate", f"says the same as {_decoded(first).place}")
+        self._db.execute("delete from annotation where number in (select number from duplicate)")
+        self._db.execute("drop index annotation_digest")
+        self._script("join.sql")
+        annotations, matched, folded, annotated = self._row_of(
+            "select count(*), count(file), total(is_folded and file is not null), "
+            "count(distinct file) from annotation"
+        )
+        (inputs,) = self._row_of("select count(*) from input")
+        return Counts(
+            annotations=annotations,
+            matched=matched,
+            missing=annotations - matched,
+            folded=int(folded),
+            inputs=inputs,
+            annotated=annotated,
+            bare=inputs - annotated,
+        )
+
+    def _row_of(self, query: str) -> tuple[int, ...]:
+        row: tuple[int, ...] = self._db.execute(query).fetchone()
+        return row
+
+    def matched(self) -> Iterator[Matched]:
+        """Yield the matched annotations: inputs in the order given, each one's in file order."""
+        query = (
+            "select path, content, is_folded from annotation join input on file = input.number "
+            "order by file, annotation.number"
+        )
+        for path, content, is_folded in self._db.execute(query):
+            yield Matched(os.fsdecode(path), _decoded(content), bool(is_folded))
+
+    def missing(self) -> Iterator[Missing]:
+        """Yield the annotations without an input, in file order."""
+        query = "select content, hits, folded from annotation where file is null order by number"
+        for content, hits, folded in self._db.execute(query):
+            yield Missing(_decoded(content), self._why(folded) if hits else "no such file")
+
+    def _why(self, folded: bytes) -> str:
+        query = "select path from input where folded = ? order by number limit ?"
+        paths = [os.fsdecode(path) for (path,) in self._db.execute(query, (folded, NAMED + 1))]
+        more = ", ..." if len(paths) > NAMED else ""
+        return f"could be {' or '.join(map(shown, paths[:NAMED]))}{more}"
+
+    def bare(self) -> Iterator[str]:
+        """Yield the inputs without annotation, in the order given."""
+        query = (
+            "select path from input where number not in "
+            "(select file from annotation where file is not null) order by number"
+        )
+        for (path,) in self._db.execute(query):
+            yield os.fsdecode(path)
+
+
+def _path_key(source: str) -> str:
+    return "/".join(part for part in source.split("/") if part not in {"", "."})
+
+
+def _input_stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _source_stem(source: str) -> str:
+    """Return the stem of a name that may or may not have a suffix: an id may have dots."""
+    name = os.path.basename(source)
+    return os.path.splitext(name)[0] if suffix(name) in MEDIA_SUFFIXES else name
+
+
+KEYS: Final[dict[str, tuple[Callable[[str], str], Callable[[str], str]]]] = {
+    "path": (_path_key, _path_key),
+    "stem": (_source_stem, _input_stem),
+}
+"""What a source and an input are matched by."""
+
+
+def _keys(text: str) -> tuple[bytes, bytes]:
+    """Return a key as bytes, as it is and folded."""
+    key = os.fsencode(text)
+    return key, key if text.isascii() else os.fsencode(unicodedata.normalize("NFC", text))
+
+
+def _encoded(annotation: Annotation) -> list[Json]:
+    place = annotation.place
+    return [
+        annotation.source,
+        list(annotation.labels),
+        annotation.start_ns,
+        annotation.end_ns,
+        annotation.split,
+        dict(annotation.extra),
+        place.file,
+        place.unit,
+        place.number,
+    ]
+
+
+def _decoded(content: str) -> Annotation:
+    source, labels, start_ns, end_ns, split, extra, *place = json.loads(content)
+    return Annotation(
+        source=source,
+        labels=tuple(labels),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        split=split,
+        extra=extra,
+        place=Place(*place),
+    )
