@@ -17,6 +17,7 @@ from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.report import store, summary
 from shardmill.report.plan import Foresight, Plan, farm
+from shardmill.report.verify import verify, withdraw
 from shardmill.submission.feed import Feeder
 from shardmill.submission.job import Job, given_up
 from shardmill.submission.local import LocalCluster
@@ -168,7 +169,40 @@ def retry(
         WrongState: The job is not finished, or nothing of it failed so.
         EnvironmentFault: This machine or the cluster cannot do it.
     """
-    request = _retry_request(out, error_class, limits, settings)
+    return _do(_retry_request(out, error_class, limits, settings), settings, watcher)
+
+
+def mend(
+    out: str | Path,
+    *,
+    deep: bool = False,
+    settings: Settings | None = None,
+    watcher: Watcher = SILENT,
+) -> Status:
+    """Make again what ``verify`` finds damaged, and whatever else the job has to do.
+
+    Args:
+        out: Output directory of the job.
+        deep: Look for frames that do not decode, too.
+        settings: Where the cluster is; None does it on this machine, like ``run``.
+        watcher: Is told how it goes.
+
+    Raises:
+        UsageError: ``out`` is no output directory.
+        WrongState: The job is at work.
+        EnvironmentFault: This machine or the cluster cannot do it.
+    """
+    job = store.job_of(str(out))
+    if summary.status_of(str(out)).state == "running":
+        raise WrongState(f"{out} is in work: wait until it is done, then look for damage")
+    found = verify(str(out), deep=deep).problems
+    watcher.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
+    request = Request(root=job.root, out=job.out, spec=job.spec, goal=job.goal)
+    return _do(request, settings, watcher)
+
+
+def _do(request: Request, settings: Settings | None, watcher: Watcher) -> Status:
+    """Do a job on this machine, or on the cluster."""
     if settings is None:
         return _run_here(request, None, watcher)
     job = hand_over(request, settings, watcher)

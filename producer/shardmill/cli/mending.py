@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from shardmill.cli.options import Bytes, local_path, redis_option, settings_of
+from shardmill.contract.errors import UsageError
 from shardmill.contract.quantity import format_bytes, format_count, printable
 from shardmill.contract.settings import PREFIX
 
@@ -72,6 +73,7 @@ def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
 @click.command("retry", no_args_is_help=True)
 @click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--class", "error_class", metavar="C", help="only the files that failed with this")
+@click.option("--damaged", is_flag=True, help="what verify finds damaged, instead")
 @click.option("--item-timeout", type=float, metavar="S", help="seconds one file may take now")
 @click.option("--item-memory", type=Bytes(), metavar="BYTES", help="memory one file may use now")
 @click.option(
@@ -93,6 +95,8 @@ def retry_command(
     Example:
       shardmill retry shards --class timeout --item-timeout 600
 
+    With --damaged the shards that verify would complain of are made again, and the job goes on.
+
     Failures of other classes stay as they are.  The job's own command tries every failed file
     again too, and does what was added, changed or removed as well.
     """
@@ -102,15 +106,20 @@ def retry_command(
 
     allow_failures = options.pop("allow_failures")
     out = local_path(out)
+    settings = settings_of(redis_url) if redis_url is not None else None
+    limits = {
+        "item_timeout_s": options["item_timeout"],
+        "item_memory_bytes": options["item_memory"],
+    }
+    if options["damaged"] and (error_class or any(limits.values())):
+        raise UsageError("--damaged makes damaged shards again: give it alone")
     with watching(extracting=True) as watcher:
-        status = api.retry(
-            out,
-            error_class=error_class,
-            settings=settings_of(redis_url) if redis_url is not None else None,
-            watcher=watcher,
-            item_timeout_s=options["item_timeout"],
-            item_memory_bytes=options["item_memory"],
-        )
+        if options["damaged"]:
+            status = api.mend(out, settings=settings, watcher=watcher)
+        else:
+            status = api.retry(
+                out, error_class=error_class, settings=settings, watcher=watcher, **limits
+            )
     return end(status, out, allow_failures=allow_failures, as_json=as_json)
 
 

@@ -37,4 +37,6 @@ def verify_command(out: str, deep: bool, as_json: bool) -> int:
         f"{tally.ok:,} ok + {tally.failed:,} failed + {tally.skipped:,} skipped; "
         f"{tally.clips:,} clips, {tally.frames:,} frames in {shlex.quote(out)}"
     )
+    if any(problem.part for problem in verdict.problems):
+        click.echo(f"  next     shardmill retry {shlex.quote(out)} --damaged")
     return 1 if verdict.problems else 0

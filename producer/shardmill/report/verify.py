@@ -6,8 +6,8 @@ the bytes of every shard agree with its index.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -45,6 +45,8 @@ class Problem:
     """What was found, continuing ``file``: "is missing"."""
     mend: str
     """What to do about it."""
+    part: str | None = None
+    """The manifest part without which the work is done again; None if that happens anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +108,13 @@ def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
                     pass
                 columns = file.schema_arrow
         except (DatasetDamaged, pa.ArrowException, OSError) as error:
-            problems.append(Problem(f"manifest/{name}", f"cannot be read: {error}", _redo(name)))
+            problems.append(Problem(f"manifest/{name}", f"cannot be read: {error}", *_redo(name)))
             continue
         if columns.equals(manifest.SCHEMA):
             yield path
         else:
             wrong = "has other columns than this version's manifest"
-            problems.append(Problem(f"manifest/{name}", wrong, _redo(name)))
+            problems.append(Problem(f"manifest/{name}", wrong, *_redo(name)))
 
 
 def _count_problems(job: Job, tally: Tally) -> Iterator[Problem]:
@@ -134,14 +136,14 @@ def _sound_indexes(
         try:
             table = check_index(layout.index_of(name))
         except (DatasetDamaged, OSError) as error:
-            problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", _redo(part)))
+            problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", *_redo(part)))
             continue
         index = os.path.relpath(layout.index_of(name), layout.out)
         lengths = [pc.list_value_length(table[f.name]) for f in SCHEMA if pa.types.is_list(f.type)]
         if not pc.all(pc.equal(table["shard"], name), min_count=0).as_py():
-            problems.append(Problem(index, "holds clips of another shard", _redo(part)))
+            problems.append(Problem(index, "holds clips of another shard", *_redo(part)))
         elif not all(length.equals(lengths[0]) for length in lengths):
-            problems.append(Problem(index, "has lists of different lengths", _redo(part)))
+            problems.append(Problem(index, "has lists of different lengths", *_redo(part)))
         else:
             yield name
 
@@ -157,18 +159,18 @@ def _row_problems(
         extract=job.goal == "extract",
         unreadable=sorted(unreadable),
     )
-    yield from (Problem(row["file"], row["wrong"], _redo(row["part"])) for row in found)
+    yield from (Problem(row["file"], row["wrong"], *_redo(row["part"])) for row in found)
 
 
 def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iterator[Problem]:
     """Yield the first few contradictions between the bytes of a shard and its index."""
     index = open_index(layout.index_of(shard))
     found = faults(layout.shard(shard), index, deep=deep)
-    yield from (Problem(f"shards/{shard}", wrong, _redo(part)) for wrong in islice(found, MOST))
+    yield from (Problem(f"shards/{shard}", wrong, *_redo(part)) for wrong in islice(found, MOST))
     if shard.endswith(SUFFIXES["tfrecord"]):
         records = layout.record_index_of(shard)
         if wrong := _record_index_fault(records, index):
-            yield Problem(os.path.relpath(records, layout.out), wrong, _redo(part))
+            yield Problem(os.path.relpath(records, layout.out), wrong, *_redo(part))
 
 
 def _record_index_fault(path: str, index: pa.Table) -> str | None:
@@ -185,6 +187,21 @@ def _record_index_fault(path: str, index: pa.Table) -> str | None:
     return None if found == expected else "does not tell where the records of its shard lie"
 
 
-def _redo(part: str) -> str:
-    """Return how to have the work of one manifest part done again."""
-    return f"remove manifest/{part} and {RUN_AGAIN}"
+def _redo(part: str) -> tuple[str, str]:
+    """Return how to have the work of one manifest part done again, and the part."""
+    return f"remove manifest/{part} and {RUN_AGAIN}", part
+
+
+def withdraw(out: str, problems: Iterable[Problem]) -> int:
+    """Remove the manifest parts that problems name; return how many there were.
+
+    What only they committed is then done again by the job's own command.
+
+    Raises:
+        OSError: A part cannot be removed.
+    """
+    parts = {problem.part for problem in problems if problem.part is not None}
+    for part in parts:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(Layout(out).manifest, part))
+    return len(parts)

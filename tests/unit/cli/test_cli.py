@@ -368,7 +368,7 @@ def test_verify_tells_sound_from_damaged(out):
 
     assert damaged.returncode == 1
     assert f"shards/{shard}" in damaged.stdout
-    assert damaged.stdout.splitlines()[-1].startswith("damaged: ")
+    assert damaged.stdout.splitlines()[-2].startswith("damaged: ")
     assert shardmill("verify", out.out, "--json").returncode == 1
 
 

@@ -21,6 +21,7 @@ from shardmill.report.verify import MOST, Problem, verify
 SHARD = "part-b0-a1.tfrecord"
 RECORDS = "index/part-b0-a1.idx"
 NO_RECORDS = "does not tell where the records of its shard lie"
+PART = "part-b0.parquet"
 REDO = "remove manifest/part-b0.parquet and run the same command again"
 
 
@@ -100,7 +101,7 @@ def test_a_flipped_byte_beside_the_frames_is_told(out, position):
     path.write_bytes(_flipped(data, position % len(data)))
 
     wrong = "has bytes outside of its frames that do not match the checksum in its index"
-    assert only(out) == Problem(f"shards/{SHARD}", wrong, REDO)
+    assert only(out) == Problem(f"shards/{SHARD}", wrong, REDO, PART)
 
 
 def test_a_flipped_byte_of_a_frame_names_the_clip(out):
@@ -116,7 +117,7 @@ def test_a_flipped_byte_of_a_frame_names_the_clip(out):
 def test_a_missing_shard_is_found(out):
     shard_of(out).unlink()
 
-    assert only(out) == Problem(f"shards/{SHARD}", "is missing", REDO)
+    assert only(out) == Problem(f"shards/{SHARD}", "is missing", REDO, PART)
 
 
 def test_a_shard_that_may_not_be_read_hides_no_other(out):
@@ -160,7 +161,7 @@ def test_a_record_between_two_clips_is_found(out):
 
     shard, records = verify(out.out).problems
     assert shard.wrong.startswith(f"should go on at byte {start} ")
-    assert records == Problem(RECORDS, NO_RECORDS, REDO)
+    assert records == Problem(RECORDS, NO_RECORDS, REDO, PART)
 
 
 def test_a_lost_manifest_part_is_found(out):
@@ -179,7 +180,7 @@ def test_a_broken_manifest_part_is_named_and_the_rest_is_looked_at(out, keep):
 
     part, count, shard = verify(out.out).problems
 
-    assert (part.file, part.mend) == ("manifest/part-b0.parquet", REDO)
+    assert (part.file, part.mend, part.part) == ("manifest/part-b0.parquet", REDO, PART)
     assert part.wrong.startswith("cannot be read: ")
     assert count.wrong == "has no row for 2 of 5 inputs"
     assert shard.wrong == "is missing"
@@ -293,6 +294,7 @@ def test_an_ok_row_without_a_clip_is_found(out):
         "x.mp4",
         "is ok in the manifest but names no clip",
         "remove manifest/part-b3.parquet and run the same command again",
+        "part-b3.parquet",
     )
 
 
@@ -405,14 +407,14 @@ def test_a_list_of_records_that_dali_could_not_use_is_found(out, text, wrong):
     path = Path(out.layout.record_index_of(SHARD))
     path.unlink() if text is None else path.write_text(text)
 
-    assert only(out) == Problem(RECORDS, wrong, REDO)
+    assert only(out) == Problem(RECORDS, wrong, REDO, PART)
 
 
 def test_a_trace_of_a_record_too_many_is_found(out):
     path = Path(out.layout.record_index_of(SHARD))
     path.write_text(path.read_text() + "9 9\n")
 
-    assert only(out) == Problem(RECORDS, NO_RECORDS, REDO)
+    assert only(out) == Problem(RECORDS, NO_RECORDS, REDO, PART)
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "empty cells", "no checksum"])
@@ -435,7 +437,7 @@ def test_an_index_that_cannot_be_read_is_told_once(out, damage):
 
     problem = only(out)
 
-    assert (problem.file, problem.mend) == ("manifest/part-b0.parquet", REDO)
+    assert (problem.file, problem.mend, problem.part) == ("manifest/part-b0.parquet", REDO, PART)
     assert path.stem in problem.wrong
 
 
@@ -486,7 +488,7 @@ def test_an_index_whose_lists_point_outside_is_found(out):
 
     problem = only(out)
 
-    assert (problem.file, problem.mend) == ("manifest/part-b0.parquet", REDO)
+    assert (problem.file, problem.mend, problem.part) == ("manifest/part-b0.parquet", REDO, PART)
 
 
 @pytest.mark.parametrize("name", ["../job.json", "part-/../../job.json"])
