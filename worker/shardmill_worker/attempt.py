@@ -5,7 +5,6 @@ The order is the promise: the data is durable, then the manifest part appears un
 sent.  Whatever dies in between, the next attempt finds what is done and goes on from there.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill_worker.lease import Lease
+from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
 
@@ -92,9 +92,6 @@ def publish_finish(worker: Worker, job_name: str) -> None:
 
 def _check_reach(settings: Settings, job: Job) -> None:
     for path in (job.root, job.out):
-        if not os.path.isdir(path):
-            raise EnvironmentFault(f"expected to see the directory {path}, found none: mount it")
-        real = os.path.realpath(path)
-        roots = settings.root_list
-        if roots and not any(os.path.commonpath([real, root]) == root for root in roots):
-            raise EnvironmentFault(f"{path} is outside SHARDMILL_ROOTS of this worker")
+        found = obstacle(path, settings.root_list)
+        if found is not None:
+            raise EnvironmentFault(found)

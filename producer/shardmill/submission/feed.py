@@ -23,6 +23,7 @@ from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.submission import scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.lock import OutputLock
+from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_leftovers, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
@@ -60,7 +61,8 @@ class Feeder:
             EnvironmentFault: The output directory cannot be written, or Redis does not answer.
         """
         request = self._request
-        self._ledger.jobs()  # an unreachable Redis is told before a long enumeration
+        # An unreachable Redis, or worker without the directories, is told before long enumerating.
+        check_reach(self._app, len(self._ledger.workers()), request)
         wanted = Filter(request.spec.include, request.spec.exclude)
         self.inputs = self._spool.add(scan(request.root, wanted, self._note))
         if self.inputs == 0:
