@@ -22,4 +22,12 @@ state_save_interval = 10_000  # ms
 max_tasks = 20_000
 purge_offline_workers = 600  # s
 
-tasks_columns = "name,args,state,result,worker,runtime,started,exception"
+# The first column sorts the page: what began last is on top.
+tasks_columns = "started,name,args,state,result,worker,runtime,exception"
+
+
+def format_task(task):
+    """Show what a batch came to as text, not as Python writes text."""
+    if task.result:
+        task.result = task.result.strip("'\"")
+    return task

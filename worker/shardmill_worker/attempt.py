@@ -7,19 +7,24 @@ sent.  Whatever dies in between, the next attempt finds what is done and goes on
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from shardmill.contract.batch import Stage
+from shardmill.contract.batch import Batch, Stage
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable
 from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
+from shardmill.contract.title import title
 from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill_worker.announcer import summed_up
 from shardmill_worker.lease import Lease
 from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
 
-Publish = Callable[[str, Mapping[str, Stage]], None]
+Publish = Callable[[str, Mapping[str, Batch | Stage]], None]
 """Sends the messages of a job's batches, given by name."""
+Tell = Callable[[str, str], None]
+"""Shows people what the attempt at hand works on, and how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Worker:
     ledger: Ledger
     decoders: Decoders
     publish: Publish
+    tell: Tell
 
 
 def perform(worker: Worker, job_name: str, batch_id: str) -> str:
@@ -53,7 +59,15 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     if found is None:
         return claim.verdict
     job, run = found
-    lease = Lease(ledger, job_name, batch_id, fence=claim.fence, lease_s=settings.lease_s)
+    assert claim.batch is not None
+    lease = Lease(
+        ledger,
+        job_name,
+        batch_id,
+        fence=claim.fence,
+        lease_s=settings.lease_s,
+        tell=partial(worker.tell, title(job_name, claim.batch)),
+    )
     try:
         _check_reach(settings, job)
         stages = Stages(
@@ -79,9 +93,9 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         return f"paused: {fault}"
     children = {child.batch_id(job.spec.key): child for child in done.children}
     lease.commit(done.counters, children)
-    worker.publish(job_name, {name: child.stage for name, child in children.items()})
+    worker.publish(job_name, children)
     publish_finish(worker, job_name)
-    return f"{done.counters.get('ok', 0)} ok, {done.counters.get('failed', 0)} failed"
+    return summed_up(done.counters, followers=len(children))
 
 
 def publish_finish(worker: Worker, job_name: str) -> None:

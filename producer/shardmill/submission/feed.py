@@ -172,7 +172,7 @@ class Feeder:
             batch_id = batch.batch_id(job.spec.key)
             if not self._reserve(job, batch, batch_id):
                 return
-            messages.send(self._app, job.name, {batch_id: batch.stage})
+            messages.send(self._app, job.name, {batch_id: batch})
         self._ledger.close(job.name, inputs=self.inputs)
         if self._ledger.drain(job.name):
             messages.send(self._app, job.name, {FINISH_ID: "finish"})
