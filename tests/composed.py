@@ -58,6 +58,7 @@ class Composed:
     out: Path
     name: str = field(default_factory=lambda: f"shardmill-{uuid.uuid4().hex[:8]}")
     flower_port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     workers: int = 3
 
     def compose(self, *arguments: object, check: bool = True) -> str:
@@ -72,6 +73,7 @@ class Composed:
             SHARDMILL_UID=str(USER),
             SHARDMILL_GID=str(USER),
             SHARDMILL_FLOWER_PORT=str(self.flower_port),
+            SHARDMILL_METRICS_PORT=str(self.metrics_port),
             SHARDMILL_SLOTS="1",
             SHARDMILL_LEASE_S="3",
         )

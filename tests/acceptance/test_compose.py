@@ -27,15 +27,16 @@ def clips(corpus) -> set[str]:
     return {path.name for path in (corpus / "clips").iterdir()}
 
 
-def test_only_flower_can_be_reached_and_only_from_this_machine(cluster):
+def test_only_what_shows_can_be_reached_and_only_from_this_machine(cluster):
     published = {}
-    for service in ("redis", "worker", "flower"):
+    for service in ("redis", "worker", "flower", "metrics"):
         for container in cluster.containers(service):
             ports = cluster.inspect(container)["NetworkSettings"]["Ports"] or {}
             published |= {port: ends for port, ends in ports.items() if ends}
 
     assert published == {
-        "5555/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(cluster.flower_port)}]
+        "5555/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(cluster.flower_port)}],
+        "9540/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(cluster.metrics_port)}],
     }
 
 
@@ -50,7 +51,7 @@ def test_flower_opens_to_the_password_that_the_first_start_made(cluster):
         assert cluster.flower(path, password=password)[0] == 200
 
 
-@pytest.mark.parametrize("service", ["redis", "worker", "flower"])
+@pytest.mark.parametrize("service", ["redis", "worker", "flower", "metrics"])
 def test_a_container_can_change_nothing_but_what_it_is_for(cluster, service):
     container = cluster.containers(service)[0]
     facts = cluster.inspect(container)
@@ -63,7 +64,12 @@ def test_a_container_can_change_nothing_but_what_it_is_for(cluster, service):
     assert not host["Privileged"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     writable = {mount["Destination"] for mount in facts["Mounts"] if mount["RW"]}
-    expected = {"redis": {"/data"}, "worker": {"/out"}, "flower": {"/var/lib/flower"}}
+    expected = {
+        "redis": {"/data"},
+        "worker": {"/out"},
+        "flower": {"/var/lib/flower"},
+        "metrics": set(),
+    }
     assert writable == expected[service]
 
 

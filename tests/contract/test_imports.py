@@ -37,6 +37,7 @@ PACKAGES = {
     "kombu": {"ledger", "submission", "worker"},
     "numpy": {"contract", "engine", "read", "report", "sample.py"},
     "pyarrow": {"contract", "engine", "read", "report", "submission", "worker"},
+    "prometheus_client": {"metrics.py"},
     "redis": {"ledger", "submission/local.py", "worker"},
     "rich": {"cli"},
     "simplejpeg": {"engine", "read", "report"},

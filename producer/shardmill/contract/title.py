@@ -6,7 +6,7 @@ from typing import Final
 from shardmill.contract.batch import Batch
 from shardmill.contract.quantity import format_bytes, format_count, printable
 
-LONGEST_PATH: Final = 80
+LONGEST_PATH: Final = 32
 """A longer path keeps its end, which tells files of one folder apart."""
 LONGEST_PREFIX: Final = 16
 """What many files have in common keeps its beginning; Flower shows about fifty characters."""
