@@ -91,6 +91,7 @@ NEEDS = {
     "corpus": Need(_corpus, "put the corpus beside the clone or name it in SHARDMILL_CORPUS"),
     "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
     "index": Need(_index, "connect pip to a package index"),
+    "openssl": Need(_program("openssl"), "install openssl"),
     "redis": Need(_redis_server, "install redis-server"),
     "docker": Need(_docker, "start a Docker engine"),
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
@@ -173,6 +174,12 @@ def ffmpeg() -> str:
 def redis_server() -> str:
     """The redis-server program, from PATH or from its wheel."""
     return require("redis")
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """The openssl program."""
+    return require("openssl")
 
 
 @pytest.fixture(scope="session")

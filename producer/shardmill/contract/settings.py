@@ -157,6 +157,10 @@ class Settings:
         parts = urlsplit(self.redis_url)
         if parts.scheme == "unix":
             return f"redis+socket://{parts.path}?virtual_host={self._database}"
+        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+            # Left to itself, kombu would take any certificate.
+            query = "&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))
+            return urlunsplit(parts._replace(query=query))
         return self.redis_url
 
     @property

@@ -52,8 +52,18 @@ def test_an_impossible_setting_is_named(name, text, message):
         ),
         (
             "rediss://:secret@h/4",
-            "rediss://:secret@h/4",
+            "rediss://:secret@h/4?ssl_cert_reqs=required",
             "rediss://:secret@h/5",
+        ),
+        (
+            "rediss://h/0?ssl_ca_certs=/etc/ca.crt",
+            "rediss://h/0?ssl_ca_certs=/etc/ca.crt&ssl_cert_reqs=required",
+            "rediss://h/1?ssl_ca_certs=/etc/ca.crt",
+        ),
+        (
+            "rediss://h/0?ssl_cert_reqs=none",
+            "rediss://h/0?ssl_cert_reqs=none",
+            "rediss://h/1?ssl_cert_reqs=none",
         ),
         (
             "unix:///run/r.sock",
