@@ -59,24 +59,38 @@ class Composed:
     name: str = field(default_factory=lambda: f"shardmill-{uuid.uuid4().hex[:8]}")
     flower_port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
+    redis_port: int = field(default_factory=free_port)
     workers: int = 3
+    files: str = "docker-compose.yml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ``.env`` would say, and which project and files are meant."""
+        return {
+            "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_FILE": self.files,
+            "SHARDMILL_IMAGE": IMAGE,
+            "SHARDMILL_DATA": str(self.data),
+            "SHARDMILL_OUT": str(self.out),
+            "SHARDMILL_UID": str(USER),
+            "SHARDMILL_GID": str(USER),
+            "SHARDMILL_FLOWER_PORT": str(self.flower_port),
+            "SHARDMILL_METRICS_PORT": str(self.metrics_port),
+            "SHARDMILL_REDIS_PORT": str(self.redis_port),
+            "SHARDMILL_TLS": str(self.tls),
+            "SHARDMILL_SLOTS": "1",
+            "SHARDMILL_LEASE_S": "3",
+        }
+
+    @property
+    def tls(self) -> Path:
+        """Where certificates and the folder for other machines go."""
+        return self.out.parent / "tls"
 
     def compose(self, *arguments: object, check: bool = True) -> str:
         """Run ``docker compose`` and return what it printed."""
-        return run(
-            *(self.docker, "compose", "--env-file", "/dev/null", "--project-name", self.name),
-            *arguments,
-            check=check,
-            SHARDMILL_IMAGE=IMAGE,
-            SHARDMILL_DATA=str(self.data),
-            SHARDMILL_OUT=str(self.out),
-            SHARDMILL_UID=str(USER),
-            SHARDMILL_GID=str(USER),
-            SHARDMILL_FLOWER_PORT=str(self.flower_port),
-            SHARDMILL_METRICS_PORT=str(self.metrics_port),
-            SHARDMILL_SLOTS="1",
-            SHARDMILL_LEASE_S="3",
-        )
+        command = (self.docker, "compose", "--env-file", "/dev/null", *arguments)
+        return run(*command, check=check, **self.environment)
 
     def up(self) -> None:
         """Start everything and wait until every container is well."""
@@ -113,13 +127,19 @@ class Composed:
             return refusal.code, refusal.read().decode()
 
 
+def hand_over(place: Path) -> None:
+    """Let the user of the containers own a folder, as the user of a machine would."""
+    if os.geteuid() == 0:
+        for path in (place, *place.rglob("*")):
+            os.chown(path, USER, USER)
+
+
 @contextmanager
 def composed(docker: str, data: Path, place: Path) -> Iterator[Composed]:
     """A project that is up, and gone at the end, volumes included."""
     out = place / "out"
     out.mkdir()
-    if os.geteuid() == 0:
-        os.chown(out, USER, USER)
+    hand_over(out)
     project = Composed(docker, data, out)
     try:
         project.up()

@@ -8,8 +8,9 @@ import pytest
 from awaiting import wait_for
 from cluster import assert_whole
 from command_line import rows
-from composed import USER, build, composed, run
+from composed import USER, build, composed, hand_over, run
 from shardmill.report.verify import verify
+from source_tree import ROOT
 
 SPEC = ("--size", "160x120", "--max-frames", "150", "--labels", "none")
 
@@ -139,6 +140,29 @@ def test_what_is_done_survives_down_and_the_rest_goes_on_after_up(cluster, clips
     assert_whole(out, dict.fromkeys(clips, "ok"))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was done is done again"
     assert verify(str(out)).problems == ()
+
+
+def test_another_machine_joins_over_tls(cluster, clips):
+    """The bridge's address stands for the name of this machine; the other has its own project."""
+    network = json.loads(run(cluster.docker, "network", "inspect", "bridge"))[0]
+    head = network["IPAM"]["Config"][0]["Gateway"]
+    run(ROOT / "ops" / "open.sh", head, cluster.tls, **cluster.environment)
+    hand_over(cluster.tls)
+    cluster.files = "docker-compose.yml:ops/open.yml"
+    cluster.workers = 0
+    cluster.up()
+    other = ("compose", "--project-directory", cluster.tls / "join")
+    mine = cluster.environment | {
+        "COMPOSE_PROJECT_NAME": f"{cluster.name}-other",
+        "COMPOSE_FILE": str(cluster.tls / "join" / "docker-compose.yml"),
+    }
+    try:
+        run(cluster.docker, *other, "up", "--detach", "--wait", **mine)
+        done = cluster.shardmill("submit", "/data", "--out", "/out/tls", *SPEC, "--wait")
+        assert "50: ok 50" in done
+        assert_whole(cluster.out / "tls", dict.fromkeys(clips, "ok"))
+    finally:
+        run(cluster.docker, *other, "down", "--timeout", "5", **mine)
 
 
 def test_flower_remembers_after_down_and_up(cluster):

@@ -33,15 +33,11 @@ def users(place: Path) -> Path:
 
 
 class SecureRedis(PrivateRedis):
-    """Speaks TLS on a loopback port, with a certificate that it signed itself."""
+    """Speaks TLS on a loopback port, with a certificate of an authority of its own."""
 
-    def __init__(self, program: str, openssl: str, place: Path) -> None:
-        self.port, self.ca = free_port(), place / "redis.crt"
-        key = place / "redis.key"
-        request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=r")
-        names = ("-addext", "subjectAltName=IP:127.0.0.1")
-        written = ("-keyout", key, "-out", self.ca)
-        subprocess.run([openssl, *request, *names, *written], check=True, capture_output=True)
+    def __init__(self, program: str, place: Path) -> None:
+        self.port, self.ca = free_port(), place / "ca.crt"
+        subprocess.run([ROOT / "ops" / "certificate.sh", "127.0.0.1", place], check=True)
         self._acl = users(place)
         super().__init__(
             program,
@@ -49,8 +45,8 @@ class SecureRedis(PrivateRedis):
             durable=True,
             options=(
                 *("--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"),
-                *("--tls-cert-file", self.ca, "--tls-key-file", key, "--tls-ca-cert-file", self.ca),
-                *("--aclfile", self._acl),
+                *("--tls-cert-file", place / "redis.crt", "--tls-key-file", place / "redis.key"),
+                *("--tls-ca-cert-file", self.ca, "--aclfile", self._acl),
             ),
         )
 
@@ -70,7 +66,7 @@ class SecureRedis(PrivateRedis):
 def server(redis_server, openssl, tmp_path):
     """Stands in for the plain server of the other tests."""
     (tmp_path / "password").write_text(PASSWORD + "\n")
-    server = SecureRedis(redis_server, openssl, tmp_path)
+    server = SecureRedis(redis_server, tmp_path)
     server.url = server.url_of("shardmill")
     yield server
     server.close()
