@@ -148,6 +148,7 @@ def test_another_machine_joins_over_tls(cluster, clips):
     head = network["IPAM"]["Config"][0]["Gateway"]
     run(ROOT / "ops" / "open.sh", head, cluster.tls, **cluster.environment)
     hand_over(cluster.tls)
+    cluster.compose("stop", "worker")
     cluster.files = "docker-compose.yml:ops/open.yml"
     cluster.workers = 0
     cluster.up()

@@ -34,7 +34,7 @@ PACKAGES = {
     "google": {"engine"},  # protobuf
     "h5py": {"engine/shards/hdf5.py"},
     "google_crc32c": {"contract", "engine", "read", "report"},
-    "kombu": {"ledger", "submission", "worker"},
+    "kombu": {"ledger", "worker"},
     "numpy": {"contract", "engine", "read", "report", "sample.py"},
     "pyarrow": {"contract", "engine", "read", "report", "submission", "worker"},
     "prometheus_client": {"metrics.py"},

@@ -1,4 +1,4 @@
-"""Messages to the workers: two names each.  They are hints; the ledger is the truth."""
+"""Messages to the workers: two names each, hints, for the ledger is the truth; and questions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,3 +38,32 @@ def send(app: Any, job: str, batches: Mapping[str, Batch | Stage]) -> None:
                 )
     except OperationalError as error:
         raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
+
+
+def ask(
+    app: Any, command: str, arguments: Mapping[str, Any], *, answers: int, patience_s: float
+) -> dict[str, str]:
+    """Ask all workers something over Celery's remote control; return each one's answer by its name.
+
+    Args:
+        app: The Celery application of this process.
+        command: Name of the control command.
+        arguments: Its arguments.
+        answers: How many to wait for.
+        patience_s: How long to wait for the next one.
+
+    Raises:
+        LedgerUnavailable: Redis does not answer.
+    """
+    try:
+        replies = app.control.broadcast(
+            command, arguments=arguments, reply=True, limit=answers, timeout=patience_s
+        )
+    except OperationalError as error:
+        raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
+    return {
+        node.partition("@")[2]: answer
+        for reply in replies or []
+        for node, answer in reply.items()
+        if isinstance(answer, str)  # an older worker answers with an error of its own
+    }

@@ -4,10 +4,9 @@ import os
 import tempfile
 from typing import Any, Final
 
-from kombu.exceptions import OperationalError
-
-from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable
+from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.names import SEES
+from shardmill.ledger import messages
 from shardmill.submission.request import Request
 
 PATIENCE_S: Final = 3.0
@@ -31,30 +30,18 @@ def check_reach(app: Any, workers: int, request: Request) -> None:
     try:
         with tempfile.NamedTemporaryFile(prefix=".shardmill-", dir=place) as mark:
             marks = {request.root: _any_name(request.root), place: os.path.basename(mark.name)}
-            answers = _ask(app, marks, workers)
+            answers = messages.ask(
+                app, SEES, {"marks": marks}, answers=workers, patience_s=PATIENCE_S
+            )
     except OSError as error:
         if isinstance(error, EnvironmentFault):
             raise
         raise EnvironmentFault(f"cannot write in {place}: {error.strerror}") from error
-    for node, obstacle in sorted(answers.items()):
+    for worker, obstacle in sorted(answers.items()):
         if obstacle:
-            raise EnvironmentFault(f"worker {node.partition('@')[2]}: {obstacle}")
+            raise EnvironmentFault(f"worker {worker}: {obstacle}")
 
 
 def _any_name(directory: str) -> str:
     with os.scandir(directory) as entries:
         return next((entry.name for entry in entries), "")
-
-
-def _ask(app: Any, marks: dict[str, str], workers: int) -> dict[str, str]:
-    question = {"arguments": {"marks": marks}, "limit": workers, "timeout": PATIENCE_S}
-    try:
-        replies = app.control.broadcast(SEES, reply=True, **question)
-    except OperationalError as error:
-        raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
-    return {
-        node: answer
-        for reply in replies or []
-        for node, answer in reply.items()
-        if isinstance(answer, str)  # an older worker answers with an error of its own
-    }
