@@ -1,10 +1,10 @@
-"""How fast windows are read, and how fast a dataset of very many clips opens.
+"""How fast windows of 64 frames are read, beside other ways to have them.
 
-python benchmarks/windows.py read OUT                    windows a second, at random
-python benchmarks/windows.py open DIR --clips 1000000    seconds and memory until the first window
-                                                         could be read; DIR gets a made-up index
+python benchmarks/windows.py race DIR      random windows, against peers that are installed
+python benchmarks/windows.py loaders DIR   two loader processes against one
+python benchmarks/windows.py open DIR      seconds and memory until a million clips are open
 
-Whoever compares figures says what the disk's cache held: ``read`` goes through its windows twice.
+DIR is made and filled: clips of 300 frames, 340x256, H.264, and what each peer reads.
 """
 
 import argparse
@@ -12,14 +12,30 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from side_by_side import Contender, machine, race, show
 
+import shardmill
 from shardmill.contract import index, manifest
 from shardmill.contract.layout import Layout
-from shardmill.read import ClipDataset
+from shardmill.read import Clip, ClipDataset, open_shards
+from shardmill_worker.engine.shards.example import Example
+
+CLIPS, FRAMES, WINDOW = 40, 300, 64
+WIDTH, HEIGHT = 160, 120
+GOPS = {"a keyframe a second": 30, "one keyframe a clip": 300}
+PEERS = ("numpy", "opencv-python-headless", "protobuf", "decord", "torch", "torchcodec")
 
 OPEN = """
 import json, resource, sys, time
@@ -40,21 +56,225 @@ print(json.dumps({
 """
 
 
-def read(out: str, *, window: int, stride: int, seconds: float) -> None:
-    """Print how many windows a second one process reads in shuffled order."""
-    dataset = ClipDataset(out, window=window, stride=stride, short="pad")
-    for cache in ("as it was", "warm"):
-        times, began = [], time.perf_counter()
-        while time.perf_counter() - began < seconds and len(times) < len(dataset):
-            start = time.perf_counter()
-            dataset.at(len(times), epoch=0)
-            times.append(time.perf_counter() - start)
-        p50, p95 = (1e3 * float(np.percentile(times, q)) for q in (50, 95))
-        rate = len(times) / sum(times)
-        print(
-            f"cache {cache}: {rate:.0f} windows/s of {window} frames, "
-            f"{rate * window:.0f} frames/s; median {p50:.1f} ms, 95 % {p95:.1f} ms"
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The same clips in every form."""
+
+    root: Path
+
+    def videos(self, gop: int) -> Path:
+        return self.root / f"gop{gop}"
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    def loose(self, clip: Clip) -> Path:
+        return self.root / "loose" / Path(clip.path).stem
+
+    def array(self, clip: Clip) -> Path:
+        return self.root / "npy" / (Path(clip.path).stem + ".npy")
+
+    def make(self) -> None:
+        """Make what is not there yet."""
+        for gop in GOPS.values():
+            if not self.videos(gop).is_dir():
+                make_videos(self.videos(gop), gop=gop)
+        spec = shardmill.Spec(size=f"{WIDTH}x{HEIGHT}")
+        shardmill.run(self.videos(min(GOPS.values())), out=self.out, spec=spec)
+        if not (self.root / "npy").is_dir():
+            (self.root / "npy").mkdir()
+            for clip in open_shards(self.out):
+                np.save(self.array(clip), clip.frames())
+                self.loose(clip).mkdir(parents=True)
+                shard = Path(clip.file).read_bytes()
+                for number, (start, stop) in enumerate(clip.entry.frames.spans()):
+                    (self.loose(clip) / f"{number:05}.jpg").write_bytes(shard[start:stop])
+
+
+def make_videos(directory: Path, *, gop: int) -> None:
+    """Write clips of a moving Julia set: detail at all scales, as nature has it."""
+    directory.mkdir(parents=True)
+    for number in range(CLIPS):
+        x, y = -0.75 + 0.01 * number, 0.1 + 0.003 * number
+        source = f"mandelbrot=size=340x256:rate=30:start_x={x}:start_y={y}:start_scale=0.5"
+        subprocess.run(
+            [
+                *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-frames:v", str(FRAMES)),
+                *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", str(gop), "-keyint_min"),
+                *(str(gop), "-sc_threshold", "0", str(directory / f"{number:03}.mp4")),
+            ],
+            check=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Which window each piece of work is: the same for all contenders."""
+
+    clips: list[Clip]
+
+    def __call__(self, piece: int) -> tuple[Clip, int]:
+        rng = np.random.default_rng(piece)
+        clip = self.clips[int(rng.integers(len(self.clips)))]
+        return clip, int(rng.integers(len(clip) - WINDOW + 1))
+
+
+def without_video(material: Material, draws: Draws) -> Iterator[Contender]:
+    """Yield the ways to have frames that were written before."""
+    dataset = ClipDataset(material.out, window=WINDOW)
+    numbers = {clip.clip_id: number for number, clip in enumerate(dataset.clips)}
+
+    def ours(piece: int) -> NDArray[np.uint8]:
+        clip, start = draws(piece)
+        return dataset.read(numbers[clip.clip_id], start)["frames"]
+
+    def example(piece: int) -> NDArray[np.uint8]:
+        clip, start = draws(piece)
+        with open(clip.file, "rb") as file:
+            file.seek(clip.entry.record_offset)
+            record = file.read(clip.entry.record_length)[12:-4]
+        jpegs = Example.FromString(record).features.feature["frames"].bytes_list.value
+        return pictures(np.frombuffer(jpeg, np.uint8) for jpeg in jpegs[start : start + WINDOW])
+
+    def loose(piece: int) -> NDArray[np.uint8]:
+        clip, start = draws(piece)
+        names = (material.loose(clip) / f"{start + i:05}.jpg" for i in range(WINDOW))
+        return np.stack([cv2.cvtColor(cv2.imread(str(n)), cv2.COLOR_BGR2RGB) for n in names])
+
+    def mapped(piece: int) -> NDArray[np.uint8]:
+        clip, start = draws(piece)
+        return np.array(np.load(material.array(clip), mmap_mode="r")[start : start + WINDOW])
+
+    yield Contender("shardmill, TFRecord of JPEG", ours)
+    yield Contender("TFRecord, the whole example parsed (protobuf, OpenCV)", example)
+    yield Contender("loose JPEG files (OpenCV)", loose)
+    yield Contender("raw .npy, memory-mapped", mapped)
+
+
+def pictures(encoded: Iterator[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Decode JPEGs as OpenCV's users do."""
+    decoded = (cv2.imdecode(data, cv2.IMREAD_COLOR) for data in encoded)
+    return np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in decoded])
+
+
+def from_video(videos: Path, draws: Draws) -> Iterator[Contender]:
+    """Yield the ways to seek in the source, by those that are installed."""
+    yield from from_decord(videos, draws)
+    yield from from_torchcodec(videos, draws)
+
+
+def from_decord(videos: Path, draws: Draws) -> Iterator[Contender]:
+    try:
+        import decord
+    except ImportError:
+        return
+
+    def reader(path: str, threads: int) -> Any:
+        return decord.VideoReader(path, width=WIDTH, height=HEIGHT, num_threads=threads)
+
+    kept = cache(reader)
+
+    def way(open_reader: Any, threads: int) -> Any:
+        def window(piece: int) -> NDArray[np.uint8]:
+            clip, start = draws(piece)
+            video = open_reader(str(videos / clip.path), threads)
+            return video.get_batch(range(start, start + WINDOW)).asnumpy()
+
+        return window
+
+    yield Contender("decord, opened each time", way(reader, 0))
+    yield Contender("decord, one thread, kept open", way(kept, 1))
+
+
+def from_torchcodec(videos: Path, draws: Draws) -> Iterator[Contender]:
+    try:
+        import torch
+        from torchcodec.decoders import VideoDecoder
+        from torchcodec.transforms import Resize
+    except (ImportError, OSError):
+        return
+    torch.set_num_threads(1)
+
+    def reader(path: str, mode: str) -> Any:
+        return VideoDecoder(
+            path, num_ffmpeg_threads=1, seek_mode=mode, transforms=[Resize((HEIGHT, WIDTH))]
+        )
+
+    kept = cache(reader)
+
+    def way(open_reader: Any, mode: str) -> Any:
+        def window(piece: int) -> NDArray[np.uint8]:
+            clip, start = draws(piece)
+            video = open_reader(str(videos / clip.path), mode)
+            return video.get_frames_in_range(start, start + WINDOW).data.numpy()
+
+        return window
+
+    yield Contender("torchcodec, opened each time", way(reader, "exact"))
+    yield Contender("torchcodec, approximate, kept open", way(kept, "approximate"))
+
+
+def racing(root: str, *, rounds: int, windows: int) -> None:
+    """Print how every way compares."""
+    cv2.setNumThreads(1)
+    material = Material(Path(root))
+    material.make()
+    draws = Draws(list(open_shards(material.out)))
+    print(machine(PEERS))
+    written = list(without_video(material, draws))
+    check_alike(written, tolerance=12.0)
+    title = f"Random windows of {WINDOW} frames {WIDTH}x{HEIGHT}, from clips of {FRAMES}"
+    show(title, race(written, rounds=rounds, pieces=windows))
+    for told, gop in GOPS.items():
+        seeking = list(from_video(material.videos(gop), draws))
+        if seeking:
+            results = race([written[0], *seeking], rounds=rounds, pieces=max(1, windows // 4))
+            show(f"The same by seeking in the source video: {told}", results)
+
+
+def check_alike(contenders: list[Contender], *, tolerance: float) -> None:
+    """Stop if a contender does not give the frames that the first gives."""
+    expected = np.asarray(contenders[0].do(0), np.float32)
+    for contender in contenders[1:]:
+        found = np.asarray(contender.do(0), np.float32)
+        apart = float(np.abs(found - expected).mean())
+        if found.shape != expected.shape or apart > tolerance:
+            raise SystemExit(f"{contender.name} gives other frames: {found.shape}, {apart:.1f}")
+
+
+def loaders(root: str, *, rounds: int, windows: int) -> None:
+    """Print what a second loader process adds."""
+    material = Material(Path(root))
+    material.make()
+    print(machine(PEERS))
+    with ProcessPoolExecutor(1) as one, ProcessPoolExecutor(2) as two:
+
+        def way(pool: ProcessPoolExecutor, processes: int) -> Contender:
+            each = windows // processes
+
+            def work(piece: int) -> None:
+                firsts = (piece * windows + n * each for n in range(processes))
+                jobs = [(str(material.out), first, each) for first in firsts]
+                list(pool.map(read_some, jobs))
+
+            return Contender(f"{processes} x {each} windows", work)
+
+        results = race([way(two, 2), way(one, 1)], rounds=rounds, pieces=1)
+    show("Windows read by two processes and by one", results)
+
+
+@cache
+def opened(out: str) -> ClipDataset:
+    return ClipDataset(out, window=WINDOW)
+
+
+def read_some(asked: tuple[str, int, int]) -> None:
+    """Read windows in a loader process."""
+    out, first, count = asked
+    dataset = opened(out)
+    for place in range(first, first + count):
+        dataset.at(place % len(dataset), epoch=0)
 
 
 def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
@@ -91,26 +311,29 @@ def opening(out: str, *, clips: int, shards: int, frames: int) -> None:
     """Print what opening costs, three times, each in a fresh process."""
     if not Layout(out).parts():
         make_index(out, clips=clips, shards=shards, frames=frames)
+    print(machine(["pyarrow", "numpy"]))
     for _ in range(3):
+        began = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", OPEN, out], stdout=subprocess.PIPE, check=True)
-        print(json.dumps({"shards": len(Layout(out).parts())} | json.loads(done.stdout)))
+        told = {"shards": len(Layout(out).parts())} | json.loads(done.stdout)
+        print(json.dumps(told | {"process_seconds": round(time.perf_counter() - began, 3)}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     modes = parser.add_subparsers(dest="mode", required=True)
-    reading = modes.add_parser("read")
-    reading.add_argument("out")
-    reading.add_argument("--window", type=int, default=64)
-    reading.add_argument("--stride", type=int, default=1)
-    reading.add_argument("--seconds", type=float, default=10)
+    for mode in ("race", "loaders"):
+        racers = modes.add_parser(mode)
+        racers.add_argument("root")
+        racers.add_argument("--rounds", type=int, default=9)
+        racers.add_argument("--windows", type=int, default=40, help="a turn")
     many = modes.add_parser("open")
     many.add_argument("out")
     many.add_argument("--clips", type=int, default=1_000_000)
     many.add_argument("--shards", type=int, default=1000)
     many.add_argument("--frames", type=int, default=30)
     options = vars(parser.parse_args())
-    {"read": read, "open": opening}[options.pop("mode")](**options)
+    {"race": racing, "loaders": loaders, "open": opening}[options.pop("mode")](**options)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ LEASE_S = "2"
 KEPT_KEYS = {names.JOBS, names.RECONCILER, names.WORKERS}
 """What the ledger holds beside its jobs."""
 KEPT_FILES = {
-    *("job.json", "classes.json", "summary.json", "files.parquet", ".lock"),
+    *("job.json", "classes.json", "summary.json", "files.parquet", "report.html", ".lock"),
     *("shards", "index", "manifest", ".tmp"),
 }
 

@@ -5,6 +5,7 @@ documentation, and its CRC-32C is worked out bit by bit.
 """
 
 import dataclasses
+import os
 import struct
 from dataclasses import dataclass, field
 from functools import cache
@@ -117,15 +118,19 @@ class OutDir:
         self.rows[batch] = list(rows)
         write_part(self.layout.part(batch), rows)
 
-    def shard(self, batch: str, *videos: Video, commit: bool = True) -> str:
+    def shard(
+        self, batch: str, *videos: Video, commit: bool = True, split: str | None = None
+    ) -> str:
         """Write a shard with its index and, if it is committed, its manifest part."""
-        name = shard_name(batch, "a1", "tfrecord")
+        name = shard_name(batch, "a1", "tfrecord", split=split)
+        for path in self.layout.files_of(name):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         data, clips, rows = b"", [], []
         for video in videos:
             clip, record = _clip(video, name, len(data))
             data += record
             clips.append(clip)
-            rows.append(_row(video, clip))
+            rows.append(_row(video, clip, split))
         with open(self.layout.shard(name), "wb") as file:
             file.write(data)
         with open(self.layout.record_index_of(name), "w") as file:
@@ -187,7 +192,7 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
     return clip, tfrecord(data)
 
 
-def _row(video: Video, clip: ClipEntry) -> Row:
+def _row(video: Video, clip: ClipEntry, split: str | None) -> Row:
     return Row(
         Item(
             path=video.path,
@@ -195,6 +200,7 @@ def _row(video: Video, clip: ClipEntry) -> Row:
             mtime_ns=1,
             label=video.label,
             label_id=video.label_id,
+            split=split,
         ),
         Facts(kind="video", duration_s=video.duration_s),
         Outcome(

@@ -14,17 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shardmill.api import probe, run, status, submit
+    from shardmill.api import plan, probe, run, status, submit
     from shardmill.contract.job import Status
     from shardmill.contract.spec import Spec
     from shardmill.submission.job import Job
 
-__all__ = ["Job", "Spec", "Status", "probe", "run", "status", "submit"]
+__all__ = ["Job", "Spec", "Status", "plan", "probe", "run", "status", "submit"]
 
 _HOMES = {
     "Job": "shardmill.submission.job",
     "Spec": "shardmill.contract.spec",
     "Status": "shardmill.contract.job",
+    "plan": "shardmill.api",
     "probe": "shardmill.api",
     "run": "shardmill.api",
     "status": "shardmill.api",

@@ -1,6 +1,7 @@
 """The Python interface: the same verbs as the command line, which is a thin layer over it."""
 
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import Ledger
 from shardmill.report import store, summary
+from shardmill.report.plan import Foresight, Plan, farm
 from shardmill.submission.feed import Feeder
 from shardmill.submission.job import Job, status_of
 from shardmill.submission.local import LocalCluster
@@ -69,6 +71,42 @@ def probe(
     """
     request = _request(directory, out, spec, goal="probe", overwrite=overwrite)
     return _run_here(request, jobs, watcher)
+
+
+def plan(
+    directory: str | Path,
+    *,
+    out: str | Path,
+    spec: Spec | None = None,
+    jobs: int | None = None,
+    watcher: Watcher = SILENT,
+) -> Plan:
+    """Tell what ``run`` with the same arguments would come to; nothing is written to ``out``.
+
+    Every file is probed, and some frames of a few dozen are extracted, to see how far estimates
+    are off.
+
+    Args:
+        directory: The input directory.
+        out: The output directory.
+        spec: What to do with each file; by default every frame at source size.
+        jobs: Decoders at a time; by default one a core.
+        watcher: Is told how it goes.
+
+    Raises:
+        UsageError: The request is impossible, or ``out`` belongs to another job.
+        EnvironmentFault: This machine cannot do it.
+    """
+    request = _request(directory, out, spec, goal="extract", overwrite=False)
+    with tempfile.TemporaryDirectory(prefix=f"shardmill-plan-{os.getpid()}-") as scratch:
+        probed, links, sampled = (f"{scratch}/{name}" for name in ("probed", "links", "sampled"))
+        _run_here(replace(request, out=probed, goal="probe"), jobs, watcher)
+        foresight = Foresight(probed, request.spec)
+        if foresight.sample:
+            farm(links, request.root, foresight.sample)
+            sample = replace(request, root=links, out=sampled, spec=foresight.sample_spec)
+            _run_here(sample, jobs, watcher, roots="")  # the links lie below no root
+        return foresight.plan(sampled)
 
 
 def submit(
@@ -156,10 +194,15 @@ def _submit(request: Request, settings: Settings, watcher: Watcher) -> Job:
     return job
 
 
-def _run_here(request: Request, jobs: int | None, watcher: Watcher) -> Status:
+def _run_here(
+    request: Request, jobs: int | None, watcher: Watcher, *, roots: str | None = None
+) -> Status:
     settings = Settings.from_environment()
-    if jobs is not None:
-        settings = replace(settings, slots=jobs)
+    settings = replace(
+        settings,
+        slots=settings.slots if jobs is None else jobs,
+        roots=settings.roots if roots is None else roots,
+    )
     with LocalCluster(settings) as cluster:
         job = _submit(request, cluster.settings, watcher)
         try:

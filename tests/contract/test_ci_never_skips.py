@@ -62,6 +62,8 @@ def outcomes(folder: Path, **environment: str) -> tuple[int, dict[str, str], str
         "import pytest\npytest.skip('because', allow_module_level=True)\n"
     )
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "SHARDMILL_CORPUS")}
+    plugins = filter(None, [str(ROOT / "tests"), env.get("PYTHONPATH")])
+    env["PYTHONPATH"] = os.pathsep.join(plugins)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--junitxml=out.xml", "--continue-on-collection-errors"],
         cwd=folder,

@@ -34,7 +34,9 @@ PACKAGES = {
     "google": {"engine"},  # protobuf
     "h5py": {"engine/shards/hdf5.py"},
     "google_crc32c": {"contract", "engine", "read", "report"},
+    "jinja2": {"report"},
     "kombu": {"ledger", "worker"},
+    "markupsafe": {"report"},  # Jinja's own
     "numpy": {"contract", "engine", "read", "report", "sample.py"},
     "pyarrow": {"contract", "engine", "read", "report", "submission", "worker"},
     "prometheus_client": {"metrics.py"},

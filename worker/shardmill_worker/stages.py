@@ -19,6 +19,7 @@ from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, wr
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Claim, Live
 from shardmill.report import summary
+from shardmill.report.page import document
 from shardmill_worker import planner
 from shardmill_worker.engine.work import Depth, ExtractWork, ProbeWork
 from shardmill_worker.lease import Lease
@@ -74,7 +75,7 @@ class Stages:
         assert batch is not None
         if batch.stage == "finish":
             with self._lease.kept():
-                summary.finish(self._job)
+                document.write(self._job.out, summary.finish(self._job))
             return Done({})
         if os.path.exists(self._layout.part(batch_id)):
             return self._take_up(batch, batch_id)

@@ -19,12 +19,14 @@ STOPPED: Final = 4
 
 COMMANDS: Final = {
     "probe": ("jobs", "Tell what is in a directory, and what is broken."),
+    "plan": ("plan", "Tell beforehand what a run would come to."),
     "run": ("jobs", "Turn a directory into shards, on this machine."),
     "submit": ("cluster", "Hand a directory to the cluster."),
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
     "status": ("results", "Tell how far a job is."),
     "failures": ("results", "List what failed, why, and what to do."),
-    "query": ("results", "Ask the dataset in SQL."),
+    "report": ("report", "Write a page on what a job came to."),
+    "query": ("query", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
 }
 """Subcommand to its module and its line of help: the help of all loads none of them."""

@@ -1,18 +1,12 @@
-"""``status``, ``failures``, ``query`` and ``verify``: what a job came to."""
+"""``status``, ``failures`` and ``verify``: what a job came to."""
 
-import csv
 import json
 import shlex
-import sys
 from dataclasses import asdict
-from typing import Any, Final
 
 import click
 
 from shardmill.cli.options import local_path
-
-UNBOUNDED: Final = 100_000
-"""Width of a table that goes to a file: nothing is folded."""
 
 
 @click.command("status", no_args_is_help=True)
@@ -67,48 +61,6 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
             click.echo(f"  and {group.count - len(group.examples):,} more")
         click.echo(f"  {group.remedy}\n")
     return 0
-
-
-@click.command("query", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
-@click.argument("sql", metavar="SQL")
-@click.option("--csv", "form", flag_value="csv", help="print comma-separated values")
-@click.option("--json", "form", flag_value="json", help="print one JSON object a row")
-def query_command(out: str, sql: str, form: str | None) -> int:
-    """Ask the dataset in SQL (DuckDB): tables files, clips and frames.
-
-    \b
-    Examples:
-      shardmill query shards "select path, duration_s from files order by 2 desc limit 10"
-      shardmill query shards "select label, count(*), sum(frames) from clips group by 1"
-      shardmill query shards "select path from files where vfr" --csv
-    """
-    from shardmill.report import store
-
-    with store.query(local_path(out), sql) as answer:
-        if form == "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(answer.columns)
-            writer.writerows(answer.rows)
-        elif form == "json":
-            for row in answer.rows:
-                click.echo(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str))
-        else:
-            _print_table(answer.columns, answer.rows)
-    return 0
-
-
-def _print_table(columns: tuple[str, ...], rows: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else UNBOUNDED
-    Console(width=width).print(table, markup=False)
 
 
 @click.command("verify", no_args_is_help=True)

@@ -81,4 +81,6 @@ class Batch:
         for item in batch.items:
             if item.path.startswith("/") or ".." in item.path.split("/") or "\0" in item.path:
                 raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")
+        if len({item.split for item in batch.items}) > 1:
+            raise InvalidMessage("expected items of one split, for they become one shard")
         return batch

@@ -2,7 +2,8 @@
 
 One Arrow IPC file a shard, one row a clip, memory-mapped by readers.  Whatever the container,
 a frame is one run of bytes in the shard file.  The bytes of a clip's frames have a checksum in
-its row; what is between them has one in the file's metadata (see ``framing``).
+its row; what is between them has one in the file's metadata (see ``framing``); the index itself
+is sealed (see ``seal``).
 """
 
 import os
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.framing import Framing
+from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
 
 SCHEMA: Final = pa.schema(
     [
@@ -101,9 +103,11 @@ def write_index(path: str, clips: Sequence[ClipEntry], framing: Framing) -> None
     metadata = {_SHARD_BYTES: str(framing.shard_bytes), _FRAMING_CRC: str(framing.crc32c)}
     schema = SCHEMA.with_metadata(metadata)
     table = pa.Table.from_pydict(columns | lists, schema=schema)
+    data = pa.BufferOutputStream()
+    with pa.ipc.new_file(data, schema, metadata={SEAL: OPEN}) as writer:
+        writer.write_table(table)
     with open(path, "wb") as file:
-        with pa.ipc.new_file(file, schema) as writer:
-            writer.write_table(table)
+        file.write(sealed(data.getvalue().to_pybytes()))
         file.flush()
         os.fsync(file.fileno())
 
@@ -130,13 +134,30 @@ def map_columns(path: str, names: Sequence[str]) -> pa.Table:
 
 def _mapped(path: str, schema: pa.Schema, options: pa.ipc.IpcReadOptions) -> pa.Table:
     try:
-        table = pa.ipc.open_file(pa.memory_map(path), options=options).read_all()
-    except (OSError, pa.ArrowInvalid) as error:
+        with pa.memory_map(path) as file:  # the table keeps the map, not the file
+            table = pa.ipc.open_file(file, options=options).read_all()
+    except (OSError, pa.ArrowException) as error:
         raise DatasetDamaged(f"{path} is no index: {error}") from error
     if table.schema != schema:
         raise DatasetDamaged(f"{path} has other columns than this version's index")
     if any(table[field.name].null_count for field in schema if not field.nullable):
         raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
+    return table
+
+
+def check_index(path: str) -> pa.Table:
+    """Read an index to its end; return it as ``open_index`` does.
+
+    Raises:
+        DatasetDamaged: It is missing, or is not what was written.
+    """
+    table = open_index(path)
+    check_seal(path)
+    framing_of(table)
+    try:
+        table.validate(full=True)
+    except pa.ArrowException as error:
+        raise DatasetDamaged(f"{path} contradicts itself: {error}") from error
     return table
 
 

@@ -6,22 +6,28 @@ OUT/
   shards/part-<batch>-<attempt>.tfrecord      or .h5, .tar, .npy
   index/part-<batch>-<attempt>.arrow   where every frame lies
   index/part-<batch>-<attempt>.idx     where every record lies, for DALI; TFRecord only
+  shards/<split>/…  index/<split>/…    with --split, in place of the two lines above
   manifest/part-<batch>.parquet        its appearance is the commit
-  summary.json  files.parquet          written at the end
+  summary.json  files.parquet  report.html     written at the end, the last also when asked for
   .tmp/             files that are being written; removed at the end
   .lock             held by the producer while it lives
 """
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.split import SPLIT_NAME
 
 SUFFIXES: Final = {"tfrecord": ".tfrecord", "hdf5": ".h5", "webdataset": ".tar", "npy": ".npy"}
 """File name suffix of each shard format."""
-_PART = "part-"
-_PARQUET = ".parquet"
+_PART: Final = "part-"
+_PARQUET: Final = ".parquet"
+_SHARD: Final = re.compile(rf"(?:(?P<split>{SPLIT_NAME})/)?{_PART}[^/\0]+")
+"""Name of a shard in the manifest: with a split, its folder comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,11 @@ class Layout:
         return os.path.join(self.out, "files.parquet")
 
     @property
+    def report(self) -> str:
+        """The page on what is here."""
+        return os.path.join(self.out, "report.html")
+
+    @property
     def tmp(self) -> str:
         """Directory of files that are being written."""
         return os.path.join(self.out, ".tmp")
@@ -98,9 +109,7 @@ class Layout:
         Raises:
             DatasetDamaged: The name is none that ``shard_name`` gives, or leads away.
         """
-        suffixes = tuple(SUFFIXES.values())
-        plain = os.path.basename(name) == name
-        if not (plain and name.startswith(_PART) and name.endswith(suffixes)):
+        if not (_SHARD.fullmatch(name) and name.endswith(tuple(SUFFIXES.values()))):
             raise DatasetDamaged(f"expected a shard's file name in the manifest, got {name!r}")
         return os.path.join(self.shards, name)
 
@@ -129,15 +138,17 @@ class Layout:
         return self.shard(shard), self.index_of(shard), self.record_index_of(shard)
 
     def _beside(self, shard: str, suffix: str) -> str:
-        stem, _ = os.path.splitext(os.path.basename(self.shard(shard)))
+        stem, _ = os.path.splitext(os.path.relpath(self.shard(shard), self.shards))
         return os.path.join(self.index, stem + suffix)
 
     def shard_names(self) -> list[str]:
         """Return the shard files that are there, sorted; none if there is no directory."""
-        try:
-            return sorted(name for name in os.listdir(self.shards) if name.startswith(_PART))
-        except FileNotFoundError:
-            return []
+        return sorted(os.path.relpath(path, self.shards) for path in _parts_below(self.shards))
+
+    def made_files(self) -> Iterator[str]:
+        """Yield the paths of all shards and index parts that are there, committed or not."""
+        yield from _parts_below(self.shards)
+        yield from _parts_below(self.index)
 
     def make(self) -> None:
         """Create the directories."""
@@ -145,7 +156,23 @@ class Layout:
             os.makedirs(path, exist_ok=True)
 
 
-def shard_name(batch_id: str, attempt: str, shard_format: str, *, number: int = 0) -> str:
+def _parts_below(directory: str) -> Iterator[str]:
+    """Yield the files named like a shard or its index, in a directory and in its splits."""
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.name.startswith(_PART):
+            yield entry.path
+        elif entry.is_dir(follow_symlinks=False):
+            inside = sorted(os.listdir(entry.path))
+            yield from (os.path.join(entry.path, n) for n in inside if n.startswith(_PART))
+
+
+def shard_name(
+    batch_id: str, attempt: str, shard_format: str, *, number: int = 0, split: str | None = None
+) -> str:
     """Return the file name of a shard that one attempt at a batch writes.
 
     Args:
@@ -153,6 +180,14 @@ def shard_name(batch_id: str, attempt: str, shard_format: str, *, number: int = 
         attempt: The attempt.
         shard_format: A key of ``SUFFIXES``.
         number: From 0; there are more only where the batch was larger than foreseen.
+        split: That of all its clips; None without splits.
     """
     further = f".{number}" if number else ""
-    return f"{_PART}{batch_id}-{attempt}{further}{SUFFIXES[shard_format]}"
+    folder = f"{split}/" if split is not None else ""
+    return f"{folder}{_PART}{batch_id}-{attempt}{further}{SUFFIXES[shard_format]}"
+
+
+def split_of(shard: str) -> str | None:
+    """Return the split of a shard named in the manifest; None without splits."""
+    found = _SHARD.fullmatch(shard)
+    return found["split"] if found else None

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract.errors import DatasetDamaged, InvalidMessage, ItemError
 from shardmill.contract.quantity import printable
+from shardmill.contract.seal import OPEN, SEAL, sealed
 
 Kind = Literal["video", "image"]
 Status = Literal["ok", "failed", "skipped"]
@@ -35,6 +36,8 @@ class Item:
     """Class name, None if unlabelled."""
     label_id: int | None = None
     """Number of the class in ``classes.json``."""
+    split: str | None = None
+    """Part of the dataset that it belongs to; None without ``--split``."""
     segment: int = 0
     """Which part of a long file; 0 if whole."""
     start_ns: int | None = None
@@ -245,10 +248,14 @@ def _matches(value: object, choice: object) -> bool:
 
 
 def write_part(path: str, rows: Iterable[Row]) -> None:
-    """Write rows to a Parquet file at ``path`` and flush them to the disk."""
+    """Write rows to a sealed Parquet file at ``path`` and flush them to the disk."""
     table = pa.Table.from_pylist([row.flat() for row in rows], schema=SCHEMA)
+    data = pa.BufferOutputStream()
+    with pq.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({SEAL: OPEN})
     with open(path, "wb") as file:
-        pq.write_table(table, file, compression="zstd")
+        file.write(sealed(data.getvalue().to_pybytes()))
         file.flush()
         os.fsync(file.fileno())
 

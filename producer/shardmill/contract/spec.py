@@ -18,7 +18,7 @@ from shardmill.contract.errors import InvalidSpec
 from shardmill.contract.geometry import Geometry, Size
 from shardmill.contract.sampling import NS_PER_S, Selection
 
-CONTENT_VERSION: Final = 2
+CONTENT_VERSION: Final = 3
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]

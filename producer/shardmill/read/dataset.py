@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
-from shardmill.read.order import drawn, shuffled
+from shardmill.read.order import at_place, drawn
 from shardmill.read.shards import Shards, open_shards
 from shardmill.read.windows import Short, frames_of_window, locate, period, starts_per_clip
 
@@ -106,7 +106,7 @@ class ClipDataset:
             OSError: A shard cannot be read.
         """
         number = range(len(self))[number]
-        return self._window_of(np.array([number]), epoch=0)
+        return self._window_of(number, epoch=0)
 
     def at(self, place: int, *, epoch: int) -> Window:
         """Return the window at a place of an epoch, whose order is shuffled.
@@ -119,9 +119,9 @@ class ClipDataset:
             DatasetDamaged: A shard does not hold what its index says.
             OSError: A shard cannot be read.
         """
-        places = np.array([range(len(self))[place]])
-        numbers = shuffled(places, count=len(self), seed=self.seed, epoch=epoch)
-        return self._window_of(numbers, epoch=epoch)
+        place = range(len(self))[place]
+        number = at_place(place, count=len(self), seed=self.seed, epoch=epoch)
+        return self._window_of(number, epoch=epoch)
 
     def sample(self, rng: np.random.Generator) -> Window:
         """Return a random window; ``rng`` alone decides which.
@@ -182,6 +182,6 @@ class ClipDataset:
             clip_id=source.clip_id,
         )
 
-    def _window_of(self, number: NDArray[np.int64], *, epoch: int) -> Window:
-        (clip,), (start,) = self.spots(number, epoch=epoch)
+    def _window_of(self, number: int, *, epoch: int) -> Window:
+        (clip,), (start,) = self.spots(np.array([number]), epoch=epoch)
         return self.read(int(clip), int(start))

@@ -8,6 +8,7 @@ numpy, whose own generators may change what a seed gives.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ Tail = Literal["keep", "drop"]
 
 _ROUNDS: Final = 12  # few bits need more rounds than the four that suffice for many
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK: Final = 256
 _ORDER, _START = 1, 2  # what a key is for: the same seed must not repeat itself
 
 
@@ -47,6 +49,21 @@ def shuffled(places: NDArray[np.int64], *, count: int, seed: int, epoch: int) ->
     while (outside := numbers >= count).any():  # at most every second, on average
         numbers[outside] = _swapped_about(numbers[outside], keys, count)
     return numbers.astype(np.int64)
+
+
+def at_place(place: int, *, count: int, seed: int, epoch: int) -> int:
+    """Return what stands at one place, as ``shuffled`` has it.
+
+    Neighbours are worked out along with it: they are asked for next, and cost next to nothing.
+    """
+    block, rest = divmod(place, _BLOCK)
+    return int(_block(block, count, seed, epoch)[rest])
+
+
+@lru_cache(maxsize=64)
+def _block(block: int, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    places = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, count))
+    return shuffled(places, count=count, seed=seed, epoch=epoch)
 
 
 def drawn(

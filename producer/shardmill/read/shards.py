@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from shardmill.contract.errors import UsageError
 from shardmill.contract.index import entry_at, open_index
-from shardmill.contract.layout import Layout
+from shardmill.contract.layout import Layout, split_of
 from shardmill.read.clip import Clip
 from shardmill.read.committed import SHORTEST, committed_shards, frames_of, of_each_index
 from shardmill.read.wanted import Wanted
@@ -123,6 +124,7 @@ class Shards(Sequence[Clip]):
 def open_shards(
     out: str | os.PathLike[str],
     *,
+    split: str | None = None,
     labels: Collection[str] | None = None,
     where: str | None = None,
 ) -> Shards:
@@ -130,20 +132,31 @@ def open_shards(
 
     Args:
         out: Output directory.
+        split: Only clips of this split; None means all.
         labels: Only clips of these classes; None means all.
         where: Only clips of inputs for which this SQL condition is true, over the columns of the
             manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
             path like 'train/%'``.
 
     Raises:
-        UsageError: ``out`` holds no manifest, there is no such label, or the SQL is wrong.
+        UsageError: ``out`` holds no manifest, there is no such split or label, or the SQL is wrong.
         DatasetDamaged: The manifest or an index cannot be read.
     """
     out = os.fspath(out)
-    names = committed_shards(out)
+    names = _of_split(committed_shards(out), split)
     wanted = Wanted(out, labels=labels, where=where)
 
     def sizes(clips: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         return frames_of(clips), wanted.among(clips)
 
     return Shards(out, names, of_each_index(out, names, [SHORTEST, *wanted.columns], sizes))
+
+
+def _of_split(shards: Sequence[str], split: str | None) -> Sequence[str]:
+    if split is None:
+        return shards
+    chosen = [name for name in shards if split_of(name) == split]
+    if not chosen:
+        there = sorted({found for name in shards if (found := split_of(name))})
+        raise UsageError(f"expected a split among {', '.join(there) or 'none'}; got {split!r}")
+    return chosen

@@ -5,6 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+import duckdb
+
 from shardmill.contract.errors import ITEM_ERRORS, ItemError, UsageError
 from shardmill.report import store
 
@@ -55,7 +57,14 @@ def groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
         raise UsageError(f"--class must be one of {', '.join(ITEM_ERRORS)}; got {error_class!r}")
     store.job_of(out)
     with closing(store.open_files(out)) as con:
-        found = store.ask(con, store.sql("failures"), only=error_class, examples=EXAMPLES)
+        return groups_of(con, out, error_class)
+
+
+def groups_of(
+    con: duckdb.DuckDBPyConnection, out: str, error_class: str | None = None
+) -> list[FailureGroup]:
+    """Return the failures in the table ``files`` of a connection; see ``groups``."""
+    found = store.ask(con, store.sql("failures"), only=error_class, examples=EXAMPLES)
     return [
         FailureGroup(
             error_class=row["error_class"],

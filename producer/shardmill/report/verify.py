@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.index import SCHEMA, framing_of, open_index, record_index
+from shardmill.contract.index import SCHEMA, check_index, open_index, record_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import SUFFIXES, Layout
+from shardmill.contract.seal import check_seal
 from shardmill.contract.tally import Tally
 from shardmill.report import store, summary
 from shardmill.report.shard_bytes import faults
@@ -99,11 +100,12 @@ def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
     for path in layout.parts():
         name = os.path.basename(path)
         try:
+            check_seal(path)
             with pq.ParquetFile(path) as file:
                 for _ in file.iter_batches():
                     pass
                 columns = file.schema_arrow
-        except (pa.ArrowException, OSError) as error:
+        except (DatasetDamaged, pa.ArrowException, OSError) as error:
             problems.append(Problem(f"manifest/{name}", f"cannot be read: {error}", _redo(name)))
             continue
         if columns.equals(manifest.SCHEMA):
@@ -130,10 +132,8 @@ def _sound_indexes(
     for shard in shards:
         name, part = shard["shard"], shard["part"]
         try:
-            table = open_index(layout.index_of(name))
-            table.validate(full=True)
-            framing_of(table)
-        except (DatasetDamaged, pa.ArrowException) as error:
+            table = check_index(layout.index_of(name))
+        except (DatasetDamaged, OSError) as error:
             problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", _redo(part)))
             continue
         index = os.path.relpath(layout.index_of(name), layout.out)

@@ -58,6 +58,10 @@ problem as (
         clip.part
     from clip anti join item using (clip_id, shard)
     union all
+    select 'other split', path, format('is of split {} but in shard {}', split, shard), part
+    from item
+    where not blind and shard <> coalesce(split || '/', '') || parse_filename(shard)
+    union all
     select 'other clip', path, format('the manifest says {}, the index {}', said, found), part
     from (
         select

@@ -1,8 +1,10 @@
 """The command line explains itself, suggests, refuses in one sentence, and starts light."""
 
 import dataclasses
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -185,6 +187,48 @@ def test_a_query_answers_in_the_form_asked_for(out):
     )
     assert "a/1.mp4" in shardmill("query", out.out, question).stdout
     assert shardmill("query", out.out, "selec 1").returncode == 2
+
+
+def test_the_examples_of_a_query_have_answers(out):
+    shown = shardmill("query", "--help").stdout
+    questions = re.findall(r'shardmill query \w+ "([^"]+)"', shown)
+
+    assert len(questions) == 6
+    for question in questions:
+        done = shardmill("query", out.out, question, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert shardmill("query", out.out, questions[0], "--csv").stdout.count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "expected a query, such as 'from files'"),
+        (["from files", "--to", "x.csv", "--json"], "leave --csv or --json out"),
+        (["--to", "x.csv"], "a CSV file holds one table"),
+    ],
+)
+def test_a_query_that_is_none_is_wrong_usage(out, arguments, told):
+    done = shardmill("query", out.out, *arguments)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_answer_can_go_into_a_file(out, tmp_path):
+    done = shardmill("query", out.out, "select 7 as x", "--to", str(tmp_path / "x.csv"))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "x.csv").read_text() == "x\n7\n"
+
+
+def test_a_report_is_written_and_its_place_told(out):
+    done = shardmill("report", out.out)
+
+    assert (done.returncode, done.stdout) == (0, f"{out.layout.report}\n")
+    assert "1 input failed" in Path(out.layout.report).read_text("utf-8")
+    assert shardmill("report", "nowhere").returncode == 2
 
 
 def test_a_reader_that_has_enough_is_no_error_worth_a_traceback(out):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shardmill.contract.errors import UsageError
-from shardmill.read.order import Share, drawn, mixed, shuffled
+from shardmill.read.order import Share, at_place, drawn, mixed, shuffled
 
 MASK = 2**64 - 1
 
@@ -90,6 +90,15 @@ def test_a_place_is_known_without_the_others():
     alone = [shuffled(np.array([k]), count=50, seed=1, epoch=2)[0] for k in range(50)]
 
     assert alone == order(50, seed=1, epoch=2)
+
+
+def test_one_place_is_what_all_places_together_say():
+    """More than two blocks of neighbours, the last of them short; asked for in any order."""
+    count = 600
+    for epoch in (0, 1):
+        every = shuffled(np.arange(count), count=count, seed=3, epoch=epoch).tolist()
+        for place in (599, 0, 255, 256, 511, 512, 1):
+            assert at_place(place, count=count, seed=3, epoch=epoch) == every[place]
 
 
 def test_each_seed_and_each_epoch_has_its_order():

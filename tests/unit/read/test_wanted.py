@@ -53,6 +53,43 @@ def test_only_the_wanted_clips_show(out, wish, paths):
     assert [clip.path for clip in pickle.loads(pickle.dumps(clips))] == paths
 
 
+@pytest.fixture
+def split(tmp_path):
+    """Three clips in two splits, and the test split's shard first by name."""
+    out = OutDir(str(tmp_path))
+    out.shard("b1", Video("a", label="cat", label_id=0), split="train")
+    out.shard("b2", Video("b", duration_s=2.0), split="train")
+    out.shard("b0", Video("c", label="cat", label_id=0), split="test")
+    Path(out.layout.classes).write_text('{"cat": 0}')
+    return out
+
+
+@pytest.mark.parametrize(
+    ("wish", "paths"),
+    [
+        ({}, ["c", "a", "b"]),
+        ({"split": "train"}, ["a", "b"]),
+        ({"split": "test"}, ["c"]),
+        ({"split": "train", "labels": ["cat"]}, ["a"]),
+        ({"split": "train", "where": "duration_s > 1"}, ["b"]),
+        ({"where": "split = 'test'"}, ["c"]),
+    ],
+    ids=str,
+)
+def test_only_the_clips_of_a_split_show(split, wish, paths):
+    assert [clip.path for clip in open_shards(split.out, **wish)] == paths
+
+
+def test_a_split_that_is_not_there_is_refused(split):
+    with pytest.raises(UsageError, match="expected a split among test, train; got 'val'"):
+        open_shards(split.out, split="val")
+
+
+def test_where_nothing_is_split_no_split_can_be_wanted(out):
+    with pytest.raises(UsageError, match="expected a split among none; got 'train'"):
+        open_shards(out.out, split="train")
+
+
 def test_windows_are_of_the_wanted_clips(out):
     data = ClipDataset(open_shards(out.out, labels=["cat"]), window=3)
 

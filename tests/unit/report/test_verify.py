@@ -1,6 +1,7 @@
 """Every way in which an output directory can be broken is found, and named."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 import simplejpeg
 
 from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped, tfrecord
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import DatasetDamaged, UsageError
 from shardmill.contract.index import open_index
+from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
 from shardmill.report.shard_bytes import faults
 from shardmill.report.verify import MOST, Problem, verify
 
@@ -186,6 +188,16 @@ def test_a_broken_manifest_part_is_named_and_the_rest_is_looked_at(out, keep):
 def test_a_table_of_something_else_is_no_manifest_part(out):
     pq.write_table(pa.table({"path": ["x"]}), out.layout.part("b3"))
 
+    assert only(out).wrong == "cannot be read: expected a file with its own checksum, found none"
+
+
+def test_a_part_of_another_version_is_told(out):
+    table, path = pa.table({"path": ["x"]}), Path(out.layout.part("b3"))
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({SEAL: OPEN})
+    path.write_bytes(sealed(path.read_bytes()))
+
     assert only(out).wrong == "has other columns than this version's manifest"
 
 
@@ -296,6 +308,16 @@ def test_a_row_that_counts_otherwise_than_the_index_is_found(out, field, value):
 
     assert problem.file == "a/x.mp4"
     assert problem.wrong.startswith("the manifest says ")
+
+
+def test_a_clip_in_the_shard_of_another_split_is_found(out):
+    shard = out.shard("b3", Video("s.mp4"), split="val")
+    out.job()
+    assert verify(out.out).problems == ()
+    (row,) = out.rows["b3"]
+    out.part("b3", replace(row, item=replace(row.item, split="train")))
+
+    assert only(out).wrong == f"is of split train but in shard {shard}"
 
 
 @pytest.mark.parametrize("changes", [{"path": "y.mp4"}, {"label": "b"}, {"label_id": 7}])
@@ -415,6 +437,38 @@ def test_an_index_that_cannot_be_read_is_told_once(out, damage):
 
     assert (problem.file, problem.mend) == ("manifest/part-b0.parquet", REDO)
     assert path.stem in problem.wrong
+
+
+@pytest.mark.parametrize("kind", ["index", "manifest"])
+def test_every_flipped_byte_of_index_and_manifest_is_found(out, kind):
+    path = Path(out.layout.index_of(SHARD) if kind == "index" else out.layout.part("b0"))
+    written = path.read_bytes()
+    check_seal(str(path))
+    unseen = []
+    for position in range(len(written)):
+        path.write_bytes(_flipped(written, position))
+        with suppress(DatasetDamaged):
+            check_seal(str(path))
+            unseen.append(position)
+
+    assert unseen == []
+
+
+@pytest.mark.parametrize(("column", "changed"), [("pts_ns", [7, 8]), ("source_index", [1, 0])])
+def test_another_value_in_an_index_is_found(out, column, changed):
+    """A time or a number that nothing else tells of."""
+    path = out.layout.index_of("part-b0-a1.tfrecord")
+    table = pa.ipc.open_file(Path(path).read_bytes()).read_all()
+    place = table.column_names.index(column)
+    lists = table[column].to_pylist()
+    lists[1] = changed
+    field = table.schema.field(column)
+    table = table.set_column(place, field, pa.array(lists, field.type))
+    seal = pa.ipc.open_file(Path(path).read_bytes()).metadata
+    with pa.ipc.new_file(path, table.schema, metadata=seal) as writer:
+        writer.write_table(table)
+
+    assert only(out).wrong == f"names {SHARD}: {path} does not match its own checksum"
 
 
 def test_an_index_whose_lists_point_outside_is_found(out):

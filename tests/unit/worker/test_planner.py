@@ -1,13 +1,14 @@
-"""Work is cut into equal parts, in order, within the shard's limits, and priced by hand."""
+"""Work is cut into equal parts, in order, within the shard's limits."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardmill.contract.batch import Batch
+from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill_worker.planner import BATCH_COST_S, Estimate, estimate, plan, timeout_s, total
+from shardmill_worker.planner import BATCH_COST_S, plan, timeout_s, total
 
 HD = Facts(
     kind="video",
@@ -39,87 +40,12 @@ def batch(*facts: Facts) -> Batch:
     return Batch("extract", items, facts)
 
 
-@pytest.mark.parametrize(
-    ("options", "kept"),
-    [
-        pytest.param({}, 200, id="every frame"),
-        pytest.param({"every": 3}, 67, id="one in three"),
-        pytest.param({"fps": 2.0}, 16, id="two a second"),
-        pytest.param({"fps": 100.0}, 200, id="a faster clock invents none"),
-        pytest.param({"count": 10}, 10, id="ten spread evenly"),
-        pytest.param({"count": 1000}, 200, id="no more than there are"),
-        pytest.param({"keyframes": True}, 17, id="a keyframe every twelve"),
-        pytest.param({"max_frames": 7}, 7, id="at most seven"),
-        pytest.param({"start_s": 2.0, "end_s": 4.0}, 50, id="a quarter"),
-        pytest.param({"start_s": 6.0, "end_s": 99.0}, 50, id="an end behind the end"),
-        pytest.param({"start_s": 9.0}, 1, id="a start behind the end counts as one"),
-        pytest.param({"start_s": 4.0, "fps": 2.0, "max_frames": 5}, 5, id="all of them together"),
-    ],
-)
-def test_the_frames_to_keep_are_foreseen(options, kept):
-    foreseen = estimate(file(), HD, Spec(**options))
-
-    assert (foreseen.frames, foreseen.frames_kept) == (200, kept)
-
-
-def test_a_clip_costs_its_decoding_and_its_storing():
-    """200 frames of 921,600 pixels at 2.1 ns, 16 of 160x120 at 6 ns, 3 ms to open."""
-    foreseen = estimate(file(), HD, Spec(size="160x120", fps=2.0))
-
-    assert foreseen.cost_s == pytest.approx(0.003 + 0.387072 + 0.0018432)
-    assert foreseen.bytes_out == 16 * (500 + 4800)
-    assert foreseen.cost_us == 391_915
-
-
-@pytest.mark.parametrize(
-    ("encoding", "bytes_out"),
-    [("jpeg", 500 + 125_000), ("png", 500 + 900_000), ("raw", 500 + 1_500_000)],
-)
-def test_a_picture_is_one_frame(encoding, bytes_out):
-    foreseen = estimate(file(), STILL, Spec(encoding=encoding))
-
-    assert (foreseen.frames, foreseen.frames_kept) == (1, 1)
-    assert foreseen.bytes_out == bytes_out
-    assert foreseen.cost_s == pytest.approx(0.003 + 500_000 * 8.1e-9)
-
-
-@pytest.mark.parametrize(
-    ("facts", "frames"),
-    [
-        pytest.param(Facts(kind="video"), 30, id="nothing known: a second at 30"),
-        pytest.param(Facts(kind="video", duration_s=2.0), 60, id="no rate"),
-        pytest.param(Facts(kind="video", fps=10.0), 10, id="no duration"),
-        pytest.param(
-            Facts(kind="video", duration_s=10.0, fps=10.0, frames_header=7),
-            7,
-            id="the smaller claim counts: header",
-        ),
-        pytest.param(
-            Facts(kind="video", duration_s=1.0, fps=10.0, frames_header=10**9),
-            10,
-            id="the smaller claim counts: rate",
-        ),
-        pytest.param(Facts(kind="video", duration_s=0.001, fps=10.0), 1, id="never none"),
-        pytest.param(Facts(), 1, id="not even the kind"),
-    ],
-)
-def test_what_is_not_known_is_guessed_small(facts, frames):
-    assert estimate(file(), facts, Spec()).frames == frames
-
-
 def test_a_total_is_the_sum():
     both = total([file(), file()], [HD, STILL], Spec(size="160x120"))
 
     assert (both.frames, both.frames_kept) == (201, 201)
     assert both.bytes_out == 201 * 5300
     assert total([], [], Spec()) == Estimate(0, 0, 0, 0)
-
-
-def test_no_file_holds_more_frames_than_bytes():
-    """A header may claim years: the plan and the progress of a whole job would follow it."""
-    liar = Facts(kind="video", duration_s=1e9, fps=240.0, frames_header=2**31)
-
-    assert estimate(file(700), liar, Spec()).frames == 700
 
 
 DAY_S = 24 * 3600

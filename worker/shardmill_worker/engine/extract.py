@@ -195,9 +195,11 @@ class _Batch:
             self._finish(self._growing)
         if not self._finished:
             return
+        directories = {self._layout.shards, self._layout.index}
         for shard in self._finished:
             shard.publish()
-        for directory in (self._layout.shards, self._layout.index):
+            directories |= shard.directories()
+        for directory in directories:
             _sync_directory(directory)
 
     def remove_temporaries(self) -> None:

@@ -22,7 +22,7 @@ class ShardInMaking:
         """Size of the frames that it holds."""
         self._layout = layout
         self._format = shard_format
-        self._tmp = os.path.join(layout.tmp, name)
+        self._tmp = os.path.join(layout.tmp, os.path.basename(name))
         self._moves = {self._tmp: layout.shard(name)}
         self._entries: list[ClipEntry] = []
         self._writer = open_shard(shard_format, self._tmp)
@@ -60,7 +60,12 @@ class ShardInMaking:
     def publish(self) -> None:
         """Give the finished files their names."""
         for tmp, name in self._moves.items():
+            os.makedirs(os.path.dirname(name), exist_ok=True)
             os.replace(tmp, name)
+
+    def directories(self) -> set[str]:
+        """Return where the files have their names."""
+        return {os.path.dirname(name) for name in self._moves.values()}
 
     def remove(self) -> None:
         """Remove what was not published."""

@@ -59,7 +59,8 @@ class ExtractWork:
 
     def shard_at(self, number: int) -> str:
         """Return the file name of one of the batch's shards, counted from 0."""
-        return shard_name(self.batch_id, self.attempt, self.spec.format, number=number)
+        split = self.items[0].split  # that of all: batches keep splits apart
+        return shard_name(self.batch_id, self.attempt, self.spec.format, number=number, split=split)
 
     @property
     def part_tmp(self) -> str:

@@ -1,0 +1,112 @@
+"""``plan``: what a run would come to."""
+
+import json
+import math
+import os
+import shlex
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from shardmill import api
+from shardmill.cli.display import watching
+from shardmill.cli.options import EXTRACT_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.outcome import DONE, SOME_FAILED
+from shardmill.contract.quantity import format_bytes, format_count, format_duration
+from shardmill.report.failures import FailureGroup
+from shardmill.report.forecast import Forecast
+from shardmill.report.plan import Plan
+
+
+@click.command("plan", no_args_is_help=True)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
+@click.option("--out", required=True, metavar="OUT", help="where the shards would go")
+@spec_options(EXTRACT_FIELDS)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
+@click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files would fail")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+def plan_command(directory: str, out: str, jobs: int | None, **options: Any) -> int:
+    """Tell beforehand what a run would come to: frames, bytes, time, and which files would fail.
+
+    \b
+    Example:
+      shardmill plan ucf11 --out shards --size 160x120 --fps 24
+
+    Every file is probed, and some frames of a few dozen files are extracted to see how far
+    estimates are off.  Nothing is written to OUT.  What follows a ± holds 19 times of 20.
+    """
+    allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
+    spec = take_spec(options)
+    with watching(extracting=True) as watcher:
+        plan = api.plan(
+            local_path(directory), out=local_path(out), spec=spec, jobs=jobs, watcher=watcher
+        )
+    cores = jobs or os.cpu_count() or 1
+    if as_json:
+        click.echo(json.dumps(_plain(plan) | {"cores": cores}))
+    else:
+        _print(plan, cores)
+        what = f"{shlex.quote(directory)} --out {shlex.quote(out)}"
+        click.echo(f"\n  next     shardmill run {what} … with the same options")
+    return SOME_FAILED if plan.failures and not allow_failures else DONE
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON values; an error that cannot be told is null."""
+    values = asdict(plan)
+    for name in ("frames", "bytes_out", "core_s"):
+        if not math.isfinite(values[name]["error"]):
+            values[name]["error"] = None
+    for name in ("failures", "sample_failures"):
+        groups: tuple[FailureGroup, ...] = getattr(plan, name)
+        values[name] = {group.error_class: group.count for group in groups}
+    return values
+
+
+def _print(plan: Plan, cores: int) -> None:
+    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.clips:,} can be used")
+    for group in plan.failures:
+        example = group.examples[0]
+        click.echo(f"  unfit    {group.count:,} {group.error_class}: {example.path}")
+        click.echo(f"           {example.message}")
+    if plan.skipped:
+        click.echo(f"  left out {plan.skipped:,} without a picture, such as sound alone")
+    if plan.clips:
+        click.echo(f"  frames   {_told(plan.frames, lambda value: f'{value:,.0f}')}")
+        click.echo(f"  stored   {_told(plan.bytes_out, format_bytes)}")
+        wall = Forecast(plan.core_s.value / cores, plan.core_s.error / cores)
+        click.echo(f"  time     {_told(wall, format_duration)} on {format_count(cores, 'core')}")
+        click.echo(f"  sample   {_sample(plan)}")
+        click.echo("\nTo hold all of it in memory, as uint8 RGB, clips cut off after")
+        Console().print(_memory(plan))
+
+
+def _told(forecast: Forecast, shown: Any) -> str:
+    error = shown(forecast.error) if math.isfinite(forecast.error) else "?"
+    return f"{shown(forecast.value)} ± {error}"
+
+
+def _sample(plan: Plan) -> str:
+    failed = sum(group.count for group in plan.sample_failures)
+    told = f"{format_count(plan.sampled, 'file')}, {failed or 'none'} of them failed"
+    reasons = ", ".join(f"{group.count} {group.error_class}" for group in plan.sample_failures)
+    return f"{told}: {reasons}" if reasons else told
+
+
+def _memory(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("  frames", "clips cut", "frames kept", "memory", "all filled up"):
+        table.add_column(heading, justify="right")
+    whole = max(1, plan.truncations[-1].frames_kept)
+    for row in plan.truncations:
+        table.add_row(
+            f"{row.frames:,}",
+            f"{row.clips_cut / plan.clips:.0%}",
+            f"{row.frames_kept / whole:.0%}",
+            format_bytes(row.bytes_ragged),
+            format_bytes(row.bytes_padded),
+        )
+    return table

@@ -1,0 +1,51 @@
+"""Splits: the named parts of a dataset, ``train=.8,val=.1,test=.1``."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from shardmill.contract.errors import InvalidSpec
+
+MAX_SPLITS: Final = 16
+SPLIT_NAME: Final = "[A-Za-z0-9_][A-Za-z0-9_-]{0,31}"
+_PART: Final = re.compile(rf"(?P<name>{SPLIT_NAME})=(?P<share>\d*\.?\d+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part."""
+
+    name: str
+    """A plain word, for it names a folder too."""
+    share: Fraction
+    """Its share of the sources, above 0; all shares together are 1."""
+
+
+def parse_splits(text: str) -> tuple[Split, ...]:
+    """Read ``NAME=SHARE,NAME=SHARE,...``.
+
+    Raises:
+        InvalidSpec: A name or share is none, a name comes twice, or the shares are not 1 in all.
+    """
+    found = [_PART.fullmatch(part.strip()) for part in text.split(",")]
+    splits = [Split(part["name"], Fraction(part["share"])) for part in found if part]
+    if len(splits) < len(found):
+        raise InvalidSpec(
+            f"--split must be names and shares, as in train=.8,val=.1,test=.1; got {text!r}"
+        )
+    if len({split.name.lower() for split in splits}) < len(splits):
+        raise InvalidSpec(f"--split must name each part once, got {text!r}")
+    _check_shares(splits, text)
+    return tuple(splits)
+
+
+def _check_shares(splits: Sequence[Split], text: str) -> None:
+    if len(splits) > MAX_SPLITS:
+        raise InvalidSpec(f"--split can have {MAX_SPLITS} parts, got {len(splits)}")
+    if min(split.share for split in splits) <= 0:
+        raise InvalidSpec(f"--split must give each part more than 0, got {text!r}")
+    total = sum(split.share for split in splits)
+    if total != 1:
+        raise InvalidSpec(f"--split must have shares of 1 in all, got {float(total):g} in {text!r}")

@@ -1,0 +1,1 @@
+"""The report: one self-contained page on what an output directory holds."""

@@ -1,0 +1,186 @@
+"""``OUT/report.html``: gathered from the manifest and the index, rendered, put in place whole.
+
+The page needs no network and asks for none: styles, scripts, data and pictures are in it, and its
+content security policy lets nothing else in, nor any script but the three of this package.
+Whatever comes from outside (names, labels, messages) goes through Jinja's escaping or into a
+block of JSON in which no tag can begin.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any, Final
+from uuid import uuid4
+
+import duckdb
+import jinja2
+from markupsafe import Markup
+
+from shardmill.contract import manifest
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.job import Job, Status, read_json
+from shardmill.contract.layout import Layout
+from shardmill.contract.quantity import format_bytes
+from shardmill.contract.spec import Spec
+from shardmill.report import failures, store
+from shardmill.report.page import figures, told
+from shardmill.report.page.figures import brief, cut
+from shardmill.report.page.sheet import Sheet, contact_sheet
+from shardmill.report.page.timeline import timeline
+
+EXAMPLES: Final = 5
+ROWS: Final = 10
+"""Lines of the tables of workers and of slow items."""
+_SCRIPTS: Final = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
+
+ODD: Final = {
+    "vfr": "Variable frame rate",
+    "turned": "Rotated or mirrored",
+    "hdr": "HDR (PQ or HLG): frames are kept as they are",
+    "anamorphic": "Pixels that are not square",
+    "streams": "Several video streams: FFmpeg's default is used",
+    "header": "Header that lies about the number of frames",
+    "partial": "Damaged: only the frames before the damage are kept",
+    "name": "Names that are no UTF-8",
+}
+"""Kind of odd file to what it is called; the names are those of ``odd.sql``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FromIndex:
+    """What only the index and the shards tell."""
+
+    sheet: Sheet
+    duplicates: list[dict[str, Any]]
+    damage: str = ""
+    """Why they could not be asked; empty if they could."""
+
+
+def write(out: str, status: Status) -> str:
+    """Write the report of an output directory, as far as the job is; return its path.
+
+    Args:
+        out: Output directory.
+        status: Of its job.
+
+    Raises:
+        UsageError: ``out`` is no output directory.
+        DatasetDamaged: ``job.json`` or the manifest cannot be read.
+        EnvironmentFault: The disk is full.
+        OSError: The report cannot be written.
+    """
+    layout = Layout(out)
+    text = _render(_content(out, store.job_of(out), status))
+    os.makedirs(layout.tmp, exist_ok=True)
+    partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(partial, layout.report)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+    return layout.report
+
+
+def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
+    """Return the variables of ``page.html``."""
+    layout = Layout(out)
+    with closing(store.open_files(out)) as con:
+        store.ask(con, store.sql("page/rows"))
+        (shards,) = store.ask(con, "select count(distinct shard) as number from files")
+        of_classes = figures.of_classes(con)
+        classes = store.ask(con, "select count(distinct label) as number from files")[0]["number"]
+        every_frame = job.spec.selection == Spec().selection
+        return {
+            "job": job,
+            "status": status,
+            "sentence": told.sentence(job, status, shards=shards["number"]),
+            "tiles": told.tiles(job, status, shards=shards["number"]),
+            "failures": failures.groups_of(con, out),
+            "figures": figures.of_files(con),
+            "classes": of_classes,
+            "splits": _splits(con),
+            "index": _from_index(con, layout, classes),
+            "odd": store.ask(
+                con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
+            ),
+            "timeline": timeline(con, layout, job),
+            "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
+            "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
+            "command": told.command(job),
+            "spec": json.dumps(job.spec.encode(), indent=1),
+            "versions": told.versions(),
+            "begun_by": str(read_json(layout.job).get("shardmill")),
+            "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
+
+
+def _splits(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    if "split" not in manifest.SCHEMA.names:
+        return []
+    return store.ask(con, store.sql("page/splits"))
+
+
+def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) -> _FromIndex:
+    """Return what the index tells; a damaged one must not keep the rest from being told."""
+    shards = store.ask(con, "select distinct shard from files where shard is not null")
+    sheet = contact_sheet(con, layout, classes=classes)
+    try:
+        store.add_clips(con, [layout.index_of(row["shard"]) for row in shards])
+        duplicates = store.ask(con, store.sql("page/duplicates"), examples=EXAMPLES)
+    except DatasetDamaged as error:
+        return _FromIndex(sheet, [], str(error))
+    return _FromIndex(sheet, duplicates)
+
+
+def _render(content: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "bytes": format_bytes,
+        "cut": cut,
+        "duration": brief,
+        "json": _json,
+    }
+    scripts = [_file(name) for name in _SCRIPTS]
+    return environment.from_string(_file("page.html")).render(
+        content,
+        odd_names=ODD,
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
+        style=Markup(_file("page.css")),  # noqa: S704 - our own file
+        licences=Markup(_file("vendor/LICENSES.txt")),  # noqa: S704 - as its authors wrote it
+        hashes=" ".join(map(_hash, scripts)),
+        plots=[
+            asdict(figure)
+            for figure in (*content["figures"], content["classes"], content["timeline"])
+            if figure is not None
+        ],
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _hash(script: str) -> str:
+    """Return what a content security policy calls a script."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _json(value: object) -> Markup:
+    """Return JSON in which no tag, comment or entity can begin."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped above

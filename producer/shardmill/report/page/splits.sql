@@ -1,0 +1,12 @@
+-- What each split holds.
+
+select
+    split,
+    count(*) filter (status = 'ok') as ok,
+    count(*) filter (status = 'failed') as failed,
+    count(clip_id) as clips,
+    coalesce(sum(frames_kept), 0)::bigint as frames
+from manifest_rows
+where split is not null
+group by split
+order by ok desc, split;

@@ -1,0 +1,169 @@
+"""What a job will come to, before it is done: from probing all of it and extracting a little."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shardmill.contract.estimate import Estimate, estimate
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.spec import Spec
+from shardmill.report.failures import FailureGroup, groups
+from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
+
+SAMPLE: Final = 48
+"""Files of which a sample is made."""
+SAMPLE_FRAMES: Final = 300
+"""Frames of each that are looked at."""
+LENGTHS: Final = [8, 16, 32, 64, 128, 256, 512, 1024]
+"""Truncations that people choose from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a job will come to."""
+
+    inputs: int
+    """Files there are."""
+    skipped: int
+    """Files that are left out with a reason."""
+    clips: int
+    """Files that probing finds sound: a clip each."""
+    failures: tuple[FailureGroup, ...]
+    """Files that cannot be used, as far as probing tells."""
+    frames: Forecast
+    """Frames of all clips."""
+    bytes_out: Forecast
+    """Size of them as they are stored."""
+    core_s: Forecast
+    """Seconds of one core."""
+    sampled: int
+    """Files that were extracted to find out."""
+    sample_failures: tuple[FailureGroup, ...]
+    """Those of them that could not be extracted, though probing found them sound."""
+    truncations: tuple[Truncation, ...]
+    """What it would take to hold all clips in memory, by their greatest length."""
+
+
+class Foresight:
+    """The files that probing found sound, with what each should take.
+
+    Args:
+        probed: Output directory of the probe job.
+        spec: What is to be done with them.
+    """
+
+    def __init__(self, probed: str, spec: Spec) -> None:
+        self._probed, self._spec = probed, spec
+        self._paths: list[str] = []
+        self._frames: list[int] = []
+        self._pixels: list[int] = []
+        self._sums = Estimate(0, 0, 0.0, 0)
+        weights: list[float] = []
+        self._inputs, self._skipped = 0, 0
+        for row in _rows(probed):
+            self._inputs += 1
+            self._skipped += row.outcome.status == "skipped"
+            if row.outcome.status == "ok":
+                foreseen = estimate(row.item, row.facts, spec)
+                self._take(row, foreseen)
+                weights.append(foreseen.cost_s)
+        self._weights = _half_alike(np.array(weights))
+        self._drawn = draw(self._weights, SAMPLE, seed=spec.shuffle)
+
+    def _take(self, row: Row, foreseen: Estimate) -> None:
+        self._paths.append(row.item.path)
+        self._frames.append(foreseen.frames_kept)
+        self._pixels.append(foreseen.frame_pixels)
+        self._sums = Estimate(
+            frames=self._sums.frames + foreseen.frames,
+            frames_kept=self._sums.frames_kept + foreseen.frames_kept,
+            cost_s=self._sums.cost_s + foreseen.cost_s,
+            bytes_out=self._sums.bytes_out + foreseen.bytes_out,
+        )
+
+    @property
+    def sample(self) -> set[str]:
+        """Paths of the files to extract, to see how far the estimates are off."""
+        return {self._paths[number] for number in self._drawn.tolist()}
+
+    @property
+    def sample_spec(self) -> Spec:
+        """What to do with them: the same, but no more than a few frames of each."""
+        most = min(self._spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
+        return replace(self._spec, include=("*",), exclude=(), max_frames=most)
+
+    def plan(self, sampled: str) -> Plan:
+        """Return the plan.
+
+        Args:
+            sampled: Output directory of the job that extracted the sample.
+        """
+        rows = {row.item.path: row for row in _rows(sampled)}
+        draws = [rows[self._paths[number]] for number in self._drawn.tolist()]
+        foreseen = [estimate(row.item, row.facts, self.sample_spec) for row in draws]
+        weights = self._weights[self._drawn]
+
+        def total(actual: Iterable[float], expected: Iterable[float], whole: float) -> Forecast:
+            found, guess = np.array(list(actual), float), np.array(list(expected), float)
+            return forecast(found, foreseen=guess, weights=weights, total=whole)
+
+        return Plan(
+            inputs=self._inputs,
+            skipped=self._skipped,
+            clips=len(self._paths),
+            failures=tuple(groups(self._probed)),
+            frames=total(
+                (row.outcome.frames_kept or 0 for row in draws),
+                (guess.frames_kept for guess in foreseen),
+                self._sums.frames_kept,
+            ),
+            bytes_out=total(
+                (row.outcome.bytes_out or 0 for row in draws),
+                (guess.bytes_out for guess in foreseen),
+                self._sums.bytes_out,
+            ),
+            core_s=total(
+                (row.outcome.seconds for row in draws),
+                (guess.cost_s for guess in foreseen),
+                self._sums.cost_s,
+            ),
+            sampled=len(rows),
+            sample_failures=tuple(groups(sampled)) if rows else (),
+            truncations=tuple(
+                truncations(_whole(self._frames), _whole(self._pixels), list(LENGTHS))
+            ),
+        )
+
+
+def _half_alike(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights by which one dear file does not leave the others out of the sample."""
+    weights: NDArray[np.float64] = costs / costs.sum() + 1 / max(1, costs.size)
+    return weights
+
+
+def _whole(numbers: list[int]) -> NDArray[np.int64]:
+    return np.array(numbers, np.int64)
+
+
+def _rows(out: str) -> Iterable[Row]:
+    for part in Layout(out).parts():
+        yield from read_part(part)
+
+
+def farm(directory: str, root: str, paths: Iterable[str]) -> None:
+    """Make a directory of links to some files of another, under the same names.
+
+    Args:
+        directory: Where the links go.
+        root: The other directory.
+        paths: Files below it.
+    """
+    for path in paths:
+        link = os.path.join(directory, path)
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(os.path.join(root, path), link)

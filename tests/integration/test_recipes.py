@@ -1,0 +1,96 @@
+"""Each recipe goes as it says, on small data of the shape that it speaks of."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from pages import follow, installed
+from source_tree import ROOT
+
+pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(600)]
+
+PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+RECIPES = dict(re.findall(r"^## (\w+).*?\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+NTSC = Fraction(30000, 1001)
+
+
+def clip(path: Path, *, frames: int, rate_hz: Fraction, size: str, codec: str) -> None:
+    """Write a clip of flat frames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate_hz)
+        stream.width, stream.height = map(int, size.split("x"))
+        stream.pix_fmt = "yuv420p"
+        for step in range(frames):
+            pixels = np.full((stream.height, stream.width, 3), step % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = step, 1 / rate_hz
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def imagenet(here: Path) -> None:
+    sizes = [(500, 375)] * 4 + [(375, 500)] * 2 + [(500, 333), (224, 224)]
+    for number, (width, height) in enumerate(sizes):
+        folder = here / "imagenet" / f"n0144076{number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        _, data = cv2.imencode(".jpg", np.full((height, width, 3), 99, np.uint8))
+        (folder / f"{folder.name}_{number}.JPEG").write_bytes(data.tobytes())
+
+
+def ucf11(here: Path) -> None:
+    """Of n frames at 30000/1001 Hz the 12 Hz clock takes ceil(0.4004 n): 31, 61, 97 and 481."""
+    for number, (label, frames) in enumerate(
+        [("basketball", 75), ("basketball", 150), ("biking", 240), ("biking", 1200)]
+    ):
+        group = here / "UCF11" / label / f"v_{label}_01"
+        name = f"v_{label}_01_{number:02d}.mpg"
+        clip(group / name, frames=frames, rate_hz=NTSC, size="320x240", codec="mpeg2video")
+        annotation = here / "UCF11" / label / "Annotation"
+        annotation.mkdir(exist_ok=True)
+        (annotation / f"{group.name}.xgtf").write_text("<viper/>")
+        (here / "UCF11" / label / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+
+
+def kinetics(here: Path) -> None:
+    for number in range(4):
+        path = here / "kinetics" / f"class {number % 2}" / f"{number}.mp4"
+        clip(path, frames=250, rate_hz=Fraction(25), size="340x256", codec="mpeg4")
+
+
+def clips(here: Path) -> None:
+    for number in range(40):
+        path = here / "clips" / f"c{number % 4}" / f"{number}.mp4"
+        clip(path, frames=8, rate_hz=Fraction(10), size="160x120", codec="mpeg4")
+
+
+DATA: dict[str, Callable[[Path], None]] = {
+    "How": imagenet,
+    "UCF11": ucf11,
+    "Kinetics": kinetics,
+    "HDF5": clips,
+}
+"""First word of a recipe to what makes its data."""
+
+
+def test_every_recipe_is_followed():
+    assert set(RECIPES) == set(DATA)
+
+
+@pytest.mark.parametrize("recipe", DATA)
+def test_a_recipe_goes_as_it_says(recipe, tmp_path, request, monkeypatch):
+    python = ()
+    if "tf_dataset" in RECIPES[recipe]:
+        python = (request.getfixturevalue("tensorflow_python"),)
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # else it tells what it does
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    (tmp_path / "here").mkdir()
+    DATA[recipe](tmp_path / "here")
+
+    follow(RECIPES[recipe], tmp_path / "here", installed(tmp_path / "bin", *python))
