@@ -34,6 +34,26 @@ def test_a_worker_that_sees_both_is_given_the_job(here, start_worker, media, out
     assert here.run("submit", media, "--out", out, *SIZE, "--wait").code == 0
 
 
+def test_a_worker_that_comes_later_touches_nothing_outside_its_roots(
+    here, start_worker, media, out
+):
+    """Nobody was there to be asked; the job pauses and says why, and no file is charged."""
+    assert here.run("submit", media, "--out", out, *SIZE).code == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    here.environment["SHARDMILL_ROOTS"] = str(out)
+    start_worker("sees-little")
+
+    told = wait_for(
+        lambda: (status := here.run("status", out, "--json").json)["state"] == "paused" and status,
+        "the pause",
+    )
+
+    assert (told["ok"], told["failed"]) == (0, 0)
+    reason = here.run("status", out).out
+    assert f"sees-little: {media} is outside SHARDMILL_ROOTS of this worker" in reason
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
 def test_a_worker_that_hangs_holds_up_no_submission(here, start_worker, media, out):
     start_worker("one")
     frozen = start_worker("frozen")
