@@ -6,9 +6,9 @@ from typing import Final
 from shardmill.contract.batch import Batch
 from shardmill.contract.quantity import format_bytes, format_count, printable
 
-LONGEST_PATH: Final = 32
+LONGEST_PATH: Final = 24
 """A longer path keeps its end, which tells files of one folder apart."""
-LONGEST_PREFIX: Final = 16
+LONGEST_PREFIX: Final = 12
 """What many files have in common keeps its beginning; Flower shows about fifty characters."""
 SHORTEST_PREFIX: Final = 3
 """Where files of all folders were mixed, the first one's name tells more than one letter."""

@@ -16,14 +16,14 @@ def batch(*paths: str, size_bytes: int = 1_750_000) -> Batch:
 @pytest.mark.parametrize(
     ("paths", "shown"),
     [
-        ([f"basketball/v_{n:02}.avi" for n in range(64)], "ucf11/basketball/v_… 64 files 112 MB"),
+        ([f"basketball/v_{n:02}.avi" for n in range(64)], "ucf11/basketball/v… 64 files 112 MB"),
         (["a/x.mp4"], "ucf11/a/x.mp4 1.75 MB"),
         (["a/x.mp4", "b/y.mp4"], "ucf11/a/x.mp4… 2 files 3.5 MB"),
         (["ab1.mp4", "ab2.mp4"], "ucf11/ab1.mp4… 2 files 3.5 MB"),
         (["abc1.mp4", "abc2.mp4"], "ucf11/abc… 2 files 3.5 MB"),
         (
             [f"{'basketball' * 3}/{n}" for n in range(64)],
-            "ucf11/basketballbasket… 64 files 112 MB",
+            "ucf11/basketballba… 64 files 112 MB",
         ),
         ([], "ucf11"),
         (["a\nb\x1b.mp4"], "ucf11/a\\nb\\x1b.mp4 1.75 MB"),
