@@ -10,7 +10,7 @@ import pytest
 
 from awaiting import wait_for
 from command_line import Shell, poisoned, rows, shell
-from made_media import pictures
+from made_media import picture, pictures
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.layout import Layout
@@ -93,17 +93,39 @@ def assert_whole(
     there = {str(path) for place in ("shards", "index") for path in (out / place).iterdir()}
     assert there <= committed
     if server is not None:
-        assert_counted(server, expected)
+        assert_counted(out, expected, server)
 
 
-def assert_counted(server: PrivateRedis, expected: dict[str, str]) -> None:
-    """Check that the one job in the ledger counted every input once, and left no batch behind."""
+def assert_counted(out: Path, expected: dict[str, str], server: PrivateRedis) -> None:
+    """Check that the ledger counted every input of a job once, and that no batch is left."""
     with server.client(database=1) as database:
-        (job,) = database.smembers(names.JOBS)
-        told = database.hgetall(names.job_key(job))
+        jobs = {names.job_key(job) for job in database.smembers(names.JOBS)}
+        told = {place["out"]: place for place in map(database.hgetall, jobs)}[str(out)]
         left = set(database.keys("*"))
     assert told["state"] == "done"
     ends = Counter("failed" if end not in {"ok", "skipped"} else end for end in expected.values())
     counted = {name: int(told.get(name, 0)) for name in ("ok", "failed", "skipped")}
     assert counted == {name: ends[name] for name in counted}
-    assert left - KEPT_KEYS == {names.job_key(job)}
+    assert left - KEPT_KEYS == jobs
+
+
+def gates(directory: Path, count: int, *, stage: str = "extract") -> Path:
+    """Fill a folder with pictures that hold their decoder until they are opened."""
+    for number in range(count):
+        picture(directory / f"gate@{stage}-{number}.png", seed=number)
+    return directory
+
+
+def reached(directory: Path) -> set[str]:
+    """Return the names of the gates that a decoder has come to."""
+    return {path.stem for path in directory.glob("gate@*.png.reached")}
+
+
+def open_gates(directory: Path) -> None:
+    """Let decoders pass all gates of a folder, now and later."""
+    (directory / "gates.open").touch()
+
+
+def names_of(directory: Path) -> set[str]:
+    """Return the names of the pictures in a folder."""
+    return {path.name for path in directory.glob("*.png")}

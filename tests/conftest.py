@@ -96,6 +96,17 @@ def _index() -> str | None:
         return None if subprocess.run(pip, capture_output=True).returncode else "pip's own"
 
 
+def _tmpfs() -> str | None:
+    """Try it: root alone does not suffice in a container."""
+    mount = shutil.which("mount")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [mount or "false", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+        if subprocess.run(command, capture_output=True).returncode:
+            return None
+        subprocess.run(["umount", folder], check=True)
+    return mount
+
+
 NEEDS = {
     "corpus": Need(_corpus, "put the corpus beside the clone or name it in SHARDMILL_CORPUS"),
     "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
@@ -104,6 +115,7 @@ NEEDS = {
     "openssl": Need(_program("openssl"), "install openssl"),
     "redis": Need(_redis_server, "install redis-server"),
     "docker": Need(_docker, "start a Docker engine"),
+    "tmpfs": Need(_tmpfs, "run as root, in a container with --cap-add SYS_ADMIN"),
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
     "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
     "torch": Need(_python_with("torch"), "make frameworks"),

@@ -74,6 +74,26 @@ class PrivateRedis:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def clients(self, name: str) -> int:
+        """Return how many connections of that name there are."""
+        with self.client() as client:
+            return sum(connection["name"] == name for connection in client.client_list())
+
+    def blocked(self) -> int:
+        """Return how many clients wait for a message."""
+        with self.client() as client:
+            return int(client.info("clients")["blocked_clients"])
+
+    def refused(self) -> int:
+        """Return how many commands were refused because memory is full."""
+        with self.client() as client:
+            return int(client.info("errorstats").get("errorstat_OOM", {}).get("count", 0))
+
     def close(self) -> None:
         """End the server and remove its data."""
         self.kill()

@@ -14,26 +14,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shardmill.api import plan, probe, run, status, submit
+    from shardmill.api import (
+        cancel,
+        clean,
+        jobs,
+        pause,
+        plan,
+        probe,
+        resume,
+        retry,
+        run,
+        status,
+        submit,
+        watch,
+    )
     from shardmill.contract.job import Status
     from shardmill.contract.spec import Spec
     from shardmill.submission.job import Job
-
-__all__ = ["Job", "Spec", "Status", "plan", "probe", "run", "status", "submit"]
 
 _HOMES = {
     "Job": "shardmill.submission.job",
     "Spec": "shardmill.contract.spec",
     "Status": "shardmill.contract.job",
-    "plan": "shardmill.api",
-    "probe": "shardmill.api",
-    "run": "shardmill.api",
-    "status": "shardmill.api",
-    "submit": "shardmill.api",
 }
+"""Where a name is, if not in ``shardmill.api``."""
+
+__all__ = [
+    "Job",
+    "Spec",
+    "Status",
+    "cancel",
+    "clean",
+    "jobs",
+    "pause",
+    "plan",
+    "probe",
+    "resume",
+    "retry",
+    "run",
+    "status",
+    "submit",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'shardmill' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "shardmill.api")), name)

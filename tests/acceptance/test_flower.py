@@ -100,7 +100,8 @@ def test_a_person_sees_batches_progress_failures_and_workers(
 ):
     media = pictures(tmp_path / "basketball", 6)
     (media / HOSTILE).write_bytes(b"\0" * 5000)
-    picture(media / "slow@extract-1.png", seed=9)
+    for number in range(4):
+        picture(media / f"slow@extract-{number}.png", seed=9 + number)
     start_worker("box-1")
     start_worker("box-2")
     with flower() as shown:

@@ -45,7 +45,7 @@ def made(sample_set, redis_server, tmp_path_factory) -> Path:
 def hostile(tmp_path_factory) -> Path:
     """A report on names that would like to be code, many classes, and a course of time."""
     out = OutDir(str(tmp_path_factory.mktemp("hostile") / "out"))
-    name = "</script><script>console.log('run')</script><img src=http://127.0.0.1:1/x>"
+    name = "</script ><script>console.log('run')</script><img src=http://127.0.0.1:1/x>"
     out.shard("b0", Video(f"{name}.mp4", label=name[:100].replace("/", "_"), label_id=0))
     out.part("b1", *(_file(f"{i}{'y' * 3000}{name}", i, name) for i in range(300)))
     out.part("b2", failed(name, "corrupt", name))

@@ -1,22 +1,19 @@
 """A cluster of several workers loses nothing, whatever dies and whatever lies in its queue."""
 
-import json
 import os
-import pickle
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import redis
 from celery import Celery
 from kombu.transport import redis as transport
 
-import processes
 from awaiting import wait_for
 from cluster import assert_whole
-from command_line import Done, Shell, rows
+from command_line import Done, Shell
 from made_media import picture, pictures
-from shardmill.contract import names
 from shardmill.contract.settings import Settings, celery_configuration
 
 SIZE = ("--size", "16x12")
@@ -51,8 +48,8 @@ def test_two_workers_do_a_job_that_was_only_handed_over(here, start_worker, medi
     for status in (by_name, by_place):
         assert {name: status[name] for name in numbers} == numbers
         assert list(status["failures"].values()) == [1]
-    failures = json.loads(here.run("failures", out, "--json").out)
-    assert [example["path"] for example in failures[0]["examples"]] == ["broken.mp4"]
+    (failures,) = here.run("failures", out, "--json").json["groups"]
+    assert [example["path"] for example in failures["examples"]] == ["broken.mp4"]
     assert here.run("verify", out).code == 0
     who = here.run("query", out, "select distinct worker from files order by 1", "--csv").out
     assert set(who.split()[1:]) <= {"one", "two"}
@@ -62,106 +59,6 @@ def test_two_workers_do_a_job_that_was_only_handed_over(here, start_worker, medi
         end_orderly(here, worker)
     here.wait_until_all_are_gone()
     assert here.leftovers({worker.pid: "" for worker in workers}) == []
-
-
-def test_a_killed_workers_share_is_done_by_the_other(here, start_worker, media, out):
-    for number in range(4):
-        picture(media / f"slow@extract-{number}.png", seed=50 + number)
-    victim = start_worker("victim")
-    start_worker("survivor")
-    job = here.start("submit", media, "--out", out, *SIZE, "--wait")
-    wait_for(lambda: (out / ".tmp").is_dir() and os.listdir(out / ".tmp"), "a shard in work")
-
-    victim.kill()
-    victim.communicate()
-
-    assert here.end(job).code == 0
-    assert_whole(out, dict.fromkeys(files(media), "ok"))
-
-
-def test_messages_that_come_three_times_count_once(here, server, start_worker, media, out):
-    with here.start("submit", media, "--out", out, *SIZE) as submitting:
-        assert here.end(submitting).code == 0
-    with server.client() as queue:
-        messages = queue.lrange(names.QUEUES["probe"], 0, -1)
-        assert messages
-        queue.rpush(names.QUEUES["probe"], *messages * 2)
-    start_worker("one")
-    start_worker("two")
-
-    done = here.run("submit", media, "--out", out, *SIZE, "--wait", "--json")
-
-    assert (done.code, done.json["ok"], done.json["clips"]) == (0, 20, 20)
-    assert_whole(out, dict.fromkeys(files(media), "ok"))
-
-
-def test_messages_that_are_lost_are_sent_again(here, server, start_worker, media, out):
-    assert here.run("submit", media, "--out", out, *SIZE).code == 0
-    with server.client() as queue:
-        assert queue.delete(names.QUEUES["probe"])
-    start_worker("one")
-
-    wait_for((out / "summary.json").exists, "the end of the job")
-
-    assert_whole(out, dict.fromkeys(files(media), "ok"))
-
-
-JUNK = {
-    "no JSON": b"{",
-    "a pickle": pickle.dumps({"task": "shardmill.probe"}),
-    "bytes": b"\xff\xfe\x00",
-    "another shape": b'{"body": 7}',
-    "an empty object": b"{}",
-}
-HOSTILE = {
-    "a path": ["../x", "../../etc/passwd"],
-    "numbers": [1, 2],
-    "nothing": [],
-    "too much": ["a", "b", "c"],
-    "a novel": ["a" * 100_000, "b"],
-    "an object": [{"__class__": "os.system"}, None],
-    "an unknown job": ["nobody-123456", "0123456789abcdef"],
-}
-
-
-def test_junk_in_the_queue_stops_no_worker(here, server, start_worker, media, out):
-    worker = start_worker("one")
-    with server.client() as queue:
-        for message in JUNK.values():
-            queue.lpush(names.QUEUES["probe"], message)
-    with Celery("foe", set_as_current=False) as foe:
-        foe.config_from_object(celery_configuration(Settings(redis_url=server.url)))
-        probe = {"queue": names.QUEUES["probe"]}
-        for arguments in HOSTILE.values():
-            foe.send_task(names.TASKS["probe"], args=arguments, **probe)
-        foe.send_task("os.system", args=["true"], **probe)
-        foe.send_task(names.TASKS["probe"], args=[b"\x80"], serializer="pickle", **probe)
-
-    done = here.run("submit", media, "--out", out, *SIZE, "--wait")
-
-    assert done.code == 0, done.err
-    assert worker.poll() is None
-    assert_whole(out, dict.fromkeys(files(media), "ok"))
-    end_orderly(here, worker)
-
-
-def test_a_hostile_batch_in_the_ledger_is_dropped(here, server, ledger, start_worker, media, out):
-    """Someone who can write to Redis may stop a job, and nothing else."""
-    assert here.run("submit", media, "--out", out, *SIZE).code == 0
-    (job,) = ledger.jobs()
-    with server.client(database=1) as database:
-        hostile = database.keys(names.batch_key(job, "*"))[0]
-        database.hset(hostile, "payload", '["probe",[{"path":"../../etc/passwd"}],[],false]')
-        database.hset(hostile, "stage", "shutdown")
-    worker = start_worker("one")
-
-    wait_for(lambda: ledger.snapshot(job).inflight == 1, "all other batches")
-    wait_for(lambda: ledger.snapshot(job).counters.get("ok", 0) >= 12, "all other files")
-    ledger.shift(job, "cancelled", allowed=["running"])
-
-    assert worker.poll() is None
-    assert "../../etc/passwd" not in rows(out)
-    end_orderly(here, worker)
 
 
 def test_a_worker_survives_the_death_of_redis(here, server, start_worker, media, out):
@@ -222,6 +119,11 @@ def test_kombu_still_ends_with_what_is_not_json(server):
             connection.default_channel._get("some")
 
 
+def test_kombu_still_takes_a_full_redis_for_a_fault_of_the_program():
+    """When this fails kombu has mended it: take it out of ``transport_fix``."""
+    assert not issubclass(redis.OutOfMemoryError, transport.Transport.connection_errors)
+
+
 def test_a_cluster_that_is_not_there_is_told(here, server, media, out):
     server.kill()
 
@@ -233,26 +135,3 @@ def test_a_cluster_that_is_not_there_is_told(here, server, media, out):
     status = here.run("status", "some-job")
     assert status.code == 1
     assert "Redis" in status.only_sentence
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-def test_a_worker_told_to_end_gives_its_work_back(here, ledger, start_worker, media, out, number):
-    picture(media / "hang@extract.png", seed=50)
-    worker = start_worker("one")
-    assert here.run("submit", media, "--out", out, *SIZE).code == 0
-    (job,) = ledger.jobs()
-    wait_for(
-        lambda: (
-            (out / ".tmp").is_dir() and os.listdir(out / ".tmp") and ledger.snapshot(job).leased
-        ),
-        "a shard in work",
-    )
-
-    worker.send_signal(number)
-    here.end(worker)
-
-    here.wait_until_all_are_gone()
-    assert ledger.snapshot(job).leased == 0
-    assert ledger.workers() == []
-    assert os.listdir(out / ".tmp") == []
-    assert processes.workers(str(here.scratch)) == []

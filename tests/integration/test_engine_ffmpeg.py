@@ -64,6 +64,8 @@ def stored_by_engine(path, out, **options) -> tuple[dict, list[bytes]]:
         items=(item,),
         facts=(probe_item(str(path.parent), item),),
     )
+    Layout(str(out)).make()
+    os.makedirs(work.tmp, exist_ok=True)
     (outcome,) = extract_batch(work, lambda: None)
     assert outcome.status == "ok", outcome.error_message
     (clip,) = open_index(Layout(str(out)).index_of(work.shard)).to_pylist()

@@ -102,6 +102,8 @@ def extract(root: str, out: str, item: Item) -> str:
         items=(item,),
         facts=(probe_item(root, item),),
     )
+    Layout(out).make()
+    os.makedirs(work.tmp, exist_ok=True)
     (outcome,) = extract_batch(work, lambda: None)
     assert outcome.status == "ok", outcome.error_message
     return work.shard

@@ -56,6 +56,8 @@ def test_tensorflow_parses_every_feature(tensorflow_python, sample_set, tmp_path
         items=items,
         facts=tuple(probe_item(root, item) for item in items),
     )
+    Layout(str(tmp_path)).make()
+    os.makedirs(work.tmp, exist_ok=True)
     assert [o.status for o in extract_batch(work, lambda: None)] == ["ok", "ok"]
     layout = Layout(str(tmp_path))
 

@@ -2,25 +2,29 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 
 import pytest
 import redis
 
-from awaiting import wait_for
+from awaiting import PATIENCE_S, wait_for
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
-from shardmill.contract.errors import InvalidMessage, LedgerUnavailable
+from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
 from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.answers import Claim, Live
-from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.ledger.client import ANSWER_S
+from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SWEEP_LIMIT, Ledger
 
 JOB = "clips-123456"
 ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)
@@ -58,8 +62,19 @@ def job(**changes) -> Job:
     return replace(plain, **changes)
 
 
-def reserve(ledger: Ledger, batch_id: str = "b1", *, window: int = 9, batch: Batch = PROBE) -> str:
-    return ledger.reserve(JOB, batch, batch_id=batch_id, window=window)
+def reserve(
+    ledger: Ledger,
+    batch_id: str = "b1",
+    *,
+    window: int = 9,
+    batch: Batch = PROBE,
+    number: int | None = None,
+) -> str:
+    """Reserve the next batch, or the one of that number."""
+    if number is None:
+        told = ledger.snapshot(JOB)
+        number = 1 + (told.counters.get("reserved", 0) if told else 0)
+    return ledger.reserve(JOB, batch, batch_id=batch_id, window=window, number=number)
 
 
 def claim(ledger: Ledger, batch_id: str = "b1", *, lease_s: float = 60) -> Claim:
@@ -122,7 +137,7 @@ def cancelled_while_claimed(ledger: Ledger) -> None:
 
 
 def enumerated(ledger: Ledger) -> None:
-    ledger.close(JOB, inputs=1)
+    ledger.close(JOB, inputs=1, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
 
 
 def finish_in_flight(ledger: Ledger) -> None:
@@ -155,7 +170,7 @@ Step = Callable[[Ledger], object]
             id="release when cancelled",
         ),
         pytest.param(cancelled_while_claimed, claim, id="claim when cancelled"),
-        pytest.param(reserved, lambda ledger: ledger.close(JOB, inputs=7), id="close"),
+        pytest.param(reserved, enumerated, id="close"),
         pytest.param(enumerated, lambda ledger: ledger.drain(JOB), id="drain"),
         pytest.param(expired, sweep, id="sweep"),
         pytest.param(reserved, lambda ledger: sweep(ledger, missing=True), id="sweep for messages"),
@@ -196,15 +211,49 @@ def test_a_batch_comes_back_as_it_was_reserved(ledger):
     reserve(ledger, batch=EXTRACT)
 
     assert claim(ledger).batch == EXTRACT
-    assert ledger.stage(JOB, "b1") == "extract"
+    assert ledger.release(JOB, "b1", fence=1)
+    assert sweep(ledger) == {"b1": "extract"}
 
 
 def test_a_window_takes_no_more_than_its_size_and_refills(ledger):
-    answers = [reserve(ledger, batch_id, window=2) for batch_id in ("b1", "b2", "b3", "b2")]
+    answers = [reserve(ledger, batch_id, window=2) for batch_id in ("b1", "b2", "b3")]
 
-    assert answers == ["reserved", "reserved", "full", "known"]
+    assert answers == ["reserved", "reserved", "full"]
+    claim(ledger, "b2")
+    assert reserve(ledger, "b3", window=2) == "full", "a leased batch is in flight too"
     commit(ledger, "b1")
     assert reserve(ledger, "b3", window=2) == "reserved"
+
+
+def test_a_batch_is_reserved_once_however_late_the_call_comes_again(ledger):
+    """By then it may be done: taken up again it would be counted twice."""
+    assert reserve(ledger, number=1) == "reserved"
+    claim(ledger)
+    commit(ledger, ok=1)
+
+    assert reserve(ledger, number=1) == "known"
+    assert ledger.snapshot(JOB).inflight == 0
+
+
+def test_a_redis_that_went_back_is_found_out(ledger, database):
+    """A snapshot, or a log whose last second the machine lost: reserved batches are gone."""
+    reserve(ledger)
+    before = database.dump(names.job_key(JOB))
+    reserve(ledger, "b2")
+    database.restore(names.job_key(JOB), 0, before, replace=True)
+
+    assert reserve(ledger, "b3", number=3) == "behind"
+    with pytest.raises(EnvironmentFault, match="run the same command again"):
+        ledger.close(JOB, inputs=3, batches=2)
+    assert not ledger.drain(JOB), "nothing is told to be enumerated"
+
+
+def test_a_job_that_redis_has_lost_is_not_closed(ledger, database):
+    database.flushall()
+
+    with pytest.raises(EnvironmentFault, match="run the same command again"):
+        ledger.close(JOB, inputs=3, batches=0)
+    assert database.keys() == []
 
 
 @pytest.mark.parametrize(
@@ -212,7 +261,7 @@ def test_a_window_takes_no_more_than_its_size_and_refills(ledger):
     [
         pytest.param(pause, "paused", id="paused"),
         pytest.param(cancel, "cancelled", id="cancelled"),
-        pytest.param(lambda ledger: ledger._redis.flushall(), "unknown", id="forgotten"),
+        pytest.param(lambda ledger: ledger._client.ledger.flushall(), "unknown", id="forgotten"),
     ],
 )
 def test_only_a_running_job_takes_batches(ledger, change, answer):
@@ -282,6 +331,23 @@ def test_an_expired_lease_comes_back_once_and_a_held_one_not(ledger):
     assert claim(ledger, "b1").verdict == "claimed"
 
 
+def test_more_batches_than_one_sweep_returns_are_all_seen(ledger, database):
+    """Those that are held come first and wait longest; they must hide no other."""
+    waiting = {f"w{i}" for i in range(SWEEP_LIMIT + 5)}
+    for batch_id in [*(f"h{i}" for i in range(SWEEP_LIMIT + 5)), *sorted(waiting)]:
+        reserve(ledger, batch_id, window=9999)
+        if batch_id.startswith("h"):
+            claim(ledger, batch_id)
+
+    for batch_id in waiting:
+        database.zincrby(names.waiting_key(JOB), -10_000, batch_id)
+
+    seen = [set(sweep(ledger, missing=True, grace_s=5)) for _ in range(2)]
+
+    assert seen[0] | seen[1] == waiting
+    assert len(seen[0]) == SWEEP_LIMIT
+
+
 def test_a_short_lease_runs_out_by_itself(ledger):
     reserve(ledger)
     claim(ledger, lease_s=0.05)
@@ -293,8 +359,7 @@ def test_only_what_waits_longer_than_the_grace_is_sent_again(ledger, database):
     for batch_id in ("old", "new", "held"):
         reserve(ledger, batch_id)
     claim(ledger, "held")
-    for batch_id in ("old", "held"):
-        database.zincrby(names.inflight_key(JOB), -10_000, batch_id)
+    database.zincrby(names.waiting_key(JOB), -10_000, "old")
 
     assert sweep(ledger, missing=False, grace_s=5) == {}
     assert sweep(ledger, missing=True, grace_s=5) == {"old": "probe"}
@@ -325,6 +390,8 @@ def test_cancelled_batches_are_dropped_when_claimed(ledger, database):
     claim(ledger, "expired", lease_s=0)
     cancel(ledger)
 
+    assert claim(ledger, "held") == Claim(verdict="stopped"), "its holder is still at it"
+    assert beat(ledger, fence, batch_id="held") == "cancelled"
     assert sweep(ledger, missing=True) == {"expired": "probe", "waiting": "probe"}
     for batch_id in ("waiting", "expired"):
         assert claim(ledger, batch_id) == Claim(verdict="stopped")
@@ -388,7 +455,7 @@ def test_the_finish_batch_comes_once_and_only_at_the_end(ledger, prepare, ready)
     prepare(ledger)
 
     assert [ledger.drain(JOB) for _ in range(3)] == [ready, False, False]
-    assert (ledger.stage(JOB, FINISH_ID) == "finish") is ready
+    assert (sweep(ledger, missing=True).get(FINISH_ID) == "finish") is ready
 
 
 def test_committing_the_finish_batch_ends_the_job_and_its_clock(ledger, database):
@@ -417,14 +484,102 @@ def test_a_commit_counts_and_puts_the_children_in_flight(ledger):
     assert claim(ledger, "b1").verdict == "done"
 
 
-def test_a_child_that_is_in_flight_already_keeps_its_attempts(ledger):
-    """Two attempts at one batch leave the same children; the second must not reset them."""
-    reserve(ledger, "b1")
-    reserve(ledger, "c1")
-    claim(ledger, "c1", lease_s=0)
-    commit_with_child(ledger)
+def test_what_a_superseded_claim_says_counts_only_with_a_manifest_part(ledger):
+    """A part on the disk decides who was first; without one the last claim does."""
+    reserve(ledger)
+    late, last = claim(ledger, lease_s=0).fence, claim(ledger).fence
 
-    assert claim(ledger, "c1").attempts == 2
+    def split(fence: int) -> bool:
+        return ledger.commit(JOB, "b1", counters={}, children={"c1": PROBE}, fence=fence)
+
+    assert [split(late), split(last), split(last)] == [False, True, False]
+    assert ledger.snapshot(JOB).inflight == 1
+
+
+def test_a_finish_that_has_paused_its_job_comes_again(ledger):
+    finish_in_flight(ledger)
+    claim(ledger, FINISH_ID)
+    pause(ledger)
+    commit(ledger, FINISH_ID)
+
+    assert ledger.snapshot(JOB).state == "paused"
+    ledger.shift(JOB, "running", allowed=["paused"])
+    assert ledger.drain(JOB)
+
+
+def finished(ledger: Ledger) -> None:
+    finish_in_flight(ledger)
+    claim(ledger, FINISH_ID)
+    commit(ledger, FINISH_ID)
+
+
+@pytest.mark.parametrize("end", [finished, cancel])
+def test_a_job_that_has_ended_is_remembered_for_a_week(ledger, database, end):
+    end(ledger)
+
+    assert 0 < database.pttl(names.job_key(JOB)) <= KEEP_S * 1000
+    assert ledger.jobs() == [JOB]
+    database.pexpire(names.job_key(JOB), 1)
+    wait_for(lambda: ledger.jobs() == [], "the end of that time")
+    assert database.keys() == []
+
+
+def test_a_job_that_is_taken_up_again_does_not_expire(ledger, database):
+    cancel(ledger)
+
+    ledger.open(job(), {})
+
+    assert database.pttl(names.job_key(JOB)) == -1
+
+
+def test_batches_of_a_forgotten_job_are_dropped_like_those_of_a_cancelled_one(ledger, database):
+    for batch_id in ("waiting", "held", "late"):
+        reserve(ledger, batch_id)
+    held, late = (claim(ledger, batch_id).fence for batch_id in ("held", "late"))
+    beat(ledger, held, batch_id="held")
+    database.delete(names.job_key(JOB))
+    assert ledger.jobs() == [JOB], "as long as something is left of it"
+
+    assert beat(ledger, held, batch_id="held") == "cancelled"
+    ledger.release(JOB, "held", fence=held)
+    assert ledger.commit(JOB, "late", counters={"ok": 1}, children={"c1": PROBE}, fence=late)
+    assert sweep(ledger, missing=True) == {"waiting": "probe"}
+    assert claim(ledger, "waiting") == Claim(verdict="stopped")
+    assert ledger.jobs() == []
+    assert database.keys() == []
+
+
+def test_opening_clears_what_an_earlier_opening_left(ledger, database):
+    for batch_id in ("waiting", "held"):
+        reserve(ledger, batch_id)
+    beat(ledger, claim(ledger, "held").fence, batch_id="held")
+
+    ledger.open(job(), {})
+
+    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+
+
+@pytest.fixture
+def full(database) -> Callable:
+    """Makes Redis refuse to take any more."""
+    yield lambda: database.config_set("maxmemory", 1)
+    database.config_set("maxmemory", 0)
+
+
+def test_a_full_redis_takes_no_more_work_but_lets_what_runs_end(ledger, full):
+    """Committing frees memory; if it were refused nothing would ever be free again."""
+    for batch_id in ("b1", "b2", "b3"):
+        reserve(ledger, batch_id)
+    first, second = claim(ledger, "b1").fence, claim(ledger, "b2").fence
+    full()
+
+    with pytest.raises(LedgerUnavailable, match="maxmemory"):
+        reserve(ledger, "b4")
+    assert beat(ledger, first) == "held"
+    assert commit(ledger, "b1", ok=1)
+    assert ledger.release(JOB, "b2", fence=second)
+    assert claim(ledger, "b3").verdict == "claimed"
+    assert counted(ledger, "ok") == {"ok": 1}
 
 
 def test_too_many_attempts_exhaust_a_batch(ledger):
@@ -454,7 +609,7 @@ def test_the_snapshot_tells_the_numbers(ledger):
         fence = claim(ledger, batch_id).fence
         beat(ledger, fence, batch_id=batch_id, live=live)
     assert ledger.snapshot(JOB).inputs is None
-    ledger.close(JOB, inputs=9)
+    ledger.close(JOB, inputs=9, batches=4)
     commit(ledger, "b4", ok=2, worked_us=7)
 
     told = ledger.snapshot(JOB)
@@ -478,7 +633,7 @@ def test_opening_again_starts_over_with_another_run_number(ledger):
     _, before = ledger.job(JOB)
     reserve(ledger)
     commit(ledger, ok=3)
-    ledger.close(JOB, inputs=3)
+    enumerated(ledger)
     runs = set()
     for _ in range(5):
         ledger.open(job(), {"ok": 1})
@@ -497,9 +652,11 @@ def test_one_worker_leads_until_it_has_been_quiet(ledger):
     assert not ledger.lead("one", seconds=60)
 
 
-def test_workers_appear_disappear_and_are_forgotten(ledger):
-    for name, now_s in (("gone", 100), ("one", 110), ("two", 120)):
-        ledger.appear(name, now_s=now_s, forget_after_s=15)
+def test_workers_appear_disappear_and_are_forgotten(ledger, database):
+    for name in ("gone", "one", "two"):
+        ledger.appear(name, forget_after_s=15)
+    database.zincrby(names.WORKERS, -16_000, "gone")
+    ledger.appear("two", forget_after_s=15)
     assert ledger.workers() == ["one", "two"]
     ledger.disappear("one")
     assert ledger.workers() == ["two"]
@@ -524,12 +681,44 @@ def test_messages_are_counted_in_all_queues(ledger, server):
         ),
     ],
 )
-def test_a_hostile_payload_is_no_batch(ledger, database, payload):
+def test_a_batch_whose_payload_is_damaged_pauses_its_job_at_the_end(ledger, database, payload):
+    """What it was to do can only be found out from the inputs again: the job is not whole."""
     reserve(ledger)
+    reserve(ledger, "b2")
+    enumerated(ledger)
     database.hset(names.batch_key(JOB, "b1"), "payload", payload)
 
     with pytest.raises(InvalidMessage):
         claim(ledger)
+
+    assert claim(ledger) == Claim(verdict="done"), "it is not claimed again for ever"
+    assert not ledger.drain(JOB)
+    assert ledger.snapshot(JOB).state == "running", "the others are done meanwhile"
+    claim(ledger, "b2")
+    commit(ledger, "b2", ok=1)
+    assert not ledger.drain(JOB)
+    told = ledger.snapshot(JOB)
+    assert (told.state, told.inflight) == ("paused", 0)
+    assert "run the same command again" in told.reason
+    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+
+
+@pytest.mark.parametrize("harm", ["evicted", "half gone"])
+def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database, harm):
+    """A Redis that may evict keys takes a batch away, but not its name."""
+    reserve(ledger)
+    enumerated(ledger)
+    if harm == "evicted":
+        database.delete(names.batch_key(JOB, "b1"))
+    else:
+        database.hdel(names.batch_key(JOB, "b1"), "stage", "payload")
+    assert sweep(ledger, missing=True) == {"b1": "probe"}, "somebody has to look at it"
+
+    with suppress(InvalidMessage):
+        assert claim(ledger) == Claim(verdict="done")
+
+    assert not ledger.drain(JOB)
+    assert ledger.snapshot(JOB).state == "paused"
 
 
 @pytest.mark.parametrize(
@@ -589,7 +778,7 @@ CALLS: list[Step] = [
     lambda ledger: ledger.snapshot(JOB),
     lambda ledger: ledger.queued(),
     lambda ledger: ledger.jobs(),
-    lambda ledger: ledger.close(JOB, inputs=1),
+    lambda ledger: ledger.close(JOB, inputs=1, batches=0),
     lambda ledger: ledger.lead("w", seconds=1),
 ]
 
@@ -606,7 +795,7 @@ def test_a_redis_that_is_gone_is_told_at_once(tmp_path, call):
 
 
 def test_a_redis_that_answers_nothing_is_told_within_seconds():
-    """Two tries of two seconds; the machine may be slow."""
+    """One try of two seconds; the machine may be slow."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ledger = Ledger(Settings(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
         began_s = time.monotonic()
@@ -614,8 +803,58 @@ def test_a_redis_that_answers_nothing_is_told_within_seconds():
         with pytest.raises(LedgerUnavailable):
             ledger.jobs()
 
-        assert time.monotonic() - began_s < 20
+        assert time.monotonic() - began_s < 2 * ANSWER_S
         ledger.close_connections()
+
+
+def test_a_redis_that_stops_answering_is_told_within_seconds(redis_server):
+    server = PrivateRedis(redis_server)
+    ledger = Ledger(Settings(redis_url=server.url))
+    try:
+        ledger.open(job(), {})
+        server.freeze()
+        began_s = time.monotonic()
+
+        with pytest.raises(LedgerUnavailable):
+            reserve(ledger)
+
+        assert time.monotonic() - began_s < 2 * ANSWER_S
+    finally:
+        ledger.close_connections()
+        server.close()
+
+
+def test_a_patient_ledger_waits_for_a_redis_that_was_there(redis_server):
+    server = PrivateRedis(redis_server, durable=True)
+    ended = threading.Event()
+    ledger = Ledger(Settings(redis_url=server.url), patience_s=PATIENCE_S, ended=ended)
+    try:
+        ledger.open(job(), {})
+        server.kill()
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(reserve, ledger, number=1)
+            assert not wait([waiting], timeout=1).done
+            server.start()
+            assert waiting.result() == "reserved"
+            server.kill()
+            waiting = pool.submit(reserve, ledger, number=2)
+            ended.set()
+            with pytest.raises(LedgerUnavailable):
+                waiting.result()
+    finally:
+        ended.set()
+        ledger.close_connections()
+        server.close()
+
+
+def test_a_patient_ledger_tells_at_once_of_a_redis_that_never_was(tmp_path):
+    ledger = Ledger(Settings(redis_url=f"unix://{tmp_path}/nothing"), patience_s=PATIENCE_S)
+    began_s = time.monotonic()
+
+    with pytest.raises(LedgerUnavailable):
+        ledger.jobs()
+
+    assert time.monotonic() - began_s < PATIENCE_S / 2
 
 
 def test_a_ledger_works_again_when_redis_does(redis_server):

@@ -172,39 +172,6 @@ def test_an_output_whose_frames_were_made_otherwise_is_never_mixed_with_new_ones
     assert_sound(out)
 
 
-def test_poisonous_files_cost_only_themselves(here, tmp_path, out):
-    """Forty-eight files go in batches of four, so each poisonous one has innocent neighbours."""
-    poisoned(here)
-    media = pictures(tmp_path / "in", 39)
-    deeds = {
-        "segv@probe.png": "crash",
-        "segv@extract.png": "crash",
-        "exit7@extract.png": "crash",
-        "hang@probe.png": "timeout",
-        "hang@extract.png": "timeout",
-        "grow@extract.png": "memory",
-        "fail@extract.png": "internal",
-        "frail@probe.png": "ok",
-        "frail@extract.png": "ok",
-    }
-    for seed, name in enumerate(deeds):
-        picture(media / name, seed=100 + seed)
-
-    limits = ("--item-timeout", "2", "--item-memory", "600MB")
-    done = here.run("run", media, "--out", out, *SIZE, *limits, "--json")
-
-    assert done.code == 3
-    assert rows(out) == {f"{i:03d}.png": "ok" for i in range(39)} | deeds
-    assert done.json["failures"] == {"crash": 3, "internal": 1, "memory": 1, "timeout": 2}
-    attempts = here.run(
-        "query", out, "select path, attempts from files where attempts > 1", "--csv"
-    )
-    twice = {name for name, answer in deeds.items() if answer in ("crash", "timeout", "memory")}
-    assert set(attempts.out.splitlines()[1:]) == {f"{name},2" for name in twice}
-    assert_sound(out)
-    assert_nothing_is_left(here, out, {})
-
-
 def test_a_probe_has_limits_too(here, tmp_path, out):
     poisoned(here)
     media = pictures(tmp_path / "in", 2)

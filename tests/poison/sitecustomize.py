@@ -1,11 +1,14 @@
 """Makes files of certain names do to a decoder what broken media do to native code.
 
 Python imports a module of this name by itself; put its folder on PYTHONPATH of a program that has
-decoders.  Only in their fork server does it act: there, opening ``<deed>@<stage>...`` for that
-stage does the deed, in the decoder, in earnest.
+decoders.  In their fork server opening ``<deed>@<stage>...`` for that stage does the deed, in the
+decoder, in earnest.  Other programs die at the step that ``TEST_DIE`` names, as
+``before module:function`` or ``after module:class.method``, as if the power had failed.
 """
 
 import ctypes
+import functools
+import importlib
 import os
 import signal
 import sys
@@ -54,7 +57,21 @@ def slow(path: bytes) -> None:
     time.sleep(1)
 
 
-DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow)}
+def flood(path: bytes) -> None:
+    """Say more than any pipe or log should hold."""
+    for descriptor in (1, 2):
+        for _ in range(4):
+            os.write(descriptor, CHUNK)
+
+
+def gate(path: bytes) -> None:
+    """Tell that it is reached, and wait until the gates of its folder are opened."""
+    os.close(os.open(path + b".reached", os.O_CREAT))
+    while not os.path.exists(os.path.join(os.path.dirname(path), b"gates.open")):
+        time.sleep(0.01)
+
+
+DEEDS = {deed.__name__: deed for deed in (segv, exit7, hang, grow, fail, frail, slow, flood, gate)}
 
 
 def poisoned(open_file, stage: str):
@@ -82,9 +99,27 @@ def dripping(count):
     return count_or_drip
 
 
-if "multiprocessing.forkserver" in " ".join(sys.orig_argv):
+def die(when: str, place: str) -> None:
+    """Have this process killed before or after it calls a function for the first time."""
+    module, _, name = place.partition(":")
+    *classes, function = name.split(".")
+    owner = functools.reduce(getattr, classes, importlib.import_module(module))
+    original = getattr(owner, function)
+
+    def last(*arguments, **options):
+        if when == "after":
+            original(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, function, last)
+
+
+command = " ".join(sys.orig_argv)
+if "multiprocessing.forkserver" in command:
     from shardmill_worker.engine import decoder, extract, probe
 
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
     decoder.count_frames = dripping(decoder.count_frames)
+elif "TEST_DIE" in os.environ and "multiprocessing" not in command:
+    die(*os.environ["TEST_DIE"].split())

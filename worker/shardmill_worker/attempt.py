@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from functools import partial
 
 from shardmill.contract.batch import Batch, Stage
-from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    EnvironmentFault,
+    InvalidMessage,
+    LedgerUnavailable,
+)
 from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
 from shardmill.contract.title import title
-from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.ledger.answers import Claim
+from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
 from shardmill_worker.announcer import summed_up
 from shardmill_worker.lease import Lease
 from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
+from shardmill_worker.workplace import Attempt
 
 Publish = Callable[[str, Mapping[str, Batch | Stage]], None]
 """Sends the messages of a job's batches, given by name."""
@@ -55,25 +62,16 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         lease_s=settings.lease_s,
         max_attempts=settings.max_attempts,
     )
-    found = ledger.job(job_name) if claim.batch is not None else None
-    if found is None:
+    if claim.batch is None:
         return claim.verdict
-    job, run = found
-    assert claim.batch is not None
-    lease = Lease(
-        ledger,
-        job_name,
-        batch_id,
-        fence=claim.fence,
-        lease_s=settings.lease_s,
-        tell=partial(worker.tell, title(job_name, claim.batch)),
-    )
+    lease = _lease(worker, job_name, batch_id, claim)
     try:
+        job, run = _job_of(ledger, job_name)
         _check_reach(settings, job)
         stages = Stages(
             job,
             worker=worker.name,
-            attempt=f"{claim.fence}{run}",
+            attempt=Attempt(claim.fence, run),
             slot=worker.decoders.slot(),
             lease=lease,
             idle_s=settings.idle_s,
@@ -82,20 +80,51 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     except ShuttingDown:
         lease.release()
         return "released"
+    except InvalidMessage:
+        lease.release()
+        raise
     except LeaseLost:
+        lease.release()  # of a cancelled job the batch goes at once
         return "lost"
     except LedgerUnavailable:
         raise
-    except OSError as fault:  # an EnvironmentFault, or OUT cannot be written by the worker itself
-        lease.release()
+    except (OSError, DatasetDamaged) as fault:  # OSError: an EnvironmentFault, or one of our own
+        if not lease.release():
+            return "lost"  # who came after us has taken our directory away
         reason = f"{worker.name}: {fault}"
         ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
         return f"paused: {fault}"
     children = {child.batch_id(job.spec.key): child for child in done.children}
-    lease.commit(done.counters, children)
+    if done.shortfall and lease.holds():
+        ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
+    lease.commit(done.counters, children, only_if_held=not done.committed)
     worker.publish(job_name, children)
     publish_finish(worker, job_name)
     return summed_up(done.counters, followers=len(children))
+
+
+def _lease(worker: Worker, job: str, batch_id: str, claim: Claim) -> Lease:
+    assert claim.batch is not None
+    return Lease(
+        worker.ledger,
+        job,
+        batch_id,
+        fence=claim.fence,
+        lease_s=worker.settings.lease_s,
+        tell=partial(worker.tell, title(job, claim.batch)),
+    )
+
+
+def _job_of(ledger: Ledger, name: str) -> tuple[Job, str]:
+    """Return a job and its run; a job that cannot be read ends, for ``OUT`` tells what it was."""
+    try:
+        found = ledger.job(name)
+    except InvalidMessage:
+        ledger.shift(name, "cancelled", reason=LOST, allowed=["running"])
+        raise
+    if found is None:
+        raise LeaseLost
+    return found
 
 
 def publish_finish(worker: Worker, job_name: str) -> None:

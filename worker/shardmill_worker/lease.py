@@ -36,9 +36,24 @@ class Lease:
         self._fence = fence
         self._lease_s = lease_s
         self.tell = tell
+        self._renewal: threading.Thread | None = None
+        self._heard: Literal["held", "lost"] = "held"
         self.beat_every_s = min(lease_s / 3, PROGRESS_EVERY_S)
 
     def beat(self, live: Live) -> Literal["held", "lost"]:
+        """Have the lease renewed, and return at once what was heard the last time.
+
+        A slot watches its decoder meanwhile: Redis may take seconds to answer, or not to.
+        """
+        asking = self._renewal is not None and self._renewal.is_alive()
+        if self._heard == "held" and not asking:
+            self._renewal = threading.Thread(
+                target=self._renew, args=(live,), name="lease", daemon=True
+            )
+            self._renewal.start()
+        return self._heard
+
+    def _renew(self, live: Live) -> None:
         """Renew the lease; while Redis is away nobody else can have it, so it counts as held."""
         try:
             answer = self._ledger.beat(
@@ -49,8 +64,20 @@ class Lease:
                 live=live,
             )
         except LedgerUnavailable:
-            return "held"
-        return "held" if answer == "held" else "lost"
+            return
+        if answer != "held":
+            self._heard = "lost"
+
+    def holds(self) -> bool:
+        """Tell whether the batch is ours still, beyond doubt; renews the lease.
+
+        Raises:
+            LedgerUnavailable: Redis is away.
+        """
+        answer = self._ledger.beat(
+            self._job, self._batch_id, fence=self._fence, lease_s=self._lease_s, live=Live()
+        )
+        return answer == "held"
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -59,7 +86,7 @@ class Lease:
 
         def keep() -> None:
             while not ended.wait(self.beat_every_s):
-                self.beat(Live())
+                self._renew(Live())
 
         thread = threading.Thread(target=keep, name="lease", daemon=True)
         thread.start()
@@ -69,15 +96,22 @@ class Lease:
             ended.set()
             thread.join()
 
-    def release(self) -> None:
-        """Give the batch back, uncharged; if Redis is away the lease simply runs out."""
+    def release(self) -> bool:
+        """Give the batch back, uncharged; False if it was not ours any more, or Redis is away."""
         try:
-            self._ledger.release(self._job, self._batch_id, fence=self._fence)
+            return self._ledger.release(self._job, self._batch_id, fence=self._fence)
         except LedgerUnavailable:
-            return
+            return False  # the lease simply runs out
 
-    def commit(self, counters: Mapping[str, int], children: Mapping[str, Batch]) -> None:
+    def commit(
+        self, counters: Mapping[str, int], children: Mapping[str, Batch], *, only_if_held: bool
+    ) -> None:
         """Count the batch, waiting a while for a Redis that is away.
+
+        Args:
+            counters: What to add to the job's counters.
+            children: Batches that follow from this one, by their names.
+            only_if_held: Not if another has claimed it since: no file tells who was first.
 
         Raises:
             LedgerUnavailable: It stayed away; the next attempt finds the manifest part.
@@ -85,7 +119,13 @@ class Lease:
         deadline = time.monotonic() + COMMIT_PATIENCE_S
         while True:
             try:
-                self._ledger.commit(self._job, self._batch_id, counters=counters, children=children)
+                self._ledger.commit(
+                    self._job,
+                    self._batch_id,
+                    counters=counters,
+                    children=children,
+                    fence=self._fence if only_if_held else None,
+                )
             except LedgerUnavailable:
                 if time.monotonic() > deadline:
                     raise

@@ -6,7 +6,6 @@ batches in flight, less those leased, less the messages waiting, are those to se
 
 import logging
 import threading
-import time
 from typing import Final
 
 from shardmill.contract.errors import LedgerUnavailable
@@ -14,7 +13,7 @@ from shardmill_worker.attempt import Worker, publish_finish
 
 PERIOD_S: Final = 1.0
 LEAD_S: Final = 10.0
-"""How long a leader that has gone quiet stays leader."""
+"""How long a leader that has gone quiet stays leader: so long, or a lease if that is shorter."""
 MESSAGE_GRACE_S: Final = 5.0
 """How long a message may be between queue and claim before it counts as lost."""
 FORGET_WORKER_S: Final = 15.0
@@ -48,8 +47,8 @@ class Reconciler:
 
     def _look(self) -> None:
         ledger, name = self._worker.ledger, self._worker.name
-        ledger.appear(name, now_s=time.time(), forget_after_s=FORGET_WORKER_S)
-        if not ledger.lead(name, seconds=LEAD_S):
+        ledger.appear(name, forget_after_s=FORGET_WORKER_S)
+        if not ledger.lead(name, seconds=min(LEAD_S, self._worker.settings.lease_s)):
             return
         jobs = ledger.jobs()
         missing = ledger.queued() < sum(ledger.waiting(job) for job in jobs)

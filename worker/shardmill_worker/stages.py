@@ -11,19 +11,26 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch
-from shardmill.contract.errors import DecoderCrash, ItemError
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    DecoderCrash,
+    EnvironmentFault,
+    ItemError,
+    UsageError,
+)
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, write_part
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Claim, Live
 from shardmill.report import summary
-from shardmill.report.page import document
 from shardmill_worker import planner
 from shardmill_worker.engine.work import Depth, ExtractWork, ProbeWork
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
+from shardmill_worker.workplace import Attempt, Workplace
 
 MAX_UNBLAMED_DEATHS: Final = 2
 """Decoders that may die after their last item, while finishing a shard, in one attempt; then the
@@ -36,13 +43,17 @@ class Done:
 
     counters: dict[str, int]
     children: tuple[Batch, ...] = ()
+    committed: bool = True
+    """Whether a manifest part tells who was first; if none does, the lease has to."""
+    shortfall: str = ""
+    """Why the job cannot end as done."""
 
 
 class Stages:
     """One claimed batch in the hands of one slot."""
 
     def __init__(
-        self, job: Job, *, worker: str, attempt: str, slot: Slot, lease: Lease, idle_s: float
+        self, job: Job, *, worker: str, attempt: Attempt, slot: Slot, lease: Lease, idle_s: float
     ) -> None:
         self._job = job
         self._layout = Layout(job.out)
@@ -60,23 +71,39 @@ class Stages:
 
         Raises:
             EnvironmentFault: This machine cannot do it now.
+            DatasetDamaged: What an earlier attempt committed cannot be read.
             ShuttingDown: The worker is ending.
             LeaseLost: The batch is no longer ours.
         """
+        assert claim.batch is not None
+        if claim.batch.stage == "finish":
+            return self._finish()
+        workplace = Workplace(self._layout, batch_id, self._attempt)
+        workplace.enter(self._lease)
         try:
             return self._do(claim, batch_id)
         except BaseException:
             if not self._committed:  # what is committed is no longer ours to remove
-                self._clear_up(batch_id)
+                self._withdraw_shards(batch_id)
             raise
+        finally:
+            workplace.remove()
+
+    def _finish(self) -> Done:
+        """Every batch is counted: what no manifest part names by now is nobody's."""
+        try:
+            with self._lease.kept():
+                left = leftovers.find(self._layout, run=self._attempt.run)
+                leftovers.remove(self._layout, left)
+                status = summary.finish(self._job)
+        except (DatasetDamaged, UsageError) as error:
+            return Done({}, committed=False, shortfall=str(error))
+        lost = f"{self._job.out} has lost rows of its manifest: run the same command again"
+        return Done({}, committed=False, shortfall="" if status.state == "done" else lost)
 
     def _do(self, claim: Claim, batch_id: str) -> Done:
         batch = claim.batch
         assert batch is not None
-        if batch.stage == "finish":
-            with self._lease.kept():
-                document.write(self._job.out, summary.finish(self._job))
-            return Done({})
         if os.path.exists(self._layout.part(batch_id)):
             return self._take_up(batch, batch_id)
         if claim.verdict == "exhausted":
@@ -85,14 +112,13 @@ class Stages:
             return self._probe(batch, batch_id)
         return self._extract(batch, batch_id)
 
-    def _clear_up(self, batch_id: str) -> None:
-        """Remove the files of this attempt, which has not committed: its decoder cannot."""
-        mine = f"{batch_id}-{self._attempt}."
-        for directory in (self._layout.tmp, self._layout.shards, self._layout.index):
-            with suppress(FileNotFoundError):
-                for name in os.listdir(directory):
-                    if mine in name:
-                        os.unlink(os.path.join(directory, name))
+    def _withdraw_shards(self, batch_id: str) -> None:
+        """Remove the shards of this attempt, which has not committed: its decoder cannot."""
+        mine = f"{batch_id}-{self._attempt.name}."
+        for path in self._layout.made_files():
+            if mine in os.path.basename(path):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def _take_up(self, batch: Batch, batch_id: str) -> Done:
         """Count what another attempt committed, and go on with what it left."""
@@ -105,7 +131,7 @@ class Stages:
     def _give_up(self, batch: Batch, batch_id: str, *, vanished: int) -> Done:
         """Find the item that takes whole workers down: by halves, until it fails alone."""
         if len(batch.items) > 1:
-            return Done({}, _halves(batch))
+            return Done({}, _halves(batch), committed=False)
         error = DecoderCrash(f"{vanished} workers vanished while they worked on this file")
         outcome = Outcome.of_error(error, stage=batch.stage, attempts=vanished)
         facts = batch.facts[0] if batch.facts else Facts()
@@ -134,7 +160,7 @@ class Stages:
             "planned_frames": ahead.frames_kept,
             "planned_us": ahead.cost_us,
         }
-        return Done(_sum(done.counters, counters), done.children)
+        return replace(done, counters=_sum(done.counters, counters))
 
     def _probe_each(self, batch: Batch) -> Iterator[tuple[Item, Facts | Outcome | Batch]]:
         """Yield for each item what it is, why not, or the batch in which it gets one more try."""
@@ -168,7 +194,7 @@ class Stages:
                     if unblamed_deaths < MAX_UNBLAMED_DEATHS:
                         continue
                     if answered > 1:
-                        return Done({}, (*_halves(left), *deferred))
+                        return Done({}, (*_halves(left), *deferred), committed=False)
                     answered = 0
                 blame = self._blame(error, left, answered)
             if isinstance(blame, Outcome):
@@ -176,7 +202,7 @@ class Stages:
             else:
                 deferred.append(blame)
                 left = left.only([i != answered for i in range(len(left.items))])
-        return Done({}, tuple(deferred))
+        return Done({}, tuple(deferred), committed=False)
 
     def _blame(self, error: ItemError, batch: Batch, position: int) -> Outcome | Batch:
         """Return the failure of an item that brought its decoder down, or its one more try."""
@@ -221,7 +247,7 @@ class Stages:
             out=self._job.out,
             spec=self._job.spec,
             batch_id=batch_id,
-            attempt=self._attempt,
+            attempt=self._attempt.name,
             worker=self._worker,
             items=batch.items,
             facts=batch.facts,
@@ -232,11 +258,13 @@ class Stages:
         self, batch: Batch, batch_id: str, rows: list[Row], children: Sequence[Batch] = ()
     ) -> Done:
         """Commit rows that need no shard."""
-        if rows:
-            waiting = os.path.join(self._layout.tmp, f"{batch_id}-{self._attempt}.parquet")
-            write_part(waiting, rows)
-            if not self._commit(waiting, batch_id):
-                return self._take_up(batch, batch_id)
+        if not rows:
+            return Done(_counters(batch, rows), tuple(children), committed=False)
+        directory = self._layout.attempt(batch_id, self._attempt.name)
+        waiting = os.path.join(directory, "rows.parquet")
+        write_part(waiting, rows)
+        if not self._commit(waiting, batch_id):
+            return self._take_up(batch, batch_id)
         return Done(_counters(batch, rows), tuple(children))
 
     def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
@@ -246,7 +274,7 @@ class Stages:
             whole = planner.total(batch.items, batch.facts, self._job.spec)
             worked = {"worked_us": whole.cost_us}
             return Done(_sum(_counters(batch, rows), worked), tuple(deferred))
-        self._clear_up(work.batch_id)
+        self._withdraw_shards(work.batch_id)
         return self._take_up(batch, work.batch_id)
 
     def _commit(self, waiting: str, batch_id: str) -> bool:
@@ -255,12 +283,13 @@ class Stages:
         try:
             os.link(waiting, part)
         except FileExistsError:
-            os.unlink(waiting)
             return False
         except FileNotFoundError as error:
-            raise LeaseLost from error  # a new producer has swept the directory: we are too late
+            if not os.path.exists(waiting):
+                raise LeaseLost from error  # who came after us has taken it away
+            manifest = self._layout.manifest
+            raise EnvironmentFault(f"{manifest} is gone: run the same command again") from error
         self._committed = True
-        os.unlink(waiting)
         _sync_directory(os.path.dirname(part))
         return True
 

@@ -1,4 +1,4 @@
-"""Two guarded repairs of kombu 5.7.0's Redis transport.
+"""Three guarded repairs of kombu 5.7.0's Redis transport.
 
 When Redis restarts while one slot is busy and another idle, kombu touches a channel that is
 closed already and the worker ends with an AttributeError.  Said as a ConnectionError, the same
@@ -6,6 +6,10 @@ event is an ordinary reconnect.
 
 When a queue holds something that is not JSON, the worker ends with a ValueError.  Said as an
 empty queue, the message is dropped.
+
+When Redis is full, taking a message is allowed but noting it is not, and the worker ends with
+an OutOfMemoryError.  Said as one of connections, it tries again until there is room.  Crossing the
+note out is refused too, and kombu would hold the slot for busy ever after: here it is freed.
 """
 
 import logging
@@ -39,5 +43,17 @@ def install() -> None:
             log.warning("dropped a message that is not JSON: %.80r", text)
             raise NoMessage(str(error)) from error
 
+    original_ack = module.QoS.ack
+
+    def ack(qos: Any, delivery_tag: str) -> None:
+        try:
+            original_ack(qos, delivery_tag)
+        except redis.OutOfMemoryError:
+            log.warning("Redis is full: a message will come again")
+            super(module.QoS, qos).ack(delivery_tag)
+
+    module.QoS.ack = ack
     module.Channel._get_pool = get_pool  # noqa: SLF001
+    transient = (*module.Transport.connection_errors, redis.OutOfMemoryError)
+    module.Transport.connection_errors = transient
     module.loads = loads

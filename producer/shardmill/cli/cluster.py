@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from shardmill.cli.options import EXTRACT_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.options import (
+    EXTRACT_FIELDS,
+    local_path,
+    redis_option,
+    settings_of,
+    spec_options,
+    take_spec,
+)
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import PREFIX, Settings
 
@@ -15,7 +22,7 @@ from shardmill.contract.settings import PREFIX, Settings
 @click.command("submit", short_help="Hand a directory to the cluster.", no_args_is_help=True)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", required=True, metavar="OUT", help="where the shards go")
-@click.option("--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]")
+@redis_option
 @click.option("--wait", is_flag=True, help="stay until the job is done, and tell how it goes")
 @spec_options(EXTRACT_FIELDS)
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
@@ -40,7 +47,7 @@ def submit_command(
     overwrite = options.pop("overwrite")
     spec = take_spec(options)
     out = local_path(out)
-    settings, messages = _settings(redis_url), Lines()
+    settings, messages = settings_of(redis_url), Lines()
     job = api.submit(
         local_path(directory),
         out=out,
@@ -57,15 +64,10 @@ def submit_command(
                 status = job.wait(watcher)
             return end(status, out, allow_failures=allow_failures, as_json=as_json)
         job.wait_until_sent()
-        click.echo(f"{job.name}  submitted; watch it with: shardmill status {job.name}")
+        click.echo(f"{job.name}  submitted; watch it with: shardmill watch {job.name}")
         return 0
     finally:
         job.close()
-
-
-def _settings(redis_url: str | None) -> Settings:
-    settings = Settings.from_environment()
-    return settings if redis_url is None else replace(settings, redis_url=redis_url)
 
 
 def _settings_help() -> str:
@@ -78,7 +80,7 @@ def _settings_help() -> str:
 
 
 @click.command("worker", short_help="Run a worker of the cluster here.", epilog=_settings_help())
-@click.option("--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]")
+@redis_option
 @click.option("--slots", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--queues", metavar="STAGES", help="probe, extract, finish: those of them, with ,")
 def worker_command(redis_url: str | None, slots: int | None, queues: str | None) -> None:
@@ -94,7 +96,7 @@ def worker_command(redis_url: str | None, slots: int | None, queues: str | None)
         raise EnvironmentFault(
             "expected the worker's packages, found none: pip install 'shardmill[worker]'"
         )
-    settings = _settings(redis_url)
+    settings = settings_of(redis_url)
     if slots is not None:
         settings = replace(settings, slots=slots)
     if queues is not None:

@@ -1,15 +1,19 @@
 """What a person sees while a job runs, and when it has ended."""
 
 import math
+import shlex
+import shutil
 import sys
+import textwrap
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
-from rich.table import Column
+from rich.table import Column, Table
 
 from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
@@ -19,6 +23,10 @@ from shardmill.submission.progress import Progress
 from shardmill.submission.watcher import Watcher
 
 LOG_EVERY_S: Final = 5.0
+UNBOUNDED: Final = 100_000
+"""Width of a table that goes to a file: nothing is folded."""
+INDENT: Final = 11
+"""Column at which facts begin, behind their names."""
 WIDE: Final = 100
 """Columns from which on the bars tell more."""
 
@@ -29,9 +37,14 @@ def _rate(per_second: float, noun: str) -> str:
 
 def _eta(progress: Progress) -> str:
     if progress.snapshot.state != "running" or progress.eta_s is None:
-        return ""
+        return "paused" if progress.snapshot.state == "paused" else ""
     seconds = math.ceil(progress.eta_s)
     return f"ETA {seconds} s" if seconds < 60 else f"ETA {format_duration(seconds)}"
+
+
+def _paused(progress: Progress) -> str:
+    place = shlex.quote(progress.snapshot.out)
+    return f"paused {progress.snapshot.reason}; go on with: shardmill resume {place}"
 
 
 def _failed(progress: Progress) -> str:
@@ -43,13 +56,17 @@ class Lines(Watcher):
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._paused = False
 
     def note(self, sentence: str) -> None:
         """Print a sentence."""
         print(f"shardmill: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def progress(self, progress: Progress) -> None:
-        """Print a line if it is time."""
+        """Print a line if it is time, or if the job was paused."""
+        was_paused, self._paused = self._paused, progress.snapshot.state == "paused"
+        if self._paused and not was_paused:
+            self.note(_paused(progress))
         if time.monotonic() < self._next or progress.snapshot.state != "running":
             return
         self._next = time.monotonic() + LOG_EVERY_S
@@ -72,6 +89,7 @@ class LiveBars(Watcher):
 
     def __init__(self, console: Console, *, extracting: bool) -> None:
         self._console = console
+        self._paused = False
         self._wide = console.width >= WIDE
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -93,6 +111,9 @@ class LiveBars(Watcher):
 
     def progress(self, progress: Progress) -> None:
         """Move the bars."""
+        was_paused, self._paused = self._paused, progress.snapshot.state == "paused"
+        if self._paused and not was_paused:
+            self.note(_paused(progress))
         done = f"{progress.probed:,}/{progress.inputs:,}" if progress.inputs else "counting"
         probing_ended = progress.probed >= (progress.inputs or 1)
         pace = "" if probing_ended else _rate(progress.probe_rate_hz, "file")
@@ -159,9 +180,46 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         lines.append(f"  clips    {tally.clips:,}{where}")
         if tally.partial:
             lines.append(f"  partial  {tally.partial:,} of them end where their file is damaged")
-        lines.append(f"  frames   {tally.frames:,} from {format_duration(video_s)} of video")
+        source = f" from {format_duration(video_s)} of video" if tally.video_ns else ""
+        lines.append(f"  frames   {tally.frames:,}{source}")
     sizes = f"{format_bytes(tally.bytes_in)} in"
     if tally.bytes_out:
         sizes += f", {format_bytes(tally.bytes_out)} out"
     lines.append(f"  bytes    {sizes}")
     return lines
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines; on a terminal, long ones go on between words, under their second column."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+    for line in lines:
+        print(fold(line, width))
+
+
+def fold(line: str, width: int) -> str:
+    """Return a line in pieces of ``width``; names that are longer stay whole, to be copied."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
+
+
+def print_jobs(jobs: list[Status]) -> None:
+    """Print a table of jobs."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("job", "state", "inputs", "done", "failed", "out"):
+        numeric = column in {"inputs", "done", "failed"}
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for status in jobs:
+        inputs = "counting" if status.inputs is None else f"{status.inputs:,}"
+        counts = (f"{status.tally.items:,}", f"{status.tally.failed:,}")
+        table.add_row(status.job, status.state, inputs, *counts, printable(status.out))
+    width = None if sys.stdout.isatty() else UNBOUNDED
+    Console(width=width).print(table, markup=False)

@@ -23,11 +23,18 @@ COMMANDS: Final = {
     "run": ("jobs", "Turn a directory into shards, on this machine."),
     "submit": ("cluster", "Hand a directory to the cluster."),
     "worker": ("cluster", "Run a worker of the cluster on this machine."),
-    "status": ("results", "Tell how far a job is."),
-    "failures": ("results", "List what failed, why, and what to do."),
+    "list": ("steering", "List the jobs at work."),
+    "status": ("steering", "Tell how far a job is."),
+    "watch": ("steering", "Tell how far a job is, until it ends."),
+    "pause": ("steering", "Give out no more work of a job."),
+    "resume": ("steering", "Go on with a paused job."),
+    "cancel": ("steering", "End a job where it is."),
+    "failures": ("mending", "List what failed, why, and what to do."),
+    "retry": ("mending", "Try again what failed, and nothing else."),
     "report": ("report", "Write a page on what a job came to."),
     "query": ("query", "Ask the dataset in SQL."),
     "verify": ("results", "Prove that nothing is missing, doubled or damaged."),
+    "clean": ("mending", "Remove what belongs to no committed batch."),
 }
 """Subcommand to its module and its line of help: the help of all loads none of them."""
 
@@ -66,7 +73,11 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with:  shardmill run CLIPS --out SHARDS --size 160x120",
+    epilog=(
+        "\b\nBegin with:  shardmill run CLIPS --out SHARDS --size 160x120\n"
+        'Completion:  eval "$(_SHARDMILL_COMPLETE=bash_source shardmill)"\n'
+        "             in ~/.bashrc; zsh_source and fish_source for the others"
+    ),
 )
 @click.version_option(package_name="shardmill", message="shardmill %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")

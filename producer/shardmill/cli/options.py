@@ -3,11 +3,13 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import click
 
 from shardmill.contract.quantity import format_bytes, parse_bytes
+from shardmill.contract.settings import PREFIX, Settings
 from shardmill.contract.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -77,6 +79,18 @@ def take_spec(options: dict[str, Any]) -> Spec:
     """
     names = [name for name in options if name.startswith("spec_")]
     return Spec(**{name.removeprefix("spec_"): options.pop(name) for name in names})
+
+
+redis_option = click.option(
+    "--redis", "redis_url", metavar="URL", help=f"the cluster  [{PREFIX}REDIS_URL]"
+)
+"""Where the cluster is."""
+
+
+def settings_of(redis_url: str | None) -> Settings:
+    """Return the settings of the environment, with another cluster if one is named."""
+    settings = Settings.from_environment()
+    return settings if redis_url is None else replace(settings, redis_url=redis_url)
 
 
 def local_path(text: str) -> str:

@@ -1,6 +1,7 @@
 """How a job's end is told: a short summary, or one JSON object, and the exit code."""
 
 import json
+import os
 import shlex
 from typing import Final
 
@@ -8,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shardmill.cli.display import summary_lines
+from shardmill.cli.display import print_lines, summary_lines
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
 from shardmill.report import failures, survey
@@ -40,10 +41,11 @@ def end(
     if as_json:
         click.echo(json.dumps(status.encode()))
     else:
-        groups = failures.groups(out)
+        there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
+        groups = failures.groups(out) if there else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
-        click.echo("\n".join(summary_lines(status, groups, shards)))
-        click.echo(f"  next     {keep or _next(status, out)}")
+        last = f"  next     {keep or _next(status, out)}"
+        print_lines([*summary_lines(status, groups, shards), last])
     return exit_code(status, allow_failures=allow_failures)
 
 

@@ -2,19 +2,16 @@
 
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from shardmill.cli.options import local_path
 from shardmill.contract.errors import UsageError
 
-UNBOUNDED: Final = 100_000
-"""Width of a table that goes to a file: nothing is folded."""
-
 
 @click.command("query", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.argument("sql", metavar="[SQL]", required=False)
 @click.option("--csv", "form", flag_value="csv", help="print comma-separated values")
 @click.option("--json", "form", flag_value="json", help="print one JSON object a row")
@@ -67,6 +64,8 @@ def query_command(out: str, sql: str | None, form: str | None, file: str | None)
 def _print_table(columns: tuple[str, ...], rows: Any) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from shardmill.cli.display import UNBOUNDED
 
     table = Table(box=None, pad_edge=False)
     for column in columns:

@@ -9,7 +9,7 @@ from shardmill.cli.options import local_path
 
 
 @click.command("report", no_args_is_help=True)
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=str))
 @click.option("--open", "show", is_flag=True, help="open it in the browser")
 def report_command(out: str, show: bool) -> int:
     """Write OUT/report.html: what a job came to, or how far it is, on one page.

@@ -5,6 +5,7 @@ ShardmillError
 │   ├── InvalidSpec           an impossible spec
 │   ├── InvalidInput          the input is missing, empty or no directory
 │   └── OutputConflict        the output directory holds something else
+├── WrongState                a job is not in a state for this: done already, for instance
 ├── EnvironmentFault          this machine or a service cannot do it now: exit code 1, a job pauses
 │   └── LedgerUnavailable     Redis does not answer: nothing can be said, not even a pause
 ├── InvalidMessage            what came over the queue is not ours
@@ -37,6 +38,10 @@ class InvalidInput(UsageError):
 
 class OutputConflict(UsageError):
     """The output directory holds another spec's work or belongs to a running job."""
+
+
+class WrongState(ShardmillError, RuntimeError):
+    """The job is not in a state in which this can be done to it."""
 
 
 class EnvironmentFault(ShardmillError, OSError):

@@ -1,7 +1,9 @@
 """``OUT/job.json``: what a job is to do, and ``Status``: how far it is."""
 
+import fcntl
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, Literal, Self
@@ -53,6 +55,11 @@ class Job:
             "spec": self.spec.encode(),
         }
         write_json(Layout(self.out).job, values)
+
+    def command(self, verb: Literal["run", "submit"]) -> str:
+        """Return the shell command that goes on with this job; one that probes has its own verb."""
+        words = ["probe" if self.goal == "probe" else verb, self.root, "--out", self.out]
+        return shlex.join(["shardmill", *words, *self.spec.arguments()])
 
     @classmethod
     def read(cls, out: str) -> Self | None:
@@ -118,6 +125,22 @@ class Status:
             "seconds": round(self.seconds, 3),
             "failures": dict(sorted(tally.failures.items())),
         } | ({"reason": self.reason} if self.reason else {})
+
+
+def is_locked(layout: Layout) -> bool:
+    """Return True while a producer holds the output directory.
+
+    The probe takes a shared lock for an instant, so a producer that finds the lock taken
+    must try more than once.
+    """
+    try:
+        with open(layout.lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def write_json(path: str, values: object) -> None:

@@ -9,8 +9,8 @@ OUT/
   shards/<split>/…  index/<split>/…    with --split, in place of the two lines above
   manifest/part-<batch>.parquet        its appearance is the commit
   summary.json  files.parquet  report.html     written at the end, the last also when asked for
-  .tmp/             files that are being written; removed at the end
-  .lock             held by the producer while it lives
+  .tmp/<batch>-<attempt>/              what an attempt is writing; gone when it ends
+  .lock             held by the producer while it lives; says who it is
 """
 
 import os
@@ -86,6 +86,10 @@ class Layout:
     def lock(self) -> str:
         """File that the producer locks."""
         return os.path.join(self.out, ".lock")
+
+    def attempt(self, batch_id: str, attempt: str) -> str:
+        """Return the directory of what one attempt at a batch is writing."""
+        return os.path.join(self.tmp, f"{batch_id}-{attempt}")
 
     def part(self, batch_id: str) -> str:
         """Return the manifest part of a batch."""

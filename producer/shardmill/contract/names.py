@@ -25,13 +25,16 @@ def job_key(job: str) -> str:
     return f"shardmill:{job}:job"
 
 
-def inflight_key(job: str) -> str:
-    """Sorted set: batches reserved and not committed, by the time of their last message, ms."""
-    return f"shardmill:{job}:inflight"
+def waiting_key(job: str) -> str:
+    """Sorted set: batches in flight that nobody holds, by the time of their message, ms.
+
+    0 for those that surely have none.
+    """
+    return f"shardmill:{job}:waiting"
 
 
 def lease_key(job: str) -> str:
-    """Sorted set: claimed batches by the time their lease ends, ms."""
+    """Sorted set: batches in flight that a worker holds, by the time their lease ends, ms."""
     return f"shardmill:{job}:lease"
 
 

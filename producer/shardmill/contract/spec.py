@@ -281,6 +281,20 @@ class Spec:
         except TypeError as error:
             raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
 
+    def arguments(self) -> list[str]:
+        """Return the command line's options that give this spec."""
+        words: list[str] = []
+        for f in dataclasses.fields(self):
+            value, flag = getattr(self, f.name), f.metadata["flag"]
+            if value == f.default:
+                continue
+            if value is True:
+                words.append(flag)
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for each in values for word in (flag, str(each))]
+        return words
+
     def differences(self, other: "Spec") -> list[str]:
         """Return one phrase an option in which the content of ``other`` differs."""
         return [
@@ -301,4 +315,6 @@ def _times_ns(text: str) -> tuple[int, ...]:
 
 
 def _shown(value: object) -> str:
-    return "unset" if value in (None, (), False) else str(value)
+    if value in (None, (), False):
+        return "unset"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

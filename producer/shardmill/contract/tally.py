@@ -3,10 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any, Final, Self
 
-from shardmill.contract.manifest import Row
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shardmill.contract.manifest import Row, read_columns
 from shardmill.contract.sampling import NS_PER_S
+
+_COLUMNS: Final = [
+    *("status", "error_class", "clip_id", "frames_kept", "size_bytes", "segment"),
+    *("bytes_out", "duration_s"),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,32 @@ class Tally:
                 failures[outcome.error_class or "internal"] += 1
         return cls(**totals, failures=dict(failures))
 
+    @classmethod
+    def of_part(cls, path: str) -> Self:
+        """Count the rows of one manifest part, column by column.
+
+        Raises:
+            DatasetDamaged: The file is no manifest part.
+        """
+        table = read_columns(path, _COLUMNS)
+        status, error_class = table["status"], table["error_class"]
+        ok, failed = pc.equal(status, "ok"), pc.equal(status, "failed")
+        whole = pc.equal(table["segment"], 0)
+        lasting = pc.multiply(table["duration_s"].filter(ok), NS_PER_S)
+        causes = pc.fill_null(error_class.filter(failed), "internal").to_pylist()
+        return cls(
+            ok=_sum(ok),
+            failed=_sum(failed),
+            skipped=_sum(pc.equal(status, "skipped")),
+            partial=_sum(pc.and_(ok, pc.is_valid(error_class))),
+            clips=_sum(pc.is_valid(table["clip_id"])),
+            frames=_sum(table["frames_kept"]),
+            bytes_in=_sum(table["size_bytes"].filter(whole)),
+            bytes_out=_sum(table["bytes_out"]),
+            video_ns=_sum(pc.cast(pc.round(lasting), pa.int64())),
+            failures=dict(Counter(causes)),
+        )
+
     def counters(self) -> dict[str, int]:
         """Return flat names and numbers, ``failures`` as ``failed:<class>``."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "failures"}
@@ -73,3 +107,7 @@ class Tally:
     def items(self) -> int:
         """Items that have their row."""
         return self.ok + self.failed + self.skipped
+
+
+def _sum(column: Any) -> int:
+    return sum(column.drop_null().to_pylist())  # Arrow's own sum would wrap around

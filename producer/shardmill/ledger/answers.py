@@ -7,7 +7,7 @@ from typing import Literal, Self
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import State
 
-Reserved = Literal["reserved", "known", "full", "paused", "cancelled", "done", "unknown"]
+Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
 Held = Literal["held", "lost", "cancelled"]
 

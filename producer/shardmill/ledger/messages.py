@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import redis
 from kombu.exceptions import OperationalError
 
 from shardmill.contract.batch import Batch, Stage
@@ -36,7 +37,7 @@ def send(app: Any, job: str, batches: Mapping[str, Batch | Stage]) -> None:
                     argsrepr=shown,
                     kwargsrepr="",
                 )
-    except OperationalError as error:
+    except (OperationalError, redis.RedisError) as error:
         raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
 
 

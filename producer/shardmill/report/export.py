@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import EnvironmentFault, UsageError
 from shardmill.report import store
 from shardmill.report.store import Answer
 
@@ -29,7 +29,7 @@ def export(out: str, path: str, sql: str | None) -> None:
     Raises:
         UsageError: ``path`` exists or has another suffix, or the SQL is wrong.
         DatasetDamaged: The manifest cannot be read.
-        OSError: The file cannot be written.
+        EnvironmentFault: The file cannot be written.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _WRITERS:
@@ -42,8 +42,11 @@ def export(out: str, path: str, sql: str | None) -> None:
             "or a name that ends in .sqlite"
         )
     questions = {"answer": sql} if sql is not None else {name: f"from {name}" for name in TABLES}
-    with _whole(path) as partial:
-        _WRITERS[suffix](out, partial, questions)
+    try:
+        with _whole(path) as partial:
+            _WRITERS[suffix](out, partial, questions)
+    except OSError as error:
+        raise EnvironmentFault(f"expected to write {path}, but: {error}") from error
 
 
 def write_csv(file: Any, answer: Answer) -> None:
@@ -60,6 +63,8 @@ def _to_csv(out: str, path: str, questions: Mapping[str, str]) -> None:
 
 
 def _to_sqlite(out: str, path: str, questions: Mapping[str, str]) -> None:
+    with open(path, "xb"):
+        pass  # SQLite does not say why it cannot
     try:
         with closing(sqlite3.connect(path)) as con, con:
             for name, sql in questions.items():

@@ -34,12 +34,14 @@ class FailureGroup:
     """Why they failed: a name of ``errors.ITEM_ERRORS``."""
     count: int
     """How many there are."""
+    cause: str
+    """What the class means, one sentence."""
     remedy: str
     """What a user can do, one sentence."""
     examples: tuple[Example, ...]
     """The first few by path."""
     retry: str
-    """The command that tries them again."""
+    """The command that tries them again; empty for items that did not fail."""
 
 
 def groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
@@ -53,25 +55,61 @@ def groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
         UsageError: There is no such class, or ``out`` is no output directory.
         DatasetDamaged: The manifest cannot be read.
     """
+    return _groups(out, error_class, status="failed")
+
+
+def partial_groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
+    """Return the items of which only the frames before their damage are kept, by its class.
+
+    They are ``ok`` and count as such.
+
+    Args:
+        out: Output directory.
+        error_class: Only this class; None means all.
+
+    Raises:
+        UsageError: There is no such class, or ``out`` is no output directory.
+        DatasetDamaged: The manifest cannot be read.
+    """
+    return _groups(out, error_class, status="ok")
+
+
+def _groups(out: str, error_class: str | None, *, status: str) -> list[FailureGroup]:
+    """Return the rows of one status that name an error class, grouped by it."""
     if error_class is not None and error_class not in ITEM_ERRORS:
         raise UsageError(f"--class must be one of {', '.join(ITEM_ERRORS)}; got {error_class!r}")
     store.job_of(out)
     with closing(store.open_files(out)) as con:
-        return groups_of(con, out, error_class)
+        return groups_of(con, out, error_class, status=status)
 
 
 def groups_of(
-    con: duckdb.DuckDBPyConnection, out: str, error_class: str | None = None
+    con: duckdb.DuckDBPyConnection,
+    out: str,
+    error_class: str | None = None,
+    *,
+    status: str = "failed",
 ) -> list[FailureGroup]:
-    """Return the failures in the table ``files`` of a connection; see ``groups``."""
-    found = store.ask(con, store.sql("failures"), only=error_class, examples=EXAMPLES)
+    """Return the same from the table ``files`` of a connection."""
+    found = store.ask(
+        con, store.sql("failures"), status=status, only=error_class, examples=EXAMPLES
+    )
     return [
         FailureGroup(
             error_class=row["error_class"],
             count=row["count"],
+            cause=_first_line(ITEM_ERRORS.get(row["error_class"], ItemError)),
             remedy=ITEM_ERRORS.get(row["error_class"], ItemError).remedy,
             examples=tuple(Example(**example) for example in row["examples"]),
-            retry=f"shardmill retry {shlex.quote(out)} --class {shlex.quote(row['error_class'])}",
+            retry=_retry(out, row["error_class"]) if status == "failed" else "",
         )
         for row in found
     ]
+
+
+def _first_line(kind: type[ItemError]) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def _retry(out: str, error_class: str) -> str:
+    return shlex.join(["shardmill", "retry", out, "--class", error_class])

@@ -1,4 +1,5 @@
--- Failed rows by error class, the most frequent first, with the first few of each by path.
+-- Rows of one status that name an error, by its class, the most frequent first, with the first
+-- few of each by path.
 
 select
     coalesce(error_class, 'internal') as error_class,
@@ -9,6 +10,7 @@ select
         $examples
     ) as examples
 from files
-where status = 'failed' and ($only is null or coalesce(error_class, 'internal') = $only)
+where status = $status and (status = 'failed' or error_class is not null)
+    and ($only is null or coalesce(error_class, 'internal') = $only)
 group by all
 order by "count" desc, error_class;

@@ -1,6 +1,5 @@
 """How far a job is, from its output directory alone, and the totals it ends with."""
 
-import fcntl
 import os
 import time
 from contextlib import closing
@@ -9,11 +8,12 @@ from uuid import uuid4
 
 import duckdb
 
-from shardmill.contract.job import VERSION, Job, State, Status, read_json, write_json
+from shardmill.contract.job import VERSION, Job, State, Status, is_locked, read_json, write_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
 from shardmill.report import failures, store
+from shardmill.report.page import document
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
 """Why a job is paused that nobody works on."""
@@ -55,7 +55,9 @@ def status_of(out: str) -> Status:
 
 
 def finish(job: Job) -> Status:
-    """Write ``files.parquet`` and ``summary.json``, each whole or not at all.
+    """Write ``files.parquet``, the report and ``summary.json``, each whole or not at all.
+
+    The summary comes last: where it is, all is there.
 
     Raises:
         EnvironmentFault: The disk is full or may not be written.
@@ -68,24 +70,9 @@ def finish(job: Job) -> Status:
         _write_files(con, layout)
     state: State = "done" if _complete(job, sums) else "paused"
     status = _status(job, sums, state, seconds=time.time() - job.started_s)
+    document.write(job.out, status)
     write_json(layout.summary, status.encode() | _details(job, sums) | clips)
     return status
-
-
-def is_locked(layout: Layout) -> bool:
-    """Return True while a producer holds the output directory.
-
-    The probe takes a shared lock for an instant, so a producer that finds the lock taken
-    must try more than once.
-    """
-    try:
-        with open(layout.lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _complete(job: Job, sums: Tally) -> bool:

@@ -4,16 +4,24 @@ import os
 import shutil
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 from celery import Celery
 
-from shardmill.contract.batch import Batch
-from shardmill.contract.errors import EnvironmentFault, InvalidInput
+from shardmill.contract import leftovers
+from shardmill.contract.batch import Batch, Stage
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    EnvironmentFault,
+    InvalidInput,
+    LedgerUnavailable,
+    OutputConflict,
+)
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import label_of, number_classes
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item, read_part
+from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
 from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.contract.spec import CONTENT_VERSION
@@ -22,16 +30,19 @@ from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.submission import scratch
 from shardmill.submission.batches import probe_batches
+from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
-from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.resume import remove_results, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
 from shardmill.submission.spool import Spool
 from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.1
 """How often a full window is looked at."""
+PATIENCE_S: Final = 300.0
+"""How long a Redis that was there may be away: a restart is no reason to give a night's job up."""
 
 
 class Feeder:
@@ -42,10 +53,10 @@ class Feeder:
         self._settings = settings
         self._note = watcher.note
         self._layout = Layout(request.out)
-        self._ledger = Ledger(settings)
         self._app = Celery(APP, set_as_current=False)
         self._app.config_from_object(celery_configuration(settings))
         self._ended = threading.Event()
+        self._ledger = Ledger(settings, patience_s=PATIENCE_S, ended=self._ended)
         self._feeding = threading.Lock()
         self._scratch = scratch.make("spool")
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
@@ -63,25 +74,20 @@ class Feeder:
         request = self._request
         # An unreachable Redis, or worker without the directories, is told before long enumerating.
         check_reach(self._app, len(self._ledger.workers()), request)
-        wanted = Filter(request.spec.include, request.spec.exclude)
-        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
-        if self.inputs == 0:
-            raise InvalidInput(
-                f"{request.root} holds no media files: give another directory, or --include GLOB "
-                "for files without a known suffix"
-            )
-        job = Job(
-            name=request.name,
-            root=request.root,
-            out=request.out,
-            spec=request.spec,
-            goal=request.goal,
-            inputs=self.inputs,
-            started_s=time.time(),
-        )
+        if not request.retry:
+            self._enumerate()
         try:
             self._take_possession()
             self._compare()
+            job = Job(
+                name=request.name,
+                root=request.root,
+                out=request.out,
+                spec=request.spec,
+                goal=request.goal,
+                inputs=self.inputs,
+                started_s=time.time(),
+            )
             job.write()
         except OSError as error:
             if isinstance(error, EnvironmentFault):
@@ -90,50 +96,76 @@ class Feeder:
         self._open(job)
         return job
 
+    def _enumerate(self) -> None:
+        request = self._request
+        wanted = Filter(request.spec.include, request.spec.exclude)
+        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        if self.inputs == 0:
+            raise InvalidInput(
+                f"{request.root} holds no media files: give another directory, or --include GLOB "
+                "for files without a known suffix"
+            )
+
     def _take_possession(self) -> None:
         made = not os.path.exists(self._layout.out)
         os.makedirs(self._layout.out, exist_ok=True)
         try:
-            self._lock = OutputLock(self._layout)
+            self._lock = OutputLock(self._layout, redis_url=self._settings.shown_url)
         except BaseException:
             if made:
                 os.rmdir(self._layout.out)
             raise
+        before = self._lock.before
+        if at_work_elsewhere(self._request.name, before, self._settings):
+            assert before is not None
+            raise OutputConflict(
+                f"{self._layout.out} is in work on the cluster at {before.redis_url}: go on there, "
+                f"or first `shardmill cancel {self._request.name} --redis {before.redis_url}`"
+            )
         if self._request.overwrite:
             self._clear()
         self._layout.make()
 
     def _clear(self) -> None:
-        layout = self._layout
-        before = Job.read(layout.out)
+        """Remove another job's work, whatever is left of it."""
+        try:
+            before = Job.read(self._layout.out)
+        except DatasetDamaged:
+            before = None
         wanted = (self._request.spec.key, self._request.goal, CONTENT_VERSION)
-        if before is None or (before.spec.key, before.goal, before.content_version) == wanted:
+        if before and (before.spec.key, before.goal, before.content_version) == wanted:
             return
-        for directory in (layout.manifest, layout.index, layout.shards, layout.tmp):
-            shutil.rmtree(directory, ignore_errors=True)
-        for path in (layout.classes, layout.summary, layout.files):
-            if os.path.exists(path):
-                os.unlink(path)
+        leftovers.remove(self._layout, leftovers.everything(self._layout))
 
     def _compare(self) -> None:
-        layout = self._layout
-        if os.path.exists(layout.summary):
-            os.unlink(layout.summary)
+        layout, request = self._layout, self._request
+        remove_results(layout)
         self._await_earlier_work()
-        remove_leftovers(layout)
-        self._spool.add_manifest(layout)
+        leftovers.remove(layout, leftovers.find(layout))
+        self._spool.add_manifest(layout, again=request.retry or None)
+        if request.retry:
+            self.inputs = self._spool.add_rows_as_inputs(request.root)
+        self._spool.compare()
         take_out_stale(layout, self._spool)
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
-        if self._request.spec.labels == "dirs":
+        if request.spec.labels == "dirs":
             self._classes = number_classes(known, self._spool.labels())
         write_json(layout.classes, self._classes)
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
-        name, told = self._request.name, False
-        while (snapshot := self._ledger.snapshot(name)) is not None and snapshot.inflight:
+        name, told, resumed = self._request.name, False, False
+        while (snapshot := self._ledger.snapshot(name)) is not None:
+            if not snapshot.inflight:
+                # A job that runs would be ended while its output directory is compared.
+                reason = "the same command goes on"
+                if not self._ledger.shift(name, "paused", reason=reason, allowed=["running"]):
+                    return
+                continue
             if snapshot.state == "paused":
-                self._ledger.shift(name, "running", allowed=["paused"])
+                if resumed:
+                    raise EnvironmentFault(f"an earlier run cannot end: {snapshot.reason}")
+                resumed = self._ledger.shift(name, "running", allowed=["paused"])
             if not told:
                 self._note(f"{snapshot.inflight} batches of an earlier run are still in work")
                 told = True
@@ -143,7 +175,7 @@ class Feeder:
     def _open(self, job: Job) -> None:
         done: dict[str, int] = {}
         for part in self._layout.parts():
-            for name, amount in Tally.of(read_part(part)).counters().items():
+            for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
         kept = self.inputs - self._spool.todo_count()
         if kept:
@@ -168,26 +200,36 @@ class Feeder:
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
         )
-        for batch in batches:
+        number = 0
+        for number, batch in enumerate(batches, start=1):
             batch_id = batch.batch_id(job.spec.key)
-            if not self._reserve(job, batch, batch_id):
+            if not self._reserve(job, batch, batch_id, number):
                 return
-            messages.send(self._app, job.name, {batch_id: batch})
-        self._ledger.close(job.name, inputs=self.inputs)
+            self._send(job, batch_id, batch)
+        self._ledger.close(job.name, inputs=self.inputs, batches=number)
         if self._ledger.drain(job.name):
-            messages.send(self._app, job.name, {FINISH_ID: "finish"})
+            self._send(job, FINISH_ID, "finish")
 
-    def _reserve(self, job: Job, batch: Batch, batch_id: str) -> bool:
+    def _send(self, job: Job, batch_id: str, batch: Batch | Stage) -> None:
+        with suppress(LedgerUnavailable):  # a worker finds it missing and sends it
+            messages.send(self._app, job.name, {batch_id: batch})
+
+    def _reserve(self, job: Job, batch: Batch, batch_id: str, number: int) -> bool:
         """Wait for room in the window; False if the job has ended meanwhile."""
         while not self._ended.is_set():
             answer = self._ledger.reserve(
-                job.name, batch, batch_id=batch_id, window=self._settings.window
+                job.name,
+                batch,
+                batch_id=batch_id,
+                window=self._settings.window,
+                number=number,
             )
             if answer in {"reserved", "known"}:
                 return True
-            if answer == "unknown":
+            if answer in {"unknown", "behind"}:
                 raise EnvironmentFault(
-                    f"Redis has lost job {job.name}: run the same command again to go on"
+                    f"Redis has lost job {job.name}, or a part of it: run the same command again "
+                    "to go on"
                 )
             if answer not in {"full", "paused"}:
                 return False

@@ -5,17 +5,29 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from shardmill.contract.errors import EnvironmentFault, ShardmillError
+from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, ShardmillError
 from shardmill.contract.job import Status
 from shardmill.contract.settings import Settings
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
-from shardmill.submission.feed import Feeder
+from shardmill.submission.feed import PATIENCE_S, Feeder
 from shardmill.submission.progress import Meter
 from shardmill.submission.watcher import SILENT, Watcher
 
 POLL_S: Final = 0.2
+BY_HAND: Final = "by hand"
+"""Why a job is paused that somebody paused."""
+
+
+def stopped(snapshot: Snapshot) -> bool:
+    """Tell whether nothing goes on: done, paused or cancelled."""
+    return snapshot.state != "running"
+
+
+def given_up(snapshot: Snapshot) -> bool:
+    """Tell whether nothing goes on and nobody has merely paused it by hand."""
+    return stopped(snapshot) and not (snapshot.state == "paused" and snapshot.reason == BY_HAND)
 
 
 class Job:
@@ -77,30 +89,44 @@ class Job:
         if self._feed_error is not None:
             raise self._feed_error
 
-    def wait(self, watcher: Watcher = SILENT, *, check: Callable[[], None] | None = None) -> Status:
+    def wait(
+        self,
+        watcher: Watcher = SILENT,
+        *,
+        check: Callable[[], None] | None = None,
+        until: Callable[[Snapshot], bool] = stopped,
+    ) -> Status:
         """Wait until the job is done, paused or cancelled.
 
         Args:
             watcher: Is told the progress a few times a second.
             check: Called as often; raises to end the waiting.
+            until: Tells whether to end the waiting.
 
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
-        meter = Meter()
+        meter, answered = Meter(), time.monotonic()
         while True:
             if check is not None:
                 check()
-            snapshot = self._look()
+            try:
+                snapshot = self._look()
+            except LedgerUnavailable:
+                if self._feed_error is not None or time.monotonic() - answered > PATIENCE_S:
+                    raise
+                time.sleep(POLL_S)
+                continue
+            answered = time.monotonic()
             watcher.progress(meter.read(snapshot))
-            if snapshot.state != "running":
+            if until(snapshot):
                 self.close()
                 return status_of(self.name, snapshot)
             time.sleep(POLL_S)
 
     def pause(self) -> bool:
         """Give out no more work; what runs ends.  False if the job does not run."""
-        return self._ledger.shift(self.name, "paused", reason="by hand", allowed=["running"])
+        return self._ledger.shift(self.name, "paused", reason=BY_HAND, allowed=["running"])
 
     def resume(self) -> bool:
         """Go on after a pause.  False if the job is not paused."""

@@ -22,6 +22,10 @@ START_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.01
 MAX_RESTARTS: Final = 5
 LOG_TAIL_LINES: Final = 5
+SCRATCH: Final = "run"
+"""Kind of the temporary directory of an embedded cluster."""
+SOCKET: Final = "redis.sock"
+"""Where its Redis listens, there."""
 
 
 def redis_server() -> str:
@@ -58,8 +62,8 @@ class LocalCluster:
             )
         server = redis_server()
         scratch.sweep()
-        self._directory = scratch.make("run", sockets=True)
-        self._socket = os.path.join(self._directory, "redis.sock")
+        self._directory = scratch.make(SCRATCH, sockets=True)
+        self._socket = os.path.join(self._directory, SOCKET)
         self.settings = replace(settings, redis_url=f"unix://{self._socket}")
         self._processes: list[subprocess.Popen[bytes]] = []
         self._restarts = 0

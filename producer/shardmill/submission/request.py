@@ -3,14 +3,29 @@
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from shardmill.contract.errors import EnvironmentFault, InvalidInput, OutputConflict
+from shardmill.contract.errors import (
+    DatasetDamaged,
+    EnvironmentFault,
+    InvalidInput,
+    OutputConflict,
+)
 from shardmill.contract.job import Goal, Job
+from shardmill.contract.layout import Layout
+from shardmill.contract.leftovers import is_half_written
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 
 FOREIGN_LIMIT: Final = 3
+OURS: Final = frozenset(
+    {
+        *("job.json", "classes.json", "summary.json", "files.parquet", "report.html"),
+        *("shards", "index", "manifest"),
+    }
+)
+"""What shardmill makes in an output directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +46,9 @@ class Request:
     goal: Goal
     overwrite: bool = False
     """Replace another spec's work."""
+    retry: tuple[str, ...] = ()
+    """Do only the failed items of these error classes; none means all that is missing, changed or
+    failed."""
 
     def __post_init__(self) -> None:
         if not os.path.exists(self.root):
@@ -57,16 +75,37 @@ class Request:
             raise EnvironmentFault(f"cannot write in {nearest}: check its permissions")
         if not os.path.isdir(self.out):
             return
-        before = Job.read(self.out)
+        damage = ""
+        try:
+            before = Job.read(self.out)
+        except DatasetDamaged as error:
+            before, damage = None, str(error)
         if before is None:
-            foreign = [name for name in os.listdir(self.out) if not name.startswith(".")]
-            if foreign:
-                raise OutputConflict(
-                    f"{self.out} holds other files ({', '.join(sorted(foreign)[:FOREIGN_LIMIT])}"
-                    "…): give an empty or a new directory"
-                )
+            self._check_unknown(damage)
         elif not self.overwrite:
             self._check_same(before)
+
+    def _check_unknown(self, damage: str) -> None:
+        """Let no job into a directory of others, nor among rows of who knows which spec."""
+        layout = Layout(self.out)
+        if layout.parts() and not damage:
+            damage = f"{layout.job} is missing, so nobody knows how the shards beside it were made"
+        if damage and not self.overwrite:
+            raise DatasetDamaged(
+                f"{damage}; give --overwrite to make everything anew, or another --out"
+            )
+        names = {name for name in os.listdir(self.out) if not name.startswith(".")}
+        if os.path.isdir(layout.manifest) or os.path.isfile(layout.lock):  # a job began here
+            names = {name for name in names - OURS if not is_half_written(name)}
+        self._refuse(names)
+
+    def _refuse(self, foreign: Iterable[str]) -> None:
+        names = sorted(foreign)
+        if names:
+            raise OutputConflict(
+                f"{self.out} holds other files ({', '.join(names[:FOREIGN_LIMIT])}"
+                "…): give an empty or a new directory"
+            )
 
     def _check_same(self, before: Job) -> None:
         differences = before.spec.differences(self.spec)

@@ -5,6 +5,7 @@ what was made from a file that has changed or is gone is made again without it.
 """
 
 import os
+from contextlib import suppress
 
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part, shards_of, write_part
@@ -18,14 +19,15 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
     edited.  From other parts the stale rows alone are taken out.  The part goes first: a shard
     without its part is an orphan, a part without its shard would be a lie.
     """
-    for part in spool.changed_parts():
-        shards = shards_of(part)
-        os.unlink(part)
-        for shard in shards:
-            for path in layout.files_of(shard):
-                if os.path.exists(path):
-                    os.unlink(path)
-        spool.forget(part)
+    while parts := spool.changed_parts():
+        for part in parts:
+            shards = shards_of(part)
+            os.unlink(part)
+            for shard in shards:
+                for path in layout.files_of(shard):
+                    with suppress(FileNotFoundError):
+                        os.unlink(path)
+            spool.forget(part)  # the rest of a file that was cut into ranges is now stale too
     for part, stale in spool.stale_rows().items():
         rows = [row for row in read_part(part) if os.fsencode(row.item.path) not in stale]
         if rows:
@@ -36,13 +38,8 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
             os.unlink(part)
 
 
-def remove_leftovers(layout: Layout) -> None:
-    """Remove what belongs to no committed batch; only while nobody else works on the directory."""
-    committed = {shard for part in layout.parts() for shard in shards_of(part)}
-    keep = {os.path.splitext(shard)[0] for shard in committed}
-    for directory in (layout.shards, layout.index):
-        for name in os.listdir(directory):
-            if name.startswith("part-") and os.path.splitext(name)[0] not in keep:
-                os.unlink(os.path.join(directory, name))
-    for name in os.listdir(layout.tmp):
-        os.unlink(os.path.join(layout.tmp, name))
+def remove_results(layout: Layout) -> None:
+    """Remove what sums up a manifest that is about to change: it would soon be a lie."""
+    for path in (layout.summary, layout.files):
+        with suppress(FileNotFoundError):
+            os.unlink(path)

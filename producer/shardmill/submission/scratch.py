@@ -3,10 +3,11 @@
 import os
 import re
 import shutil
+import stat
 import tempfile
 from typing import Final
 
-NAME: Final = re.compile(r"shardmill-\w+-(\d+)-")
+NAME: Final = re.compile(r"shardmill-(\w+)-(\d+)-")
 SHORT: Final = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
 """Where sockets go if the usual place's name is too long for one."""
 LONGEST_PARENT: Final = 60
@@ -31,8 +32,35 @@ def sweep() -> None:
     for parent in {tempfile.gettempdir(), SHORT}:
         for name in os.listdir(parent):
             match = NAME.match(name)
-            if match and not _lives(int(match[1])):
+            if match and not _lives(int(match[2])):
                 _remove(os.path.join(parent, name))
+
+
+def living(kind: str) -> list[str]:
+    """Return the directories of this kind that living processes of this user made."""
+    found = []
+    for parent in {tempfile.gettempdir(), SHORT}:
+        for name in sorted(os.listdir(parent)):
+            path = os.path.join(parent, name)
+            if is_living(path, kind):
+                found.append(path)
+    return found
+
+
+def is_living(path: str, kind: str) -> bool:
+    """Tell whether a living process of this user made a directory, and only this user can use it.
+
+    Nobody else can put anything into such a directory, so what lies in it can be trusted.
+    """
+    match = NAME.match(os.path.basename(path))
+    if match is None or match[1] != kind or not _lives(int(match[2])):
+        return False
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    private = stat.S_IMODE(status.st_mode) & 0o077 == 0
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and private
 
 
 def _remove(path: str) -> None:

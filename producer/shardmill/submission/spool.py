@@ -7,14 +7,23 @@ them.  What is left to do is a question in SQL.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.resources import files
+from itertools import repeat
+from typing import Any, Final
 
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import read_columns
 from shardmill.submission.scan import Found
+
+_COLUMNS: Final = [
+    *("path", "path_raw", "size_bytes", "mtime_ns"),
+    *("status", "error_class", "shard"),
+]
 
 
 class Spool:
@@ -24,19 +33,17 @@ class Spool:
         self._seed = seed.to_bytes(8, "little")
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript("pragma journal_mode = off; pragma synchronous = off;")
-        self._db.executescript(
-            files("shardmill.submission").joinpath("spool.sql").read_text("utf-8")
-        )
+        self._db.executescript(_sql("spool"))
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def add(self, found: Iterable[Found]) -> int:
-        """Take in the inputs; return how many there are."""
+        """Take in inputs; return how many there are."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert into input values (?, ?, ?, ?)",
+            "insert into input (path, size, mtime, rank) values (?, ?, ?, ?)",
             ((_blob(f.path), f.size_bytes, f.mtime_ns, self._rank(f.path)) for f in found),
         )
         self._db.execute("commit")
@@ -50,49 +57,107 @@ class Spool:
         count: int = self._db.execute(query).fetchone()[0]
         return count
 
-    def add_manifest(self, layout: Layout) -> None:
-        """Take in the rows of an output directory."""
-        columns = ["path", "path_raw", "size_bytes", "mtime_ns", "status"]
-        for part in layout.parts():
-            table = pq.read_table(part, columns=columns)
-            rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    def add_manifest(self, layout: Layout, *, again: Collection[str] | None = None) -> None:
+        """Take in the rows of an output directory.
+
+        Args:
+            layout: The output directory.
+            again: Classes of the failed rows to be tried again; None means all.
+
+        Raises:
+            DatasetDamaged: A manifest part cannot be read.
+        """
+        self._db.execute("begin")
+        for number, part in enumerate(layout.parts()):
+            self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
-                "insert into row values (?, ?, ?, ?, ?)",
-                ((part, raw or path.encode(), *rest) for path, raw, *rest in rows),
+                "insert into row values (?, ?, ?, ?, ?, ?)",
+                zip(repeat(number), *_columns(part, again)),
             )
+        self._db.execute("commit")
+
+    def add_rows_as_inputs(self, root: str) -> int:
+        """Take the files that have rows for the inputs, instead of looking into the directory.
+
+        Those to be tried again are as they are now; one that is gone has size 0, as in a scan.
+        """
+        self._db.execute(
+            "insert or ignore into input (path, size, mtime, rank) "
+            "select path, size, mtime, 0 from row where not again"
+        )
+        again = self._db.execute("select distinct path from row where again").fetchall()
+        self._db.executemany("delete from input where path = ?", again)
+        return self.add(_as_it_is(root, os.fsdecode(path)) for (path,) in again)
+
+    def compare(self) -> None:
+        """Hold the rows against the inputs, once all are here."""
+        self._db.executescript(_sql("spool_compare"))
 
     def labels(self) -> list[str]:
         """Return the labels of all inputs, sorted."""
-        paths = self._db.execute("select path from input")
-        return sorted({label for (p,) in paths if (label := label_of(os.fsdecode(p)))})
+        slash = "instr(path, x'2f')"
+        folders = self._db.execute(
+            f"select distinct substr(path, 1, {slash}) from input where {slash} > 0"  # noqa: S608
+        )
+        return sorted({label for (p,) in folders if (label := label_of(os.fsdecode(p)))})
 
     def changed_parts(self) -> list[str]:
-        """Return the parts with an ``ok`` row whose file has changed or is gone."""
-        query = "select distinct part from stale where status = 'ok' order by part"
+        """Return the parts with a clip whose file has changed or is gone."""
+        query = "select distinct file from stale where has_clip order by file"
         return [part for (part,) in self._db.execute(query)]
 
     def stale_rows(self) -> dict[str, set[bytes]]:
         """Return, by part, the paths whose row does not count any more."""
         stale: dict[str, set[bytes]] = {}
-        for part, path in self._db.execute("select part, path from stale"):
+        for part, path in self._db.execute("select file, path from stale"):
             stale.setdefault(part, set()).add(path)
         return stale
 
     def forget(self, part: str) -> None:
-        """Leave out all rows of a part that no longer exists."""
-        self._db.execute("delete from row where part = ?", (part,))
+        """Leave out all rows of a part that no longer exists; their inputs are to be done."""
+        ((number,),) = self._db.execute("select id from part where file = ?", (part,)).fetchall()
+        for query in (
+            "insert or ignore into stale_path select path from row where part = ?",
+            "update input set done = 0 where path in (select path from row where part = ?)",
+        ):
+            self._db.execute(query, (number,))
+        self._db.execute("delete from row where part = ?", (number,))
 
     def todo(self, *, shuffled: bool) -> Iterator[Found]:
         """Yield the inputs without a good row: in the seed's order, or by path."""
-        query = "select path, size, mtime from todo order by "
+        query = "select path, size, mtime from input where not done order by "
         query += "rank, path" if shuffled else "path"
         for path, size, mtime in self._db.execute(query):
             yield Found(os.fsdecode(path), size, mtime)
 
     def todo_count(self) -> int:
         """Return how many inputs have no good row."""
-        return self._count("select count(*) from todo")
+        return self._count("select count(*) from input where not done")
+
+
+def _sql(name: str) -> str:
+    return files("shardmill.submission").joinpath(f"{name}.sql").read_text("utf-8")
 
 
 def _blob(path: str) -> bytes:
     return os.fsencode(path)
+
+
+def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
+    """Return what ``row`` holds of one part, column by column."""
+    table = read_columns(part, _COLUMNS)
+    paths = pc.coalesce(table["path_raw"], table["path"].cast(pa.binary()))
+    failed = pc.equal(table["status"], "failed")
+    if again is not None:
+        error_class = pc.fill_null(table["error_class"], "internal")
+        failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
+    columns = (paths, table["size_bytes"], table["mtime_ns"], failed, pc.is_valid(table["shard"]))
+    return tuple(column.to_pylist() for column in columns)
+
+
+def _as_it_is(root: str, path: str) -> Found:
+    try:
+        status = os.stat(os.path.join(root, path))
+    except OSError:
+        return Found(path, 0, 0)  # probing gives it its row: unreadable
+    return Found(path, status.st_size, status.st_mtime_ns)

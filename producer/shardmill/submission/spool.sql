@@ -1,20 +1,17 @@
--- Inputs and manifest rows side by side.  A row is `good` if its file is still there, unchanged,
--- and did not fail; the others are `stale`; inputs without a good row are `todo`.
-create table input (path blob primary key, size integer, mtime integer, rank integer)
-    without rowid;
-create table row (part text, path blob, size integer, mtime integer, status text);
-create index row_path on row (path);
-
-create view good as
-select part, path, status
-from row join input using (path)
-where row.size = input.size and row.mtime = input.mtime and row.status != 'failed';
+-- Inputs and manifest rows side by side.  A path is stale if one of its rows is to be tried
+-- again, or if its file has changed or is gone; its rows then stand and fall together (there are
+-- several where a file was cut into ranges).  Inputs are done if they have rows and none is stale.
+create table input (
+    path blob primary key, size integer, mtime integer, rank integer, done integer default 0
+) without rowid;
+create table part (id integer primary key, file text);
+create table row (
+    part integer, path blob, size integer, mtime integer, again integer, has_clip integer
+);
+create index row_part on row (part);
+create table stale_path (path blob primary key) without rowid;
 
 create view stale as
-select part, row.path, status
-from row left join input using (path)
-where input.path is null
-    or row.size != input.size or row.mtime != input.mtime or row.status = 'failed';
-
-create view todo as
-select path, size, mtime, rank from input where path not in (select path from good);
+select row.part, part.file, row.path, row.has_clip
+from row join part on part.id = row.part
+where row.path in (select path from stale_path);

@@ -1,16 +1,26 @@
 """The command line explains itself, suggests, refuses in one sentence, and starts light."""
 
 import dataclasses
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from out_dir import OutDir, Video, failed
+from shardmill.cli.jobs import run_command
 from shardmill.cli.main import COMMANDS
+from shardmill.cli.options import take_spec
+from shardmill.contract.errors import Corrupt
+from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.quantity import format_bytes
 from shardmill.contract.spec import Spec
+from shardmill.submission.lock import OutputLock
 
 HEAVY = {"av", "cv2", "celery", "numpy", "kombu", "redis", "pyarrow", "duckdb", "shardmill_worker"}
 
@@ -44,7 +54,7 @@ def test_the_help_of_all_lists_every_command(arguments):
     assert done.returncode == (0 if arguments else 2)
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"worker", "probe"}])
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in {"worker", "probe", "list"}])
 def test_a_command_without_arguments_shows_its_help(name):
     done = shardmill(name)
 
@@ -87,6 +97,25 @@ def test_every_field_of_a_spec_is_an_option():
     assert flags("run") == flags("submit")
     assert flags("run") | flags("probe") == {f.metadata["flag"] for f in dataclasses.fields(Spec)}
     assert {"--include", "--exclude", "--labels"} <= flags("probe")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Spec(),
+        Spec(fps=29.97, size="160x120", upscale=True, quality=80),
+        Spec(every=2, start_s=0.5, end_s=10.0, max_frames=450, short_side=256),
+        Spec(at="0.5,2,10", fit="64x64", pad=True, encoding="raw", format="npy"),
+        Spec(keyframes=True, crop="8x8", include=("*.mp4", "a b/*"), exclude=("-x*",)),
+        Spec(all=True, labels="none", shuffle=7, shard_size_bytes=1_000_001, clips_per_shard=3),
+        Spec(count=16, keep_partial=True, item_timeout_s=2.5, item_memory_bytes=10**9),
+    ],
+    ids=lambda spec: shlex.join(spec.arguments()) or "nothing",
+)
+def test_the_options_that_a_spec_names_give_that_spec(spec):
+    context = run_command.make_context("run", ["in", "--out", "out", *spec.arguments()])
+
+    assert take_spec(context.params) == spec
 
 
 @pytest.mark.parametrize(
@@ -174,6 +203,94 @@ def test_failures_are_grouped_with_what_to_do(out):
     assert "fetch it again" in done.stdout
     assert "\x1b" not in done.stdout
     assert shardmill("failures", out.out, "--class", "timeout").stdout == "nothing failed\n"
+
+
+def test_what_is_kept_up_to_the_damage_is_listed_apart(out):
+    row = read_rows(out, "b1")[0]
+    damaged = row.outcome.damaged(Corrupt("no frame after 3 s"), stage="extract")
+    out.part("b1", replace(row, outcome=damaged), *read_rows(out, "b1")[1:])
+
+    shown = shardmill("failures", out.out).stdout
+    told = json.loads(shardmill("failures", out.out, "--json").stdout)
+
+    assert shown.index("crash  1 failed") < shown.index("corrupt  1 kept up to the damage")
+    assert "cause    The file ended its decoder process." in shown
+    assert f"retry    shardmill retry {out.out} --class crash" in shown
+    assert "--class corrupt" not in shown, "it did not fail"
+    assert (told["failed"], told["partial"]) == (1, 1)
+    assert [group["error_class"] for group in told["groups"]] == ["crash"]
+    assert [group["error_class"] for group in told["partial_groups"]] == ["corrupt"]
+    assert told["partial_groups"][0]["examples"][0]["message"] == "no frame after 3 s"
+
+
+def read_rows(out: OutDir, batch: str) -> list[Row]:
+    return list(read_part(out.layout.part(batch)))
+
+
+def test_cleaning_shows_first_and_removes_when_told(out):
+    orphan = out.shard("b9", Video("z"), commit=False)
+    size_bytes = os.path.getsize(out.layout.shard(orphan))
+    Path(out.layout.summary).touch()
+    before = sorted(Path(out.out).rglob("*"))
+
+    shown = shardmill("clean", out.out)
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"{format_bytes(size_bytes)}  shards/{orphan}  of no committed batch" in shown.stdout
+    assert "4 left-overs" in shown.stdout, "shard, two indexes, an empty folder"
+    assert shown.stdout.endswith(f"shardmill clean {out.out} --yes\n")
+    assert [path for path in sorted(Path(out.out).rglob("*")) if path.name != ".lock"] == before
+    told = json.loads(shardmill("clean", out.out, "--yes", "--json").stdout)
+    assert (told["removed"], len(told["found"])) == (True, 4)
+    assert not os.path.exists(out.layout.shard(orphan))
+    assert len(out.layout.shard_names()) == 1
+    assert shardmill("clean", out.out).stdout == "nothing to clean\n"
+
+
+def test_nothing_is_cleaned_while_somebody_is_or_may_be_at_work(out):
+    out.shard("b9", Video("z"), commit=False)
+    before = sorted(Path(out.out).rglob("*"))
+
+    for _ in range(2):
+        unknown = shardmill("clean", out.out, "--yes", "--redis", "unix:///nowhere")
+    with OutputLock(out.layout):
+        held = shardmill("clean", out.out, "--yes")
+
+    assert (unknown.returncode, held.returncode) == (1, 2)
+    assert "cannot tell whether workers are at it" in unknown.stderr
+    assert "is being written by another shardmill" in held.stderr
+    assert [path for path in sorted(Path(out.out).rglob("*")) if path.name != ".lock"] == before
+    assert shardmill("clean", str(Path(out.out).parent)).returncode == 2
+
+
+def complete(words: str, place: int) -> list[str]:
+    """What a shell offers after these words."""
+    code = "import sys; sys.argv = ['shardmill']; from shardmill.cli.main import main; main()"
+    asked = {"_SHARDMILL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+    environment = os.environ | asked
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    return [line.partition(",")[2] for line in done.stdout.decode().splitlines()]
+
+
+def test_a_shell_completes_commands_and_options():
+    assert complete("shardmill re", 1) == ["resume", "retry", "report"]
+    assert complete("shardmill run x --sh", 3) == ["--short-side", "--shard-size", "--shuffle"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "in", "--out", "out", "--sise", "1x1"], "--size"),
+        (["submit", "in", "--out", "out", "--redi", "x"], "--redis"),
+        (["retry", "out", "--clas", "x"], "--class"),
+        (["pause", "out", "--jsn"], "--json"),
+    ],
+)
+def test_an_unknown_option_gets_a_hint(arguments, hint):
+    done = shardmill(*arguments)
+
+    assert done.returncode == 2
+    assert re.search(rf"Did you mean .*{hint}", done.stderr)
 
 
 def test_a_query_answers_in_the_form_asked_for(out):

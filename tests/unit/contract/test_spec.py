@@ -260,7 +260,7 @@ def test_differences_are_named_as_options():
     assert there.differences(here) == [
         "--fps 24.0 there, unset here",
         "--size 160x120 there, 64x64 here",
-        "--include unset there, ('*.mp4',) here",
+        "--include unset there, *.mp4 here",
     ]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
 from shardmill.contract.tally import Tally
 
 ITEM = Item(path="a/b.mp4", size_bytes=100, mtime_ns=0)
@@ -34,6 +34,12 @@ TALLY = Tally(
 def test_rows_are_counted_once_each():
     assert Tally.of(ROWS) == TALLY
     assert TALLY.items == len(ROWS)
+
+
+def test_a_part_is_counted_like_its_rows(tmp_path):
+    write_part(str(tmp_path / "part"), ROWS)
+
+    assert Tally.of_part(str(tmp_path / "part")) == TALLY
 
 
 def test_nothing_adds_up_to_zero():

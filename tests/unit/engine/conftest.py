@@ -114,8 +114,15 @@ class MediaFolder:
     @staticmethod
     def run(work: ExtractWork) -> Extracted:
         beats = []
+        make_room(work)
         outcomes = list(extract_batch(work, lambda: beats.append(1)))
         return Extracted(work, outcomes, len(beats))
+
+
+def make_room(work: ExtractWork) -> None:
+    """Make the directories that producer and worker make before a decoder begins."""
+    Layout(work.out).make()
+    os.makedirs(work.tmp, exist_ok=True)
 
 
 @pytest.fixture

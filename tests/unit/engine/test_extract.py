@@ -53,7 +53,7 @@ def test_a_batch_of_good_and_bad_items(folder, steps):
     assert [len(done.frames(k)) for k in (0, 1)] == [3, 5]
     assert all(o.worker == "worker" and o.seconds > 0 for o in done.outcomes)
     assert files_below(done.work.out) == {
-        ".tmp/batch-attempt.parquet",
+        ".tmp/batch-attempt/rows.parquet",
         "shards/part-batch-attempt.tfrecord",
         "index/part-batch-attempt.arrow",
         "index/part-batch-attempt.idx",
@@ -184,7 +184,7 @@ def test_no_good_item_means_no_shard(folder):
 
     done = folder.extract("b.mkv", facts=[VIDEO])
 
-    assert files_below(done.work.out) == {".tmp/batch-attempt.parquet"}
+    assert files_below(done.work.out) == {".tmp/batch-attempt/rows.parquet"}
     assert [row.outcome.error_class for row in done.rows] == ["unsupported"]
 
 
@@ -256,8 +256,7 @@ def test_a_shard_that_cannot_be_written_is_no_item_s_fault(folder, steps, shard_
     folder.video("a.mkv", steps(3))
     work = folder.extract("a.mkv", **options_of(shard_format)).work
     os.unlink(work.part_tmp)
-    tmp = os.path.join(work.out, ".tmp", work.shard)
-    os.symlink("/dev/full", tmp)
+    os.symlink("/dev/full", os.path.join(work.tmp, work.shard))
 
     with pytest.raises(EnvironmentFault, match="No space left"):
         folder.run(work)
@@ -282,7 +281,7 @@ def test_a_batch_far_larger_than_foreseen_becomes_several_shards(folder, steps, 
         if name:
             (clip,) = open_index(done.layout.index_of(name)).to_pylist()
             assert (clip["shard"], clip["path"], len(clip["offset"])) == (name, path, 12)
-    assert os.listdir(done.layout.tmp) == ["batch-attempt.parquet"]
+    assert os.listdir(done.work.tmp) == ["rows.parquet"]
 
 
 def test_clips_share_a_shard_up_to_twice_its_aim(folder, steps):
@@ -308,15 +307,26 @@ def test_a_shard_that_was_begun_for_a_clip_too_large_for_it_is_no_shard(folder, 
 
     assert [outcome.error_class for outcome in done.outcomes] == [None, "too_large"]
     assert os.listdir(done.layout.shards) == [done.work.shard]
-    assert os.listdir(done.layout.tmp) == ["batch-attempt.parquet"]
+    assert os.listdir(done.work.tmp) == ["rows.parquet"]
 
 
-def test_an_output_directory_that_cannot_be_made_is_no_item_s_fault(folder, steps):
+@pytest.mark.parametrize("when", ["before it begins", "while it works"])
+def test_an_attempt_whose_directory_was_taken_away_leaves_nothing(folder, steps, when):
     folder.video("a.mkv", steps(3))
-    folder.out.write_text("a file where the directory should be")
+    work = folder.extract("a.mkv").work
+    for path in files_below(work.out):
+        os.unlink(os.path.join(work.out, path))
+    if when == "before it begins":
+        os.rmdir(work.tmp)
+    outcomes = extract_batch(work, lambda: None)
 
-    with pytest.raises(EnvironmentFault, match="cannot write to"):
-        folder.extract("a.mkv", facts=[VIDEO])
+    with pytest.raises(EnvironmentFault, match="cannot write to"):  # noqa: PT012
+        next(outcomes)
+        os.rename(work.tmp, folder.root / "taken")
+        next(outcomes)
+
+    assert files_below(work.out) == set()
+    assert not os.path.exists(work.tmp)
 
 
 def test_a_missing_input_directory_is_no_item_s_fault(folder, steps):

@@ -26,7 +26,7 @@ def test_no_two_keys_of_a_ledger_are_the_same():
     jobs = ("a", "a:b", "batch")
     keys = [names.JOBS, names.RECONCILER, names.WORKERS]
     for job in jobs:
-        keys += [names.job_key(job), names.inflight_key(job), names.lease_key(job)]
+        keys += [names.job_key(job), names.waiting_key(job), names.lease_key(job)]
         keys += [names.live_key(job), names.batch_key(job, "x"), names.batch_key(job, "job")]
 
     assert len(set(keys)) == len(keys)

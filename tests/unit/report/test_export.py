@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from out_dir import OutDir, Video, failed
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import EnvironmentFault, UsageError
 from shardmill.report.export import export
 
 
@@ -92,3 +92,9 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(out, folder, name,
 
     assert sorted(os.listdir(folder)) == ["link.sqlite", "there.csv"]
     assert (folder / "there.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.sqlite"])
+def test_a_place_that_cannot_be_written_is_told(out, folder, name):
+    with pytest.raises(EnvironmentFault, match=rf"expected to write .*{name}, but: .*No such file"):
+        export(out.out, str(folder / "missing" / name), "from files")

@@ -27,6 +27,7 @@ def test_the_most_frequent_class_comes_first_with_the_first_five_by_path(out):
         FailureGroup(
             error_class="corrupt",
             count=7,
+            cause="The file is damaged or is not what its name says.",
             remedy=Corrupt.remedy,
             examples=tuple(Example(f"c{i}.mp4", "probe", f"no frame {i}") for i in range(5)),
             retry=f"shardmill retry '{out.out}' --class corrupt",
@@ -34,6 +35,7 @@ def test_the_most_frequent_class_comes_first_with_the_first_five_by_path(out):
         FailureGroup(
             error_class="timeout",
             count=1,
+            cause="The file took longer than its limit.",
             remedy=ItemTimeout.remedy,
             examples=(Example("t1.mp4", "probe", "took 60 s"),),
             retry=f"shardmill retry '{out.out}' --class timeout",

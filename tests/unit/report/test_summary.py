@@ -79,7 +79,7 @@ ROWS = st.builds(
 def test_the_sums_equal_those_of_the_rows_one_by_one(out, rows):
     out.part("b0", *rows)
 
-    assert summary.tally(out.out) == Tally.of(rows)
+    assert summary.tally(out.out) == Tally.of(rows) == Tally.of_part(out.layout.part("b0"))
 
 
 def test_durations_are_rounded_as_python_rounds(out):
@@ -115,6 +115,21 @@ def test_a_finished_job_tells_what_it_was(out):
     }
     assert replace(summary.status_of(out.out), seconds=status.seconds) == status
     assert summary.status_of(out.out).seconds == written["seconds"]
+
+
+def test_the_summary_appears_when_all_else_is_there(out):
+    mixed(out)
+    job = out.job()
+    os.mkdir(out.layout.report)
+    with pytest.raises(EnvironmentFault, match=r"report\.html"):
+        summary.finish(job)
+    assert not os.path.exists(out.layout.summary)
+
+    os.rmdir(out.layout.report)
+    summary.finish(job)
+
+    assert os.path.isfile(out.layout.report)
+    assert os.path.isfile(out.layout.summary)
 
 
 def test_files_parquet_is_the_manifest_by_path_and_segment(out):

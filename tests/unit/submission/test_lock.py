@@ -1,14 +1,16 @@
 """One producer an output directory; the lock goes with its holder."""
 
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
+from shardmill.contract.job import is_locked
 from shardmill.contract.layout import Layout
-from shardmill.report.summary import is_locked
-from shardmill.submission.lock import OutputLock
+from shardmill.submission.lock import SILENCE_S, Holder, OutputLock
 
 HOLD = """
 import sys
@@ -46,3 +48,76 @@ def test_a_killed_holder_lets_go(tmp_path):
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path):
     with pytest.raises(EnvironmentFault, match="cannot write in"):
         OutputLock(Layout(str(tmp_path / "nothing")))
+
+
+AFAR = """
+import fcntl, socket, sys
+fcntl.flock = lambda descriptor, how: None  # a file system that passes no locks on
+socket.gethostname = lambda: "afar"
+from shardmill.contract.errors import OutputConflict
+from shardmill.contract.layout import Layout
+from shardmill.submission.lock import OutputLock
+try:
+    lock = OutputLock(Layout(sys.argv[1]), redis_url="redis://x")
+except OutputConflict as conflict:
+    print(conflict, flush=True)
+else:
+    print("held", flush=True)
+    sys.stdin.readline()
+    if sys.argv[2:] == ["close"]:
+        lock.close()
+"""
+
+
+def afar(out: object, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a producer on a machine that sees OUT but none of its locks."""
+    command = [sys.executable, "-c", AFAR, str(out), *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+
+def test_a_holder_on_a_machine_whose_locks_do_not_show_is_seen_by_its_count(tmp_path):
+    layout = Layout(str(tmp_path))
+    with afar(tmp_path) as far:
+        assert far.stdout.readline() == "held\n"
+        with pytest.raises(OutputConflict, match=rf"\(process {far.pid} on afar\)"):
+            OutputLock(layout)
+        far.kill()
+        far.wait()
+    OutputLock(layout).close()
+
+
+def test_a_holder_here_is_seen_from_such_a_machine(tmp_path):
+    with OutputLock(Layout(str(tmp_path))), afar(tmp_path) as far:
+        assert f"(process {os.getpid()} on " in far.stdout.readline()
+
+
+def test_who_let_go_in_order_is_not_waited_for(tmp_path):
+    layout = Layout(str(tmp_path))
+    with afar(tmp_path, "close") as far:
+        assert far.stdout.readline() == "held\n"
+        far.stdin.write("\n")
+        far.stdin.flush()
+        assert far.wait() == 0
+    assert Holder.read(layout).released
+    started = time.monotonic()
+    with OutputLock(layout) as lock:
+        assert time.monotonic() - started < SILENCE_S / 2
+        assert str(lock.before).endswith("on afar")
+        assert lock.before.redis_url == "redis://x"
+
+
+def test_the_refusal_names_the_process(tmp_path):
+    layout = Layout(str(tmp_path))
+    with OutputLock(layout), pytest.raises(OutputConflict, match=f"process {os.getpid()} on "):
+        OutputLock(layout)
+
+
+def test_a_link_in_place_of_the_lock_is_refused(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    os.symlink(tmp_path / "precious", tmp_path / ".lock")
+
+    with pytest.raises(EnvironmentFault, match="cannot write in"):
+        OutputLock(Layout(str(tmp_path)))
+
+    assert (tmp_path / "precious").read_text() == "mine"

@@ -87,7 +87,7 @@ def test_the_same_work_goes_on(root, taken):
         pytest.param({"spec": Spec(fps=6.0)}, "--fps 5.0 there, 6.0 here", id="a number"),
         pytest.param(
             {"spec": Spec(fps=5.0, exclude=("*.gif",))},
-            "--exclude unset there, ('*.gif',) here",
+            "--exclude unset there, *.gif here",
             id="a list",
         ),
         pytest.param({"goal": "probe"}, "extract there, probe here", id="the goal"),

@@ -1,14 +1,13 @@
 """What no longer holds is taken out of an output directory, and nothing else."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
-from shardmill.submission.resume import remove_leftovers, take_out_stale
+from shardmill.submission.resume import take_out_stale
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
 
@@ -49,6 +48,7 @@ def take_out(out: OutDir, **found: int) -> None:
     spool = Spool(os.path.join(out.out, "..", "spool"), seed=0)
     spool.add(Found(path, size_bytes, 1) for path, size_bytes in found.items())
     spool.add_manifest(out.layout)
+    spool.compare()
     take_out_stale(out.layout, spool)
     spool.close()
 
@@ -80,20 +80,3 @@ def test_a_shard_that_is_missing_already_is_no_error(out):
     take_out(out)
 
     assert everything(out)["rows"] == []
-
-
-def test_leftovers_are_removed_and_what_is_committed_stays(out):
-    layout = out.layout
-    out.shard("b4", Video("g"), commit=False)
-    Path(layout.tmp, "b5-1.parquet").touch()
-    Path(layout.shards, "part-b1-other.tfrecord").touch()
-    Path(layout.shards, "part-b1-a1.1.tfrecord").touch()
-    Path(layout.index, "part-b6-a1.arrow").touch()
-    Path(layout.index, "part-b6-a1.idx").touch()
-    Path(layout.shards, "README").write_text("mine")
-
-    remove_leftovers(layout)
-
-    kept = everything(out)
-    assert [kept[what] for what in ("shards", "index", "records")] == [["b1", "b2"]] * 3
-    assert Path(layout.shards, "README").read_text() == "mine"

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,7 @@ def todo(spool: Spool) -> list[str]:
 def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
     assert spool.add(inputs("b", ODD, "a")) == 3
     spool.add_manifest(out.layout)
+    spool.compare()
 
     assert todo(spool) == sorted(["b", ODD, "a"], key=os.fsencode)
     assert spool.changed_parts() == []
@@ -58,6 +60,8 @@ def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
         pytest.param(ok(ODD), inputs(ODD), False, False, id="unchanged, no text"),
         pytest.param(ok("a"), inputs("a", size_bytes=7), True, True, id="another size"),
         pytest.param(ok("a"), inputs("a", mtime_ns=2), True, True, id="another time"),
+        pytest.param(ok("a"), inputs("a", mtime_ns=0), True, True, id="an older time"),
+        pytest.param(ok("a"), inputs("a", size_bytes=10**4), True, True, id="a larger size"),
         pytest.param(ok("a"), [], True, False, id="gone"),
         pytest.param(failed("a", "crash"), inputs("a", size_bytes=500), True, True, id="failed"),
         pytest.param(failed("a", "crash"), [], True, False, id="failed and gone"),
@@ -69,6 +73,7 @@ def test_a_row_counts_while_its_file_is_unchanged(spool, out, row, found, is_sta
     out.part("b1", row)
     spool.add(found)
     spool.add_manifest(out.layout)
+    spool.compare()
 
     stale = {out.layout.part("b1"): {os.fsencode(row.item.path)}} if is_stale else {}
     assert spool.stale_rows() == stale
@@ -82,6 +87,7 @@ def test_a_forgotten_part_has_all_its_inputs_done_again(spool, out):
     out.part("b2", ok("c"))
     spool.add(inputs("a", "b", "c"))
     spool.add_manifest(out.layout)
+    spool.compare()
     spool.forget(out.layout.part("b1"))
 
     assert todo(spool) == ["a", "b"]
@@ -114,6 +120,7 @@ def test_labels_are_the_first_folders(spool):
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
     spool.add_manifest(Layout(str(tmp_path / "nothing")))
+    spool.compare()
 
     assert spool.todo_count() == 0
 
@@ -141,3 +148,51 @@ def test_every_stretch_of_the_order_is_a_fair_sample_of_the_classes(tmp_path, se
                 expected = draws * share
                 deviation = (expected * (1 - share) * (total - draws) / (total - 1)) ** 0.5
                 assert abs(drawn[name] - expected) < 5 * deviation
+
+
+@pytest.mark.parametrize(
+    ("again", "wanted"),
+    [
+        pytest.param(None, ["lost", "slow", "unnamed"], id="all"),
+        pytest.param(["timeout"], ["slow"], id="one class"),
+        pytest.param(["timeout", "internal"], ["slow", "unnamed"], id="a row without one is ours"),
+        pytest.param(["memory"], [], id="none that there is"),
+    ],
+)
+def test_only_failures_of_the_classes_asked_for_are_tried_again(
+    spool, out, tmp_path, again, wanted
+):
+    """As their files are now: one grew, one is gone, one is a link into nothing."""
+    out.part("b1", ok("fine"), failed("slow", "timeout"), failed("lost", "crash"))
+    out.part("b2", skipped("song"), failed("unnamed", None))
+    (tmp_path / "slow").write_bytes(b"x" * 7)
+    (tmp_path / "unnamed").symlink_to("nowhere")
+
+    spool.add_manifest(out.layout, again=again)
+    count = spool.add_rows_as_inputs(str(tmp_path))
+    spool.compare()
+
+    assert count == 5
+    assert todo(spool) == wanted
+    sizes = {"slow": 7, "lost": 0, "unnamed": 0}
+    found = {each.path: each.size_bytes for each in spool.todo(shuffled=True)}
+    assert found == {path: sizes[path] for path in wanted}
+    assert spool.changed_parts() == []
+    assert set().union(*spool.stale_rows().values()) == {path.encode() for path in wanted}
+
+
+def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
+    """Half of a long video in one shard, half in another: the sound half is made again too."""
+    half = ok("long")
+    out.part("b1", half, ok("a"))
+    out.part("b2", replace(half, item=replace(half.item, segment=1)), ok("b"))
+    out.part("b3", failed("long", "crash", segment=2), ok("c"))
+    spool.add(inputs("long", "a", "b", "c"))
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert spool.changed_parts() == [out.layout.part("b1"), out.layout.part("b2")]
+    spool.forget(out.layout.part("b1"))
+    spool.forget(out.layout.part("b2"))
+    assert spool.stale_rows() == {out.layout.part("b3"): {b"long"}}
+    assert todo(spool) == ["a", "b", "long"]

@@ -42,6 +42,7 @@ def serve(pipe: "Connection[Answer, ProbeWork | ExtractWork]", decoded: c_uint64
         decoded: Shared counter of decoded frames: a sign of life within one item.
     """
     _die_with_the_worker()
+    _fall_silent()
     cv2.setNumThreads(1)
 
     def advance() -> None:
@@ -98,3 +99,14 @@ def _die_with_the_worker() -> None:
         os.close(keep_alive)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
+
+
+def _fall_silent() -> None:
+    """Let what native code prints come to nothing: a file must not fill the worker's log.
+
+    What it has to say of a file comes as an error, of its end as an exit code.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -38,6 +38,7 @@ def extract_batch(work: ExtractWork, advance: Advance) -> Iterator[Outcome]:
 
     Shards and indexes appear under their names, and the manifest part under
     ``work.part_tmp``, only after the last outcome.  Without a single clip there is no shard.
+    No directory is made: one that was taken away from a late attempt stays away.
 
     Args:
         work: What to do.
@@ -155,8 +156,6 @@ class _Batch:
         self._layout = Layout(work.out)
         self._finished: list[ShardInMaking] = []
         self._growing: ShardInMaking | None = None
-        with output_faults(work.out):
-            os.makedirs(self._layout.tmp, exist_ok=True)
 
     def add(self, clip: Clip) -> str:
         """Append a clip and return its shard's name."""
@@ -173,7 +172,9 @@ class _Batch:
 
     def _begin(self) -> ShardInMaking:
         name = self._work.shard_at(len(self._finished))
-        self._growing = ShardInMaking(self._layout, name, self._work.spec.format)
+        self._growing = ShardInMaking(
+            self._layout, name, self._work.spec.format, tmp=self._work.tmp
+        )
         return self._growing
 
     def _finish(self, shard: ShardInMaking) -> None:
@@ -183,12 +184,10 @@ class _Batch:
 
     def publish(self) -> None:
         """Make the shards durable under their names, and write the manifest part."""
-        layout = self._layout
         with output_faults(self._work.out):
-            layout.make()
             self._publish_shards()
             write_part(self._work.part_tmp, self.rows)
-            _sync_directory(layout.tmp)
+            _sync_directory(self._work.tmp)
 
     def _publish_shards(self) -> None:
         if self._growing and self._growing.size_bytes:

@@ -16,13 +16,13 @@ from shardmill_worker.engine.shards import Clip, Placed, open_shard
 class ShardInMaking:
     """One shard file and its index.  Any method may raise ``OSError``: they cannot be written."""
 
-    def __init__(self, layout: Layout, name: str, shard_format: str) -> None:
+    def __init__(self, layout: Layout, name: str, shard_format: str, *, tmp: str) -> None:
         self.name = name
         self.size_bytes = 0
         """Size of the frames that it holds."""
         self._layout = layout
         self._format = shard_format
-        self._tmp = os.path.join(layout.tmp, os.path.basename(name))
+        self._tmp = os.path.join(tmp, os.path.basename(name))
         self._moves = {self._tmp: layout.shard(name)}
         self._entries: list[ClipEntry] = []
         self._writer = open_shard(shard_format, self._tmp)

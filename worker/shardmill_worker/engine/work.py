@@ -63,6 +63,11 @@ class ExtractWork:
         return shard_name(self.batch_id, self.attempt, self.spec.format, number=number, split=split)
 
     @property
+    def tmp(self) -> str:
+        """The attempt's directory, which the worker makes."""
+        return Layout(self.out).attempt(self.batch_id, self.attempt)
+
+    @property
     def part_tmp(self) -> str:
         """Where the manifest part waits for its commit."""
-        return os.path.join(Layout(self.out).tmp, f"{self.batch_id}-{self.attempt}.parquet")
+        return os.path.join(self.tmp, "rows.parquet")

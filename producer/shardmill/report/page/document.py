@@ -21,8 +21,7 @@ import duckdb
 import jinja2
 from markupsafe import Markup
 
-from shardmill.contract import manifest
-from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.job import Job, Status, read_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_bytes
@@ -71,17 +70,18 @@ def write(out: str, status: Status) -> str:
     Raises:
         UsageError: ``out`` is no output directory.
         DatasetDamaged: ``job.json`` or the manifest cannot be read.
-        EnvironmentFault: The disk is full.
-        OSError: The report cannot be written.
+        EnvironmentFault: The disk is full or may not be written.
     """
     layout = Layout(out)
     text = _render(_content(out, store.job_of(out), status))
-    os.makedirs(layout.tmp, exist_ok=True)
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
+        os.makedirs(layout.tmp, exist_ok=True)
         with open(partial, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(partial, layout.report)
+    except OSError as error:
+        raise EnvironmentFault(f"expected to write {layout.report}, but: {error}") from error
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
@@ -105,7 +105,7 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "failures": failures.groups_of(con, out),
             "figures": figures.of_files(con),
             "classes": of_classes,
-            "splits": _splits(con),
+            "splits": store.ask(con, store.sql("page/splits")),
             "index": _from_index(con, layout, classes),
             "odd": store.ask(
                 con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
@@ -119,12 +119,6 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "begun_by": str(read_json(layout.job).get("shardmill")),
             "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
-
-
-def _splits(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    if "split" not in manifest.SCHEMA.names:
-        return []
-    return store.ask(con, store.sql("page/splits"))
 
 
 def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) -> _FromIndex:

@@ -1,6 +1,7 @@
 """How fast each worker was, by when its batches were committed."""
 
 import os
+from contextlib import suppress
 from typing import Final
 
 import duckdb
@@ -38,7 +39,7 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
         layout: The output directory.
         job: Began when this run began; what earlier runs did is left out.
     """
-    times = {os.path.basename(part): os.stat(part).st_mtime for part in layout.parts()}
+    times = _commit_times(layout)
     span_s = max(times.values(), default=0.0) - job.started_s
     if span_s < FEWEST:
         return None
@@ -55,7 +56,7 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
             "until": (row["step"] + 1) * step / unit_s,
             "name": cut(row["worker"], NAME),
             "value": row[what] / step,
-            "tip": f"{cut(row['worker'], NAME)}\n{row[what] / step:,.4g} {what}/s\n"
+            "tip": f"{cut(row['worker'], NAME)}\n{_rate(row[what] / step)} {what}/s\n"
             f"after {format_duration(row['step'] * step)}",
         }
         for row in rows
@@ -69,3 +70,16 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
         data=data,
         note=f"Steps of {format_duration(step)}; a batch counts when it is committed.",
     )
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
+def _commit_times(layout: Layout) -> dict[str, float]:
+    """Return when each manifest part was committed, seconds since 1970, by its name."""
+    times = {}
+    for part in layout.parts():
+        with suppress(FileNotFoundError):  # a producer that goes on may take parts out meanwhile
+            times[os.path.basename(part)] = os.stat(part).st_mtime
+    return times

@@ -1,19 +1,24 @@
-"""The Python interface: the same verbs as the command line, which is a thin layer over it."""
+"""The verbs that begin work: ``run``, ``probe``, ``plan``, ``submit``, ``retry``."""
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from shardmill.contract.errors import LedgerUnavailable, UsageError
+from shardmill.contract.errors import (
+    ITEM_ERRORS,
+    UsageError,
+    WrongState,
+)
 from shardmill.contract.job import Goal, Status
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.ledger import Ledger
 from shardmill.report import store, summary
 from shardmill.report.plan import Foresight, Plan, farm
 from shardmill.submission.feed import Feeder
-from shardmill.submission.job import Job, status_of
+from shardmill.submission.job import Job, given_up
 from shardmill.submission.local import LocalCluster
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import SILENT, Watcher
@@ -136,38 +141,72 @@ def submit(
         EnvironmentFault: ``out`` cannot be written, or Redis does not answer.
     """
     request = _request(directory, out, spec, goal="extract", overwrite=overwrite)
-    return _submit(request, settings or Settings.from_environment(), watcher)
+    return hand_over(request, settings or Settings.from_environment(), watcher)
 
 
-def status(job: str | Path, *, settings: Settings | None = None) -> Status:
-    """Return how far a job is: from the ledger if it knows it, else from the output directory.
+def retry(
+    out: str | Path,
+    *,
+    error_class: str | None = None,
+    settings: Settings | None = None,
+    watcher: Watcher = SILENT,
+    **limits: Any,
+) -> Status:
+    """Try the failed files of a finished job again, and nothing else; wait until it is done.
+
+    Files that were added, changed or removed since are left to the job's own command.
 
     Args:
-        job: An output directory, or the name of a job.
-        settings: Where the cluster is; by default from the environment.
+        out: Output directory of the job.
+        error_class: Only the files that failed for this reason; None means all.
+        settings: Where the cluster is; None does it on this machine, like ``run``.
+        watcher: Is told how it goes.
+        limits: ``item_timeout_s`` and ``item_memory_bytes`` as in ``Spec``; None as before.
 
     Raises:
-        UsageError: Neither an output directory nor a job of that name.
-        EnvironmentFault: Redis does not answer, and there is no such directory.
+        UsageError: There is no such class, or ``out`` is no output directory.
+        WrongState: The job is not finished, or nothing of it failed so.
+        EnvironmentFault: This machine or the cluster cannot do it.
     """
-    is_directory = os.path.isdir(job)
-    name = store.job_of(str(job)).name if is_directory else str(job)
-    ledger = Ledger(settings or Settings.from_environment())
+    request = _retry_request(out, error_class, limits, settings)
+    if settings is None:
+        return _run_here(request, None, watcher)
+    job = hand_over(request, settings, watcher)
     try:
-        snapshot = ledger.snapshot(name)
-    except LedgerUnavailable:
-        if not is_directory:
-            raise
-        snapshot = None
+        return job.wait(watcher)
     finally:
-        ledger.close_connections()
-    if snapshot is not None and snapshot.state != "done":
-        return status_of(name, snapshot)
-    if is_directory:
-        return summary.status_of(str(job))
-    if snapshot is not None:
-        return status_of(name, snapshot)
-    raise UsageError(f"expected an output directory or the name of a job, got {str(job)!r}")
+        job.close()
+
+
+def _retry_request(
+    out: str | Path,
+    error_class: str | None,
+    limits: Mapping[str, Any],
+    settings: Settings | None,
+) -> Request:
+    classes = tuple(ITEM_ERRORS) if error_class is None else (error_class,)
+    if not set(classes) <= set(ITEM_ERRORS):
+        raise UsageError(f"--class must be one of {', '.join(ITEM_ERRORS)}; got {error_class!r}")
+    job = store.job_of(str(out))
+    found = summary.status_of(str(out))
+    if found.state == "running":
+        raise WrongState(f"{out} is in work: wait until it is done, then retry")
+    if found.state != "done":
+        command = job.command("run" if settings is None else "submit")
+        raise WrongState(
+            f"{out} is not done yet, and going on with it retries what failed: `{command}`"
+        )
+    if not any(name in classes for name in found.tally.failures):
+        what = "nothing failed" if error_class is None else f"nothing failed with {error_class}"
+        raise WrongState(f"{what} in {out}: `shardmill failures` lists what did")
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return Request(
+        root=job.root,
+        out=job.out,
+        spec=replace(job.spec, **given),
+        goal=job.goal,
+        retry=classes,
+    )
 
 
 def _request(
@@ -182,7 +221,8 @@ def _request(
     )
 
 
-def _submit(request: Request, settings: Settings, watcher: Watcher) -> Job:
+def hand_over(request: Request, settings: Settings, watcher: Watcher) -> Job:
+    """Begin a job, fed from a thread of this process; the caller closes it."""
     job = Job(request.name, request.out, settings)
     feeder = Feeder(request, settings, watcher)
     try:
@@ -204,8 +244,9 @@ def _run_here(
         roots=settings.roots if roots is None else roots,
     )
     with LocalCluster(settings) as cluster:
-        job = _submit(request, cluster.settings, watcher)
+        job = hand_over(request, cluster.settings, watcher)
         try:
-            return job.wait(watcher, check=cluster.check)
+            # Paused by hand it waits for its resumption: its Redis would end with it.
+            return job.wait(watcher, check=cluster.check, until=given_up)
         finally:
             job.close()

@@ -1,0 +1,196 @@
+"""What an output directory holds that belongs to no committed batch, and how it goes.
+
+Whoever is killed leaves some: a worker its attempt's directory and shards that no manifest part
+names, the end of a job a table or a summary half written.  Only what shardmill makes is ever
+named here, by place and by name, and only plain files in the output directory itself: nothing
+behind a symbolic link, and nothing that somebody else put there.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import ENOTEMPTY
+from typing import Final
+
+from shardmill.contract.layout import SUFFIXES, Layout
+from shardmill.contract.manifest import shards_of
+from shardmill.contract.split import SPLIT_NAME
+
+_STEM: Final = re.compile(r"part-[0-9a-z]+-(?P<attempt>[0-9a-z]+)(\.\d+)?")
+_ATTEMPT: Final = re.compile(r"[0-9a-z]+-(?P<attempt>[0-9a-z]+)")
+_IN_WORK: Final = re.compile(r"(job|classes|summary)\.json\.\d+\.tmp")
+_AT_THE_END: Final = re.compile(r"summary\.json\.\d+\.tmp|files-[0-9a-f]{32}\.parquet")
+_BESIDE: Final = (".arrow", ".idx")
+_RESULTS: Final = {"classes.json", "summary.json", "files.parquet", "report.html"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One file, or one empty folder, that is of no use."""
+
+    folder: str
+    """Where it lies, below the output directory; empty for the directory itself."""
+    name: str
+    """Its name there."""
+    size_bytes: int
+    """Its size; 0 for a folder."""
+    why: str
+    """What it is, in a few words."""
+    is_folder: bool = False
+
+    @property
+    def path(self) -> str:
+        """Below the output directory."""
+        return os.path.join(self.folder, self.name)
+
+
+def find(layout: Layout, *, run: str = "") -> list[Leftover]:
+    """Return what belongs to no committed batch, sorted by place.
+
+    Args:
+        layout: The output directory.
+        run: Only what attempts of this run left, and whoever tried to end it; empty means all.
+            A run that has ended must not touch the files of the next.
+
+    Raises:
+        DatasetDamaged: A manifest part cannot be read, so nobody knows what is committed.
+    """
+    committed = {shard for part in layout.parts() for shard in shards_of(part)}
+    stems = {os.path.splitext(shard)[0] for shard in committed}
+    parts = [each for each in _parts(layout, run) if _stem(each) not in stems]
+    return sorted([*_in_work(layout, run), *parts], key=lambda leftover: leftover.path)
+
+
+def everything(layout: Layout) -> list[Leftover]:
+    """Return every file of whatever job was done there; ``job.json`` is left to the next one."""
+    manifest = os.path.basename(layout.manifest)
+    rows = [
+        Leftover(manifest, os.path.basename(path), 0, "rows")
+        for path in layout.parts()
+        if os.path.isfile(path) and not os.path.islink(layout.manifest)
+    ]
+    results = [
+        Leftover("", name, size_bytes, "of the whole job")
+        for name, size_bytes in _files(layout, "")
+        if name in _RESULTS
+    ]
+    return [*rows, *_parts(layout, ""), *_in_work(layout, ""), *results]
+
+
+def is_half_written(name: str) -> bool:
+    """Tell whether a file of the output directory itself is one whose writer died."""
+    return _IN_WORK.fullmatch(name) is not None
+
+
+def _stem(part: Leftover) -> str:
+    """Return how the shard is called that a file is or belongs to, without suffix."""
+    _, _, split = part.folder.partition("/")
+    return os.path.join(split, os.path.splitext(part.name)[0])
+
+
+def _parts(layout: Layout, run: str) -> Iterator[Leftover]:
+    for path, suffixes in ((layout.shards, tuple(SUFFIXES.values())), (layout.index, _BESIDE)):
+        top = os.path.basename(path)
+        for folder in (top, *(os.path.join(top, split) for split in _splits(layout, top))):
+            for name, size_bytes in _files(layout, folder):
+                stem, suffix = os.path.splitext(name)
+                if suffix in suffixes and _is_of(run, _STEM.fullmatch(stem)):
+                    yield Leftover(folder, name, size_bytes, "of no committed batch")
+
+
+def _is_of(run: str, named: re.Match[str] | None) -> bool:
+    return named is not None and named["attempt"].endswith(run)
+
+
+def _splits(layout: Layout, folder: str) -> list[str]:
+    return [name for name in _folders(layout, folder) if re.fullmatch(SPLIT_NAME, name)]
+
+
+def _in_work(layout: Layout, run: str) -> Iterator[Leftover]:
+    tmp = os.path.basename(layout.tmp)
+    for name in _folders(layout, tmp):
+        if _is_of(run, _ATTEMPT.fullmatch(name)):
+            yield from _tree(layout, tmp, name)
+    for name, size_bytes in _files(layout, tmp):
+        if not run or _AT_THE_END.fullmatch(name):
+            yield Leftover(tmp, name, size_bytes, "never finished")
+    for name, size_bytes in _files(layout, ""):
+        if (_AT_THE_END if run else _IN_WORK).fullmatch(name):
+            yield Leftover("", name, size_bytes, "never finished")
+
+
+def _tree(layout: Layout, folder: str, name: str) -> Iterator[Leftover]:
+    """Yield all that is in a folder, and the folder."""
+    inside = os.path.join(folder, name)
+    for file, size_bytes in _files(layout, inside):
+        yield Leftover(inside, file, size_bytes, "never finished")
+    for below in _folders(layout, inside):
+        yield from _tree(layout, inside, below)
+    yield Leftover(folder, name, 0, "never finished", is_folder=True)
+
+
+def _files(layout: Layout, folder: str) -> Iterator[tuple[str, int]]:
+    """Yield name and size of each plain file of a folder that is no link itself."""
+    for name, status in _entries(layout, folder):
+        if stat.S_ISREG(status.st_mode):
+            yield name, status.st_size
+
+
+def _folders(layout: Layout, folder: str) -> list[str]:
+    """Return the names of the folders, links left out, in a folder that is no link itself."""
+    return [name for name, found in _entries(layout, folder) if stat.S_ISDIR(found.st_mode)]
+
+
+def _entries(layout: Layout, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    path = os.path.join(layout.out, folder)
+    if folder and os.path.islink(path):
+        return
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # whoever made it may be removing it
+                yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def empty_folders(layout: Layout, without: list[Leftover]) -> list[Leftover]:
+    """Return the folders of shardmill's own that are empty once some files are gone."""
+    gone = {leftover.path for leftover in without}
+    tops = [os.path.basename(path) for path in (layout.shards, layout.index, layout.tmp)]
+    splits = [os.path.join(top, split) for top in tops[:2] for split in _splits(layout, top)]
+    found: list[Leftover] = []
+    for folder in (*splits, *tops):
+        path = os.path.join(layout.out, folder)
+        if os.path.islink(path) or not os.path.isdir(path):
+            continue
+        if all(os.path.join(folder, name) in gone for name in os.listdir(path)):
+            found.append(Leftover(*os.path.split(folder), 0, "empty", is_folder=True))
+            gone.add(folder)
+    return found
+
+
+def remove(layout: Layout, leftovers: list[Leftover]) -> None:
+    """Remove what ``find`` and ``empty_folders`` gave; only while nobody else works on it.
+
+    Each folder is opened before anything in it goes, so that none can be swapped for a link.
+    """
+    for leftover in sorted(leftovers, key=lambda each: (each.is_folder, -each.path.count("/"))):
+        flags = os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if leftover.folder else 0)
+        with suppress(FileNotFoundError):
+            folder = os.open(os.path.join(layout.out, leftover.folder), flags)
+            try:
+                _remove(leftover, folder)
+            finally:
+                os.close(folder)
+
+
+def _remove(leftover: Leftover, folder: int) -> None:
+    if not leftover.is_folder:
+        os.unlink(leftover.name, dir_fd=folder)
+        return
+    try:
+        os.rmdir(leftover.name, dir_fd=folder)
+    except OSError as error:
+        if error.errno != ENOTEMPTY:  # somebody put a file of his own there
+            raise

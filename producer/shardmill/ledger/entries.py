@@ -1,0 +1,90 @@
+"""What the ledger's entry of a job says, and what it must look like to say anything."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from shardmill.contract.errors import InvalidMessage
+from shardmill.contract.job import Job
+from shardmill.contract.spec import Spec
+from shardmill.ledger.answers import Live, Snapshot
+
+_TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
+
+
+def encode(job: Job, *, run: str) -> dict[str, str | int]:
+    """Return the entry of a job that begins; ``run`` tells this opening from others."""
+    return {
+        "state": "running",
+        "reason": "",
+        "out": job.out,
+        "root": json.dumps(job.root),
+        "goal": job.goal,
+        "spec": json.dumps(job.spec.encode()),
+        "run": run,
+        "started_ms": round(job.started_s * 1000),
+    }
+
+
+def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
+    """Return a job and its run.
+
+    Raises:
+        InvalidMessage: The entry is no job of this version.
+    """
+    try:
+        job = Job(
+            name=name,
+            root=_path(values["root"]),
+            out=values["out"],
+            goal=values["goal"],  # type: ignore[arg-type]
+            spec=Spec.decode(json.loads(values["spec"])),
+            inputs=int(values["inputs"]) if "inputs" in values else None,
+            started_s=int(values["started_ms"]) / 1000,
+        )
+        return job, values["run"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _invalid(name, error) from error
+
+
+def snapshot(
+    name: str,
+    values: Mapping[str, str],
+    *,
+    now_ms: int,
+    waiting: int,
+    leased: int,
+    live: Sequence[str],
+) -> Snapshot:
+    """Return a job's numbers.
+
+    Raises:
+        InvalidMessage: The entry is no job of this version.
+    """
+    try:
+        ended_ms = int(values.get("ended_ms") or now_ms)
+        return Snapshot(
+            state=values["state"],  # type: ignore[arg-type]
+            reason=values["reason"],
+            out=values["out"],
+            inputs=int(values["inputs"]) if "inputs" in values else None,
+            counters={k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS},
+            inflight=waiting + leased,
+            leased=leased,
+            live=Live.total(live),
+            seconds=max(0.0, (ended_ms - int(values["started_ms"])) / 1000),
+        )
+    except (KeyError, ValueError) as error:
+        raise _invalid(name, error) from error
+
+
+def _invalid(name: str, error: Exception) -> InvalidMessage:
+    return InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}")
+
+
+def _path(text: str) -> str:
+    path = json.loads(text)
+    if not isinstance(path, str) or not os.path.isabs(path):
+        raise ValueError(f"expected an absolute path, got {path!r}")
+    return path

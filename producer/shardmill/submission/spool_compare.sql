@@ -1,0 +1,9 @@
+-- Hold every row against its input: what is stale, and which inputs are done.
+insert into stale_path
+select distinct row.path
+from row left join input using (path)
+where input.path is null
+    or row.size != input.size or row.mtime != input.mtime or row.again;
+
+update input set done = 1
+where path in (select path from row) and path not in (select path from stale_path);

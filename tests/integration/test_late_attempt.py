@@ -1,0 +1,152 @@
+"""A worker that slept between its last look at the ledger and its commit changes nothing.
+
+No kill from outside meets that instant, so here the attempts run in this process, with a real
+ledger, real files and a slot that decodes on the spot and then lets others have their turn.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from awaiting import wait_for
+from cluster import assert_whole
+from made_media import pictures
+from private_redis import PrivateRedis
+from shardmill.contract.batch import Batch
+from shardmill.contract.errors import EnvironmentFault
+from shardmill.contract.job import Job
+from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import Item
+from shardmill.contract.settings import Settings
+from shardmill.contract.spec import Spec
+from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill_worker.attempt import Worker, perform
+from shardmill_worker.engine.extract import extract_batch
+from shardmill_worker.engine.probe import probe_item
+
+pytestmark = pytest.mark.needs_redis
+
+
+class Slot:
+    """Extracts in this process; then, before it says that it is done, others work."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.meanwhile = meanwhile
+
+    def slot(self) -> "Slot":
+        return self
+
+    def stream(self, work, **_):
+        yield from extract_batch(work, lambda: None)
+        self.meanwhile()
+
+
+@dataclass
+class Cluster:
+    """A job of one extract batch, in flight."""
+
+    ledger: Ledger
+    settings: Settings
+    job: Job
+    batch: Batch
+    out: Path
+
+    def worker(self, name: str, meanwhile: Callable[[], None] = lambda: None, **settings) -> Worker:
+        return Worker(
+            name=name,
+            settings=replace(self.settings, **settings),
+            ledger=self.ledger,
+            decoders=Slot(meanwhile),
+            publish=lambda job, batches: None,
+        )
+
+    def do(self, worker: Worker, batch: Batch) -> str:
+        """Do a batch as soon as nobody holds it."""
+        batch_id = batch.batch_id(self.job.spec.key)
+        return wait_for(
+            lambda: (told := perform(worker, self.job.name, batch_id)) != "busy" and told,
+            "the end of a lease",
+        )
+
+    def finish(self) -> None:
+        self.ledger.close(self.job.name, inputs=len(self.batch.items))
+        self.ledger.drain(self.job.name)
+        perform(self.worker("other"), self.job.name, FINISH_ID)
+
+    @property
+    def state(self) -> str:
+        return self.ledger.snapshot(self.job.name).state
+
+
+@pytest.fixture
+def settings(redis_server) -> Iterator[Settings]:
+    """Those of a cluster whose leases are over at once."""
+    server = PrivateRedis(redis_server)
+    yield Settings(redis_url=server.url, lease_s=0.1)
+    server.close()
+
+
+@pytest.fixture
+def cluster(settings, tmp_path) -> Iterator[Cluster]:
+    media, out = pictures(tmp_path / "in", 4), tmp_path / "out"
+    items = []
+    for path in sorted(media.iterdir()):
+        status = path.stat()
+        items.append(Item(path=path.name, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns))
+    facts = tuple(probe_item(str(media), item) for item in items)
+    batch = Batch("extract", tuple(items), facts)
+    job = Job(
+        name="job",
+        root=str(media),
+        out=str(out),
+        spec=Spec(size="16x12"),
+        inputs=len(items),
+        started_s=time.time(),
+    )
+    Layout(str(out)).make()
+    job.write()
+    ledger = Ledger(settings)
+    ledger.open(job, {})
+    ledger.reserve("job", batch, batch_id=batch.batch_id(job.spec.key), window=8)
+    yield Cluster(ledger, settings, job, batch, out)
+    ledger.close_connections()
+
+
+def another_does_it(cluster: Cluster) -> None:
+    assert cluster.do(cluster.worker("other"), cluster.batch) == "4 ok, 0 failed"
+
+
+def another_ends_the_job(cluster: Cluster) -> None:
+    another_does_it(cluster)
+    cluster.finish()
+    assert cluster.state == "done"
+
+
+def another_splits_it(cluster: Cluster) -> None:
+    """As after the death of several workers: the parts have other names than the whole."""
+    assert cluster.do(cluster.worker("other", max_attempts=1), cluster.batch) == "0 ok, 0 failed"
+    for half in (cluster.batch.part(0, 2), cluster.batch.part(2, 4)):
+        assert cluster.do(cluster.worker("other"), half) == "2 ok, 0 failed"
+
+
+def it_meets_a_fault(cluster: Cluster) -> None:
+    another_does_it(cluster)
+    raise EnvironmentFault("cannot write: its directory is gone")
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [another_does_it, another_ends_the_job, another_splits_it, it_meets_a_fault]
+)
+def test_a_late_attempt_changes_nothing(cluster, meanwhile):
+    late = cluster.worker("late", lambda: meanwhile(cluster))
+
+    told = perform(late, "job", cluster.batch.batch_id(cluster.job.spec.key))
+
+    assert told == "lost"
+    assert cluster.state in {"running", "done"}
+    cluster.finish()
+    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert cluster.ledger.snapshot("job").counters["ok"] == 4

@@ -1,0 +1,122 @@
+"""Only what shardmill made and no committed batch needs is found and removed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from out_dir import OutDir, Video
+from shardmill.contract import leftovers
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.leftovers import empty_folders, everything, find, remove
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> OutDir:
+    """One committed shard and one orphan, a file in the making, and other people's files."""
+    out = OutDir(str(tmp_path / "out"))
+    out.shard("b1", Video("a"))
+    out.shard("b2", Video("b"), commit=False)
+    out.job()
+    for name, size_bytes in {
+        ".tmp/b3-1ab.parquet": 10,
+        "job.json.123.tmp": 20,
+        "notes.txt": 5,
+        "job.json.bak": 5,
+        "shards/README": 5,
+        "shards/part-of-my-thesis.tar": 5,
+        "shards/part-b2-a1.tfrecord.bak": 5,
+        "index/part-b2-a1.txt": 5,
+    }.items():
+        Path(out.out, name).write_bytes(b"x" * size_bytes)
+    return out
+
+
+def tree(out: OutDir) -> set[str]:
+    root = Path(out.out)
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+ORPHANS = {
+    ".tmp/b3-1ab.parquet",
+    "job.json.123.tmp",
+    "index/part-b2-a1.arrow",
+    "index/part-b2-a1.idx",
+    "shards/part-b2-a1.tfrecord",
+}
+
+
+def test_orphans_go_and_everything_else_stays(out):
+    before = tree(out)
+    found = find(out.layout)
+
+    assert {each.path for each in found} == ORPHANS
+    sizes = {each.path: each.size_bytes for each in found}
+    assert sizes == {path: os.stat(os.path.join(out.out, path)).st_size for path in ORPHANS}
+    remove(out.layout, found)
+    assert tree(out) == before - ORPHANS
+    assert find(out.layout) == []
+    remove(out.layout, found)  # gone already
+
+
+def test_links_are_neither_followed_nor_removed(out, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    treasure = elsewhere / "part-b9-1ab.tfrecord"
+    treasure.write_text("gold")
+    os.symlink(treasure, os.path.join(out.layout.shards, "part-b8-1ab.tfrecord"))
+    os.rename(out.layout.index, tmp_path / "index")
+    os.symlink(elsewhere, out.layout.index)
+    (elsewhere / "part-b7-1ab.arrow").write_text("gold")
+
+    found = find(out.layout)
+
+    assert {each.path for each in found} == {path for path in ORPHANS if "index" not in path}
+    remove(out.layout, [*found, *empty_folders(out.layout, without=found)])
+    assert sorted(os.listdir(elsewhere)) == ["part-b7-1ab.arrow", "part-b9-1ab.tfrecord"]
+    assert os.path.islink(os.path.join(out.layout.shards, "part-b8-1ab.tfrecord"))
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_entered(out, tmp_path):
+    found = find(out.layout)
+    elsewhere = tmp_path / "elsewhere"
+    os.rename(out.layout.shards, elsewhere)
+    os.symlink(elsewhere, out.layout.shards)
+
+    with pytest.raises(OSError, match="shards"):
+        remove(out.layout, found)
+
+    assert (elsewhere / "part-b2-a1.tfrecord").exists()
+
+
+def test_folders_that_will_be_empty_are_found_and_no_others(tmp_path):
+    out = OutDir(str(tmp_path / "out"))
+    Path(out.layout.tmp, "x").touch()
+    Path(out.layout.index, "mine.txt").touch()
+    found = find(out.layout)
+
+    folders = empty_folders(out.layout, without=found)
+
+    assert {each.name for each in folders} == {".tmp", "shards"}
+    remove(out.layout, [*found, *folders])
+    assert sorted(os.listdir(out.out)) == ["index", "manifest"]
+
+
+def test_nothing_is_called_an_orphan_while_a_part_cannot_be_read(out):
+    Path(out.layout.part("b1")).write_bytes(b"not parquet")
+
+    with pytest.raises(DatasetDamaged, match="part-b1"):
+        find(out.layout)
+
+
+def test_everything_of_a_job_is_all_but_other_peoples_files(out):
+    out.index("part-b1-a1.tfrecord", out.clips["part-b1-a1.tfrecord"])
+    Path(out.layout.summary).touch()
+
+    remove(out.layout, leftovers.everything(out.layout))
+
+    assert tree(out) == {
+        *("job.json", "job.json.bak", "notes.txt", "index/part-b2-a1.txt"),
+        *("shards/README", "shards/part-of-my-thesis.tar", "shards/part-b2-a1.tfrecord.bak"),
+    }
+    assert everything(out.layout) == []
