@@ -97,9 +97,9 @@ def page(chromium: str, flower: Flower, path: str, scratch: Path) -> list[list[s
 
 
 def test_a_person_sees_batches_progress_failures_and_workers(
-    here, start_worker, flower, chromium, corpus, tmp_path, out
+    here, start_worker, flower, chromium, corpus, tmp_path
 ):
-    media = pictures(tmp_path / "basketball", 6)
+    media, out = pictures(tmp_path / "basketball", 6), tmp_path / "out"
     (media / HOSTILE).write_bytes(b"\0" * 5000)
     shutil.copy(corpus / "clips" / "media3__long_1080p_lowbitrate.mp4", media)
     start_worker("box-1")
