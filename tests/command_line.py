@@ -54,13 +54,15 @@ class Shell:
     scratch: Path
     environment: dict[str, str] = field(default_factory=dict)
     limit_s: float = LIMIT_S
+    prefix: tuple[str, ...] = ()
+    """Program that runs the others, in another network for instance."""
     _started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def start(self, *arguments: object, module: str = "shardmill") -> "subprocess.Popen[str]":
         """Start ``python -m shardmill`` with ``arguments``."""
         plain = {k: v for k, v in os.environ.items() if not k.startswith("SHARDMILL_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
+            [*self.prefix, sys.executable, "-m", module, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -60,6 +60,15 @@ def _docker() -> str | None:
     return docker if answers else None
 
 
+def _namespaces() -> str | None:
+    ip = shutil.which("ip")
+    name = f"shardmill-{os.getpid()}"
+    if not ip or subprocess.run([ip, "netns", "add", name], capture_output=True).returncode:
+        return None
+    subprocess.run([ip, "netns", "delete", name], check=True)
+    return ip
+
+
 def _python_with(package: str) -> Callable[[], str | None]:
     def find() -> str | None:
         if importlib.util.find_spec(package):
@@ -102,6 +111,8 @@ NEEDS = {
     "corpus": Need(_corpus, "put the corpus beside the clone or name it in SHARDMILL_CORPUS"),
     "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
     "index": Need(_index, "connect pip to a package index"),
+    "namespaces": Need(_namespaces, "run as root on Linux, with iproute2"),
+    "openssl": Need(_program("openssl"), "install openssl"),
     "redis": Need(_redis_server, "install redis-server"),
     "docker": Need(_docker, "start a Docker engine"),
     "tmpfs": Need(_tmpfs, "run as root, in a container with --cap-add SYS_ADMIN"),
@@ -185,6 +196,18 @@ def ffmpeg() -> str:
 def redis_server() -> str:
     """The redis-server program, from PATH or from its wheel."""
     return require("redis")
+
+
+@pytest.fixture(scope="session")
+def ip_program() -> str:
+    """The ip program, which may make network namespaces."""
+    return require("namespaces")
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """The openssl program."""
+    return require("openssl")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -24,7 +25,14 @@ def free_port() -> int:
 class PrivateRedis:
     """A server that can be killed and started again over the same data."""
 
-    def __init__(self, program: str, *, tcp: bool = False, durable: bool = False) -> None:
+    def __init__(
+        self,
+        program: str,
+        *,
+        tcp: bool = False,
+        durable: bool = False,
+        options: Sequence[str | Path] = (),
+    ) -> None:
         self._directory = tempfile.mkdtemp(prefix="redis-")  # pytest's paths are too long
         place = str(Path(self._directory, "sock"))
         port = free_port() if tcp else 0
@@ -34,6 +42,7 @@ class PrivateRedis:
             *("--save", "", "--appendonly", "yes" if durable else "no"),
             *("--appendfsync", "always", "--logfile", "log"),
             *([] if tcp else ["--unixsocket", place]),
+            *map(str, options),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

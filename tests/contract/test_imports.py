@@ -39,6 +39,7 @@ PACKAGES = {
     "markupsafe": {"report"},  # Jinja's own
     "numpy": {"contract", "engine", "read", "report", "sample.py"},
     "pyarrow": {"contract", "engine", "read", "report", "submission", "worker"},
+    "prometheus_client": {"metrics.py"},
     "redis": {"ledger", "submission/local.py", "worker"},
     "rich": {"cli"},
     "simplejpeg": {"engine", "read", "report"},

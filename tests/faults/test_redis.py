@@ -152,7 +152,7 @@ def test_answers_may_be_lost_after_the_command_was_done(
 
 def test_a_slot_watches_its_decoder_while_redis_does_not_answer(server, ledger):
     """A renewal goes its own way; the slot has the last answer at once."""
-    lease = Lease(ledger, "some-job", "b1", fence=1, lease_s=1)
+    lease = Lease(ledger, "some-job", "b1", fence=1, lease_s=1, tell=print)
     ledger.jobs()
     server.freeze()
     began_s = time.monotonic()

@@ -1,12 +1,23 @@
 """The Celery application of a worker: ``celery -A shardmill_worker.app`` finds it here."""
 
-from celery import Celery
+from typing import Final
 
-from shardmill.contract.names import APP
+from celery import Celery
+from kombu.entity import Queue
+
+from shardmill.contract.names import APP, QUEUES
 from shardmill.contract.settings import Settings, celery_configuration
 from shardmill_worker import transport_fix
 
+PARTS: Final = [f"shardmill_worker.{part}" for part in ("tasks", "heartbeat", "control")]
+"""Modules that add something to the application when they are imported."""
+
 settings = Settings.from_environment()
 transport_fix.install()
-app = Celery(APP, include=["shardmill_worker.tasks"], set_as_current=False)
+app = Celery(APP, include=PARTS, set_as_current=False)
 app.config_from_object(celery_configuration(settings))
+# Flower understands only objects here, and the light side, which has no kombu, only names.
+app.conf.task_queues = [
+    Queue(queue, routing_key=queue)  # type: ignore[no-untyped-call]
+    for queue in QUEUES.values()
+]

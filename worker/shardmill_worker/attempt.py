@@ -5,11 +5,11 @@ The order is the promise: the data is durable, then the manifest part appears un
 sent.  Whatever dies in between, the next attempt finds what is done and goes on from there.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from shardmill.contract.batch import Stage
+from shardmill.contract.batch import Batch, Stage
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -18,14 +18,20 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.job import Job
 from shardmill.contract.settings import Settings
+from shardmill.contract.title import title
+from shardmill.ledger.answers import Claim
 from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
+from shardmill_worker.announcer import summed_up
 from shardmill_worker.lease import Lease
+from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
 from shardmill_worker.workplace import Attempt
 
-Publish = Callable[[str, Mapping[str, Stage]], None]
+Publish = Callable[[str, Mapping[str, Batch | Stage]], None]
 """Sends the messages of a job's batches, given by name."""
+Tell = Callable[[str, str], None]
+"""Shows people what the attempt at hand works on, and how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,7 @@ class Worker:
     ledger: Ledger
     decoders: Decoders
     publish: Publish
+    tell: Tell
 
 
 def perform(worker: Worker, job_name: str, batch_id: str) -> str:
@@ -57,7 +64,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     )
     if claim.batch is None:
         return claim.verdict
-    lease = Lease(ledger, job_name, batch_id, fence=claim.fence, lease_s=settings.lease_s)
+    lease = _lease(worker, job_name, batch_id, claim)
     try:
         job, run = _job_of(ledger, job_name)
         _check_reach(settings, job)
@@ -91,9 +98,21 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     if done.shortfall and lease.holds():
         ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
     lease.commit(done.counters, children, only_if_held=not done.committed)
-    worker.publish(job_name, {name: child.stage for name, child in children.items()})
+    worker.publish(job_name, children)
     publish_finish(worker, job_name)
-    return f"{done.counters.get('ok', 0)} ok, {done.counters.get('failed', 0)} failed"
+    return summed_up(done.counters, followers=len(children))
+
+
+def _lease(worker: Worker, job: str, batch_id: str, claim: Claim) -> Lease:
+    assert claim.batch is not None
+    return Lease(
+        worker.ledger,
+        job,
+        batch_id,
+        fence=claim.fence,
+        lease_s=worker.settings.lease_s,
+        tell=partial(worker.tell, title(job, claim.batch)),
+    )
 
 
 def _job_of(ledger: Ledger, name: str) -> tuple[Job, str]:
@@ -116,9 +135,6 @@ def publish_finish(worker: Worker, job_name: str) -> None:
 
 def _check_reach(settings: Settings, job: Job) -> None:
     for path in (job.root, job.out):
-        if not os.path.isdir(path):
-            raise EnvironmentFault(f"expected to see the directory {path}, found none: mount it")
-        real = os.path.realpath(path)
-        roots = settings.root_list
-        if roots and not any(os.path.commonpath([real, root]) == root for root in roots):
-            raise EnvironmentFault(f"{path} is outside SHARDMILL_ROOTS of this worker")
+        found = obstacle(path, settings.root_list)
+        if found is not None:
+            raise EnvironmentFault(found)

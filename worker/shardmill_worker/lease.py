@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Literal
 
@@ -18,16 +18,24 @@ PROGRESS_EVERY_S: Final = 1.0
 
 
 class Lease:
-    """A claimed batch.  ``fence`` tells this claim from later ones."""
+    """A claimed batch.  ``fence`` tells this claim from later ones, ``tell`` people how it goes."""
 
     def __init__(
-        self, ledger: Ledger, job: str, batch_id: str, *, fence: int, lease_s: float
+        self,
+        ledger: Ledger,
+        job: str,
+        batch_id: str,
+        *,
+        fence: int,
+        lease_s: float,
+        tell: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
         self._job = job
         self._batch_id = batch_id
         self._fence = fence
         self._lease_s = lease_s
+        self.tell = tell
         self._renewal: threading.Thread | None = None
         self._heard: Literal["held", "lost"] = "held"
         self.beat_every_s = min(lease_s / 3, PROGRESS_EVERY_S)

@@ -226,15 +226,20 @@ class Stages:
             memory_bytes=spec.item_memory_bytes,
         )
         whole = planner.total(batch.items, batch.facts, spec)
+        answered = 0
 
         def beat(decoded: int) -> Literal["held", "lost"]:
             share = min(1.0, decoded / whole.frames) if whole.frames else 0.0
             live = Live(round(share * whole.cost_us), round(share * whole.frames_kept))
+            files = f"{answered}/{len(batch.items)} files"
+            frames = f", {live.frames:,}/{whole.frames_kept:,} frames" if batch.facts else ""
+            self._lease.tell(files + frames)
             return self._lease.beat(live)
 
-        return self._slot.stream(
-            work, limits=limits, beat=beat, beat_every_s=self._lease.beat_every_s
-        )
+        every_s = self._lease.beat_every_s
+        for answer in self._slot.stream(work, limits=limits, beat=beat, beat_every_s=every_s):
+            answered += 1
+            yield answer
 
     def _extract_work(self, batch: Batch, batch_id: str, judged: dict[int, Outcome]) -> ExtractWork:
         return ExtractWork(

@@ -16,6 +16,7 @@ from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.names import TASKS
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import Ledger
+from shardmill_worker.announcer import Announcer
 from shardmill_worker.app import app, settings
 from shardmill_worker.attempt import Worker, perform
 from shardmill_worker.reconciler import Reconciler
@@ -24,6 +25,7 @@ from shardmill_worker.supervisor import Decoders
 NAME: Final = re.compile(r"[\w.-]{1,100}")
 
 log = logging.getLogger("shardmill.tasks")
+announcer = Announcer(app)
 
 
 @cache
@@ -35,6 +37,7 @@ def worker() -> Worker:
         ledger=Ledger(settings),
         decoders=Decoders(),
         publish=partial(messages.send, app),
+        tell=announcer.tell,
     )
 
 
@@ -43,7 +46,10 @@ def run(job: object, batch_id: object) -> str:
     for name in (job, batch_id):
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise InvalidMessage(f"expected the names of a job and a batch, got {name!r:.80}")
-    outcome = perform(worker(), str(job), str(batch_id))
+    try:
+        outcome = perform(worker(), str(job), str(batch_id))
+    finally:
+        announcer.forget()
     log.info("%s %s: %s", job, batch_id, outcome)
     return outcome
 
@@ -64,10 +70,12 @@ class Companions(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Begin to look for lost work."""
         self._reconciler.start()
+        announcer.start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Tell the slots to end: ``control.shutdown()`` sends no signal of its own."""
         worker().decoders.stop()
+        announcer.stop()
         self._reconciler.stop()
 
     terminate = stop

@@ -47,14 +47,17 @@ def submit_command(
     overwrite = options.pop("overwrite")
     spec = take_spec(options)
     out = local_path(out)
+    settings, messages = settings_of(redis_url), Lines()
     job = api.submit(
         local_path(directory),
         out=out,
         spec=spec,
-        settings=settings_of(redis_url),
+        settings=settings,
         overwrite=overwrite,
-        watcher=Lines(),
+        watcher=messages,
     )
+    if settings.flower_url:
+        messages.note(f"its tasks are shown at {settings.flower_url}/tasks")
     try:
         if wait:
             with watching(extracting=True) as watcher:

@@ -9,6 +9,8 @@ TASKS: Final[dict[Stage, str]] = {stage: f"shardmill.{stage}" for stage in STAGE
 """Celery task of each stage.  Its arguments are ``[job, batch_id]``."""
 QUEUES: Final[dict[Stage, str]] = {stage: f"shardmill.{stage}" for stage in STAGES}
 """Celery queue of each stage: one Redis list of the same name."""
+SEES: Final = "shardmill_sees"
+"""Celery control command: does a worker see these directories?"""
 
 JOBS: Final = "shardmill:jobs"
 """Set of the names of all jobs in the ledger."""

@@ -4,11 +4,12 @@ Nothing else reads the environment.  A spec says what a job does; settings say w
 what means, and never change the content of a shard.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from shardmill.contract.errors import UsageError
 from shardmill.contract.names import QUEUES
@@ -16,6 +17,8 @@ from shardmill.contract.names import QUEUES
 PREFIX: Final = "SHARDMILL_"
 VISIBILITY_TIMEOUT_S: Final = 21_600
 """Above the longest task; the ledger brings lost work back long before."""
+CPU_QUOTA: Final = "/sys/fs/cgroup/cpu.max"
+"""Where a container finds its share of the processors: ``max`` or microseconds, and a period."""
 
 
 def setting(default: Any, text: str) -> Any:
@@ -36,6 +39,12 @@ class Settings:
         "Redis: redis://, rediss:// or unix://; the ledger takes the next database",
     )
     """Redis of the cluster: ``redis://``, ``rediss://`` or ``unix://``."""
+    redis_password_file: str = setting("", "file with the password that the Redis URL leaves out")
+    """File with the password that ``redis_url`` leaves out; its text goes into ``redis_url``."""
+    flower_url: str = setting("", "where a browser finds Flower; submit prints it")
+    """Where a browser finds Flower; empty: not known."""
+    heartbeat: str = setting("", "file that a worker touches while it takes messages; empty: none")
+    """File that a worker touches every few seconds while it takes messages; empty means none."""
     slots: int = setting(0, "decoders on this machine; 0 means one a core")
     """Decoders on this machine; 0 means one a core."""
     queues: str = setting("probe,extract,finish", "stages this worker takes part in")
@@ -64,6 +73,8 @@ class Settings:
                 f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://, "
                 f"got {scheme or 'no scheme'!r}"
             )
+        if self.redis_password_file:
+            object.__setattr__(self, "redis_url", self._with_password())
         for name, low in (("slots", 0), ("window", 1), ("max_attempts", 1)):
             self._at_least(name, low)
         for name in ("lease_s", "idle_s", "grace_s"):
@@ -74,6 +85,20 @@ class Settings:
             raise UsageError(
                 f"{PREFIX}{name.upper()} must be at least {low}, got {getattr(self, name)}"
             )
+
+    def _with_password(self) -> str:
+        try:
+            with open(self.redis_password_file, encoding="utf-8") as file:
+                password = file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{PREFIX}REDIS_PASSWORD_FILE must name a readable file, "
+                f"got {self.redis_password_file}: {error}"
+            ) from error
+        parts = urlsplit(self.redis_url)
+        host = parts.netloc.rpartition("@")[2]
+        user = parts.username or ""
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -107,8 +132,10 @@ class Settings:
         if self.slots:
             return self.slots
         if hasattr(os, "sched_getaffinity"):  # not on macOS
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+            cores = len(os.sched_getaffinity(0))
+        else:
+            cores = os.cpu_count() or 1
+        return min(cores, _cpu_quota(CPU_QUOTA))
 
     @property
     def queue_names(self) -> list[str]:
@@ -130,6 +157,10 @@ class Settings:
         parts = urlsplit(self.redis_url)
         if parts.scheme == "unix":
             return f"redis+socket://{parts.path}?virtual_host={self._database}"
+        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+            # Left to itself, kombu would take any certificate.
+            query = "&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))
+            return urlunsplit(parts._replace(query=query))
         return self.redis_url
 
     @property
@@ -163,6 +194,16 @@ class Settings:
     def root_list(self) -> tuple[str, ...]:
         """The directories a worker may touch; none means any."""
         return tuple(os.path.realpath(root) for root in self.roots.split(":") if root)
+
+
+def _cpu_quota(path: str) -> int:
+    """Return how many cores a container may use at once, rounded up; many if nothing says."""
+    try:
+        with open(path, encoding="ascii") as file:
+            limit_us, period_us = file.read().split()
+        return math.ceil(int(limit_us) / int(period_us))
+    except (OSError, ValueError):  # no container, or "max"
+        return 1 << 20
 
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:

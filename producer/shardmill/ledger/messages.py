@@ -1,4 +1,4 @@
-"""Messages to the workers: two names each.  They are hints; the ledger is the truth."""
+"""Messages to the workers: two names each, hints, for the ledger is the truth; and questions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,27 +6,65 @@ from typing import Any
 import redis
 from kombu.exceptions import OperationalError
 
-from shardmill.contract.batch import Stage
+from shardmill.contract.batch import Batch, Stage
 from shardmill.contract.errors import LedgerUnavailable
 from shardmill.contract.names import QUEUES, TASKS
+from shardmill.contract.title import title
 
 
-def send(app: Any, job: str, batches: Mapping[str, Stage]) -> None:
+def send(app: Any, job: str, batches: Mapping[str, Batch | Stage]) -> None:
     """Send the messages of a job's batches.
 
     Args:
         app: The Celery application of this process.
         job: Name of the job.
-        batches: Stage of each batch, by its name.
+        batches: The batches, by their names; of one that is not at hand its stage will do, and
+            Flower then shows no more than the job.
 
     Raises:
         LedgerUnavailable: Redis does not answer; workers find them missing and send them again.
     """
     try:
         with app.producer_pool.acquire(block=True) as producer:
-            for batch_id, stage in batches.items():
+            for batch_id, batch in batches.items():
+                stage = batch.stage if isinstance(batch, Batch) else batch
+                shown = title(job, batch) if isinstance(batch, Batch) else job
                 app.send_task(
-                    TASKS[stage], args=[job, batch_id], queue=QUEUES[stage], producer=producer
+                    TASKS[stage],
+                    args=[job, batch_id],
+                    queue=QUEUES[stage],
+                    producer=producer,
+                    argsrepr=shown,
+                    kwargsrepr="",
                 )
     except (OperationalError, redis.RedisError) as error:
         raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
+
+
+def ask(
+    app: Any, command: str, arguments: Mapping[str, Any], *, answers: int, patience_s: float
+) -> dict[str, str]:
+    """Ask all workers something over Celery's remote control; return each one's answer by its name.
+
+    Args:
+        app: The Celery application of this process.
+        command: Name of the control command.
+        arguments: Its arguments.
+        answers: How many to wait for.
+        patience_s: How long to wait for the next one.
+
+    Raises:
+        LedgerUnavailable: Redis does not answer.
+    """
+    try:
+        replies = app.control.broadcast(
+            command, arguments=arguments, reply=True, limit=answers, timeout=patience_s
+        )
+    except OperationalError as error:
+        raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
+    return {
+        node.partition("@")[2]: answer
+        for reply in replies or []
+        for node, answer in reply.items()
+        if isinstance(answer, str)  # an older worker answers with an error of its own
+    }

@@ -34,6 +34,7 @@ from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
+from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
@@ -73,7 +74,8 @@ class Feeder:
             EnvironmentFault: The output directory cannot be written, or Redis does not answer.
         """
         request = self._request
-        self._ledger.jobs()  # an unreachable Redis is told before a long enumeration
+        # An unreachable Redis, or worker without the directories, is told before long enumerating.
+        check_reach(self._app, len(self._ledger.workers()), request)
         if not request.retry:
             self._enumerate()
         try:
@@ -211,14 +213,14 @@ class Feeder:
             batch_id = batch.batch_id(job.spec.key)
             if not self._reserve(job, batch, batch_id, number):
                 return
-            self._send(job, batch_id, batch.stage)
+            self._send(job, batch_id, batch)
         self._ledger.close(job.name, inputs=self.inputs, batches=number)
         if self._ledger.drain(job.name):
             self._send(job, FINISH_ID, "finish")
 
-    def _send(self, job: Job, batch_id: str, stage: Stage) -> None:
+    def _send(self, job: Job, batch_id: str, batch: Batch | Stage) -> None:
         with suppress(LedgerUnavailable):  # a worker finds it missing and sends it
-            messages.send(self._app, job.name, {batch_id: stage})
+            messages.send(self._app, job.name, {batch_id: batch})
 
     def _reserve(self, job: Job, batch: Batch, batch_id: str, number: int) -> bool:
         """Wait for room in the window; False if the job has ended meanwhile."""

@@ -70,9 +70,7 @@ class Request:
     def _check_out(self) -> None:
         if os.path.exists(self.out) and not os.path.isdir(self.out):
             raise OutputConflict(f"expected a directory for --out, found a file at {self.out}")
-        nearest = self.out
-        while not os.path.exists(nearest):
-            nearest = os.path.dirname(nearest)
+        nearest = self.nearest_out
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise EnvironmentFault(f"cannot write in {nearest}: check its permissions")
         if not os.path.isdir(self.out):
@@ -124,6 +122,14 @@ class Request:
                 f"{self.out} holds another job's work ({'; '.join(differences)}): "
                 "give the same options, another --out, or --overwrite"
             )
+
+    @property
+    def nearest_out(self) -> str:
+        """The output directory, or the nearest one above it that is there already."""
+        nearest = self.out
+        while not os.path.exists(nearest):
+            nearest = os.path.dirname(nearest)
+        return nearest
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shardmill.contract import settings as module
 from shardmill.contract.errors import UsageError
 from shardmill.contract.settings import Settings
 
@@ -51,8 +52,18 @@ def test_an_impossible_setting_is_named(name, text, message):
         ),
         (
             "rediss://:secret@h/4",
-            "rediss://:secret@h/4",
+            "rediss://:secret@h/4?ssl_cert_reqs=required",
             "rediss://:secret@h/5",
+        ),
+        (
+            "rediss://h/0?ssl_ca_certs=/etc/ca.crt",
+            "rediss://h/0?ssl_ca_certs=/etc/ca.crt&ssl_cert_reqs=required",
+            "rediss://h/1?ssl_ca_certs=/etc/ca.crt",
+        ),
+        (
+            "rediss://h/0?ssl_cert_reqs=none",
+            "rediss://h/0?ssl_cert_reqs=none",
+            "rediss://h/1?ssl_cert_reqs=none",
         ),
         (
             "unix:///run/r.sock",
@@ -87,3 +98,49 @@ def test_a_database_that_is_no_number_is_refused():
 )
 def test_the_password_is_never_shown(url, shown):
     assert Settings(redis_url=url).shown_url == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "broker"),
+    [
+        ("redis://head:1/0", "s3cret\n", "redis://:s3cret@head:1/0"),
+        ("redis://shardmill@head", "s3cret", "redis://shardmill:s3cret@head"),
+        ("redis://me:old@head/3", "new", "redis://me:new@head/3"),
+        ("redis://me@[::1]:7/0", "a/b@c:d", "redis://me:a%2Fb%40c%3Ad@[::1]:7/0"),
+    ],
+)
+def test_a_password_comes_from_its_file(tmp_path, url, text, broker):
+    file = tmp_path / "password"
+    file.write_text(text)
+
+    settings = Settings(redis_url=url, redis_password_file=str(file))
+
+    assert settings.broker_url == broker
+    assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_a_password_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UsageError, match="REDIS_PASSWORD_FILE must name a readable file, got /"):
+        Settings(redis_password_file=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("text", "slots"),
+    [
+        ("max 100000\n", 8),
+        ("400000 100000\n", 4),
+        ("150000 100000\n", 2),
+        ("10000 100000\n", 1),
+        ("9900000 100000\n", 8),
+        ("nonsense", 8),
+        (None, 8),
+    ],
+)
+def test_a_container_has_a_slot_for_each_core_that_it_may_use(monkeypatch, tmp_path, text, slots):
+    quota = tmp_path / "cpu.max"
+    if text is not None:
+        quota.write_text(text)
+    monkeypatch.setattr(module, "CPU_QUOTA", str(quota))
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+    assert Settings().slot_count == slots

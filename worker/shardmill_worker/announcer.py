@@ -1,0 +1,88 @@
+"""Tells Flower how far a running task is; Celery itself tells only its start and its end.
+
+What slots tell is sent by one thread: a slot has a decoder to watch and must not wait for a
+Redis that hangs.  Nothing depends on what is sent here.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
+from redis import RedisError
+
+EVERY_S: Final = 2.0
+
+log = logging.getLogger("shardmill.announcer")
+
+
+class Announcer:
+    """The thread of one worker, and what its running tasks have told last."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._told: dict[str, tuple[str, str, str]] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more; a send that hangs is not waited for."""
+        self._ended.set()
+
+    def tell(self, title: str, progress: str) -> None:
+        """Keep for the next round what the task of this thread does, and how far it is."""
+        task = self._app.current_worker_task
+        if task is not None:
+            self._told[task.request.id] = (task.request.hostname, title, progress)
+
+    def forget(self) -> None:
+        """Say no more of the task of this thread: it ends, and its result is to stay."""
+        task = self._app.current_worker_task
+        if task is not None:
+            self._told.pop(task.request.id, None)
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            try:
+                self._send()
+            except (CeleryError, KombuError, RedisError, OSError) as fault:
+                log.info("Flower is not told: %s", fault)
+
+    def _send(self) -> None:
+        for task_id, (worker, title, progress) in list(self._told.items()):
+            with self._app.events.default_dispatcher(hostname=worker) as dispatcher:
+                if task_id in self._told:
+                    fields = {"uuid": task_id, "args": title, "result": progress}
+                    dispatcher.send("task-progress", retry=False, **fields)
+
+
+def summed_up(counters: Mapping[str, int], *, followers: int) -> str:
+    """Return what a batch came to, from what it adds to its job's counters.
+
+    Args:
+        counters: See ``contract.tally`` and the planner.
+        followers: Batches that follow from it.
+    """
+    failures = {
+        name.removeprefix("failed:"): count
+        for name, count in sorted(counters.items())
+        if name.startswith("failed:") and count
+    }
+    classes = ", ".join(f"{count} {name}" for name, count in failures.items())
+    told = {
+        "probed": f"{counters.get('probed', 0)} probed",
+        "ok": f"{counters.get('ok', 0)} ok",
+        "frames": f"{counters.get('frames', 0):,} frames",
+        "skipped": f"{counters.get('skipped', 0)} skipped",
+        "failed": f"{counters.get('failed', 0)} failed: {classes}",
+    }
+    parts = [text for name, text in told.items() if counters.get(name)]
+    if followers:
+        parts.append(f"{followers} to follow")
+    return ", ".join(parts) or "done"
