@@ -61,6 +61,7 @@ class Cluster:
             ledger=self.ledger,
             decoders=Slot(meanwhile),
             publish=lambda job, batches: None,
+            tell=lambda title, progress: None,
         )
 
     def do(self, worker: Worker, batch: Batch) -> str:
@@ -72,7 +73,7 @@ class Cluster:
         )
 
     def finish(self) -> None:
-        self.ledger.close(self.job.name, inputs=len(self.batch.items))
+        self.ledger.close(self.job.name, inputs=len(self.batch.items), batches=1)
         self.ledger.drain(self.job.name)
         perform(self.worker("other"), self.job.name, FINISH_ID)
 
@@ -110,13 +111,13 @@ def cluster(settings, tmp_path) -> Iterator[Cluster]:
     job.write()
     ledger = Ledger(settings)
     ledger.open(job, {})
-    ledger.reserve("job", batch, batch_id=batch.batch_id(job.spec.key), window=8)
+    ledger.reserve("job", batch, batch_id=batch.batch_id(job.spec.key), window=8, number=1)
     yield Cluster(ledger, settings, job, batch, out)
     ledger.close_connections()
 
 
 def another_does_it(cluster: Cluster) -> None:
-    assert cluster.do(cluster.worker("other"), cluster.batch) == "4 ok, 0 failed"
+    assert cluster.do(cluster.worker("other"), cluster.batch) == "4 ok, 4 frames"
 
 
 def another_ends_the_job(cluster: Cluster) -> None:
@@ -127,9 +128,9 @@ def another_ends_the_job(cluster: Cluster) -> None:
 
 def another_splits_it(cluster: Cluster) -> None:
     """As after the death of several workers: the parts have other names than the whole."""
-    assert cluster.do(cluster.worker("other", max_attempts=1), cluster.batch) == "0 ok, 0 failed"
+    assert cluster.do(cluster.worker("other", max_attempts=1), cluster.batch) == "2 to follow"
     for half in (cluster.batch.part(0, 2), cluster.batch.part(2, 4)):
-        assert cluster.do(cluster.worker("other"), half) == "2 ok, 0 failed"
+        assert cluster.do(cluster.worker("other"), half) == "2 ok, 2 frames"
 
 
 def it_meets_a_fault(cluster: Cluster) -> None:

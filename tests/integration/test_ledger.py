@@ -53,6 +53,7 @@ def ledger(server, database) -> Iterator[Ledger]:
     """A ledger that has one job with nothing in flight."""
     ledger = Ledger(Settings(redis_url=server.url))
     ledger.open(job(), {})
+    database.hset(names.job_key(JOB), "run", "0000")  # fences count from 1
     yield ledger
     ledger.close_connections()
 
@@ -279,6 +280,20 @@ def test_a_leased_batch_is_busy_for_others(ledger):
 
 def test_what_is_not_in_flight_is_done(ledger):
     assert claim(ledger, "never heard of") == Claim(verdict="done")
+
+
+def test_a_claim_of_an_earlier_run_has_lost(ledger):
+    """The same batch is there again, claimed as often: who slept since cannot take it for his."""
+    reserve(ledger)
+    late = claim(ledger).fence
+    ledger.open(job(), {})
+    reserve(ledger)
+    mine = claim(ledger).fence
+
+    assert beat(ledger, late) == "lost"
+    assert not ledger.release(JOB, "b1", fence=late)
+    assert not ledger.commit(JOB, "b1", counters={}, children={}, fence=late)
+    assert beat(ledger, mine) == "held"
 
 
 def test_a_superseded_claim_has_lost(ledger):

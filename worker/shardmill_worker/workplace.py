@@ -21,14 +21,14 @@ class Attempt:
     """Which attempt it is."""
 
     fence: int
-    """Grows with each claim of the batch."""
+    """Grows with each claim of the batch; its upper bits are the run's."""
     run: str
     """Tells one opening of the job from all others."""
 
     @property
     def name(self) -> str:
         """Part of the names of its files."""
-        return f"{self.fence}{self.run}"
+        return f"{self.fence % 2**20}{self.run}"
 
 
 class Workplace:

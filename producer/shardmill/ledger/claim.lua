@@ -1,6 +1,7 @@
 -- claim: give a batch to a worker for one lease, counted as an attempt before any file is opened.
 -- KEYS job waiting lease live batch   ARGV batch_id owner lease_ms max_attempts
 -- The owner is new for each call: the same call applied twice gets the same answer twice.
+-- Fences count from the run's number on, so that no claim of an earlier run passes for one of this.
 local state = redis.call('HGET', KEYS[1], 'state')
 if redis.call('EXISTS', KEYS[5]) == 0 then  -- committed, or lost by a Redis that evicts keys
   local known = redis.call('ZREM', KEYS[2], ARGV[1]) + redis.call('ZREM', KEYS[3], ARGV[1])

@@ -22,8 +22,9 @@ elseif batch[1] == 'finish' then  -- it paused the job itself: a resumed one is 
   redis.call('HDEL', KEYS[1], 'finishing')
 end
 if state == 'cancelled' then return 1 end
+local first = tonumber(redis.call('HGET', KEYS[1], 'run') or 0, 16) * 2 ^ 20  -- see claim
 for i, child in ipairs(cjson.decode(ARGV[4])) do
-  redis.call('HSET', KEYS[5 + i], 'stage', child[2], 'payload', child[3], 'attempts', 0, 'fence', 0)
+  redis.call('HSET', KEYS[5 + i], 'stage', child[2], 'payload', child[3], 'attempts', 0, 'fence', first)
   redis.call('ZADD', KEYS[2], now, child[1])
 end
 return 1

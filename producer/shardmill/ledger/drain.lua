@@ -9,7 +9,8 @@ if job[4] then
   return 0
 end
 local now = redis.call('TIME')
+local first = tonumber(redis.call('HGET', KEYS[1], 'run') or 0, 16) * 2 ^ 20  -- see claim
 redis.call('HSET', KEYS[1], 'finishing', 1)
-redis.call('HSET', KEYS[4], 'stage', 'finish', 'payload', ARGV[2], 'attempts', 0, 'fence', 0)
+redis.call('HSET', KEYS[4], 'stage', 'finish', 'payload', ARGV[2], 'attempts', 0, 'fence', first)
 redis.call('ZADD', KEYS[2], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
 return 1

@@ -11,7 +11,8 @@ if number > reserved + 1 then return 'behind' end
 local inflight = redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
 if inflight >= tonumber(ARGV[4]) then return 'full' end
 local now = redis.call('TIME')
+local first = tonumber(redis.call('HGET', KEYS[1], 'run') or 0, 16) * 2 ^ 20  -- see claim
 redis.call('HSET', KEYS[1], 'reserved', number)
-redis.call('HSET', KEYS[4], 'stage', ARGV[2], 'payload', ARGV[3], 'attempts', 0, 'fence', 0)
+redis.call('HSET', KEYS[4], 'stage', ARGV[2], 'payload', ARGV[3], 'attempts', 0, 'fence', first)
 redis.call('ZADD', KEYS[2], now[1] * 1000 + math.floor(now[2] / 1000), ARGV[1])
 return 'reserved'
