@@ -5,12 +5,15 @@ python benchmarks/ledger.py probe --files 1000000    a probe job over made-up fi
                                                      files a second, peaks of producer and Redis
 python benchmarks/ledger.py recovery                 seconds from SIGKILL of all workers to the next
                                                      commit, with the lease of 30 s
+python benchmarks/ledger.py overhead                 what queue, ledger and supervision add to the same
+                                                     engine called in a plain loop, one core each
 """
 
 import argparse
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -121,7 +124,9 @@ def memory_kb(pid: int, field: str) -> int:
 
 def probe(count: int, place: str | None) -> None:
     """Print rate and peaks of a probe job over so many files."""
-    from shardmill import api
+    from shardmill.api.starting import hand_over
+    from shardmill.submission.request import Request
+    from shardmill.submission.watcher import SILENT
 
     with tempfile.TemporaryDirectory(dir=place) as folder, private_redis() as (url, server):
         root, out = Path(folder, "in"), Path(folder, "out")
@@ -139,11 +144,8 @@ def probe(count: int, place: str | None) -> None:
 
         threading.Thread(target=watch, daemon=True).start()
         began = time.perf_counter()
-        job = api._submit(  # noqa: SLF001 - probing by a cluster is no public verb
-            api._request(root, out, Spec(), goal="probe", overwrite=False),  # noqa: SLF001
-            settings,
-            api.SILENT,
-        )
+        request = Request(root=str(root), out=str(out), spec=Spec(), goal="probe")
+        job = hand_over(request, settings, SILENT)
         status = job.wait()
         seconds = time.perf_counter() - began
         ended.set()
@@ -189,6 +191,84 @@ def recovery() -> None:
         ledger.close_connections()
 
 
+SIZE = Spec(size="160x120")
+
+
+def plain_loop(root: str, out: str) -> None:
+    """Do what a worker does with a directory, without queue, ledger, lease or decoder process."""
+    from shardmill.contract.layout import Layout
+    from shardmill.submission.scan import Filter, scan
+    from shardmill_worker.engine.extract import extract_batch
+    from shardmill_worker.engine.probe import probe_item
+    from shardmill_worker.engine.work import ExtractWork
+    from shardmill_worker.planner import plan
+
+    layout = Layout(out)
+    layout.make()
+    items = [
+        Item(path=found.path, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)
+        for found in scan(root, Filter((), ()), print)
+    ]
+    facts = [probe_item(root, item) for item in items]
+    for number, batch in enumerate(plan(Batch("extract", tuple(items), tuple(facts)), SIZE)):
+        work = ExtractWork(
+            root=root,
+            out=out,
+            spec=SIZE,
+            batch_id=f"{number:016x}",
+            attempt="1",
+            worker="w",
+            items=batch.items,
+            facts=batch.facts,
+        )
+        os.mkdir(work.tmp)
+        for _ in extract_batch(work, lambda: None):
+            pass
+        os.rename(work.part_tmp, layout.part(work.batch_id))
+
+
+def overhead(rounds: int) -> None:
+    """Print the medians of both ways, taken in turns, and what the longer one adds."""
+    from shardmill_worker.sample import make_sample
+
+    with tempfile.TemporaryDirectory() as folder:
+        roots = {name: Path(folder, name) for name in ("much", "little")}
+        make_sample(str(roots["much"]), clips=6 * CLIPS)
+        make_sample(str(roots["little"]), clips=1)
+        for broken in Path(folder).rglob("broken*"):
+            broken.unlink()
+        alone = "import sys; sys.path[:0] = [sys.argv[3]]; from ledger import plain_loop"
+        alone += "; plain_loop(sys.argv[1], sys.argv[2])"
+        run = [sys.executable, "-m", "shardmill", "run", "--jobs", "1", "--size", "160x120"]
+        ways = {
+            "a plain loop": [
+                sys.executable,
+                "-c",
+                alone,
+                roots["much"],
+                "OUT",
+                Path(__file__).parent,
+            ],
+            "shardmill run --jobs 1": [*run, roots["much"], "--out", "OUT"],
+            "the same with two files": [*run, roots["little"], "--out", "OUT"],
+        }
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, words in ways.items():
+                out = f"{folder}/out"
+                began = time.perf_counter()
+                command = [out if word == "OUT" else str(word) for word in words]
+                subprocess.run(command, check=True, capture_output=True)
+                taken[name].append(time.perf_counter() - began)
+                shutil.rmtree(out)
+    medians = {name: statistics.median(times) for name, times in taken.items()}
+    for name, seconds in medians.items():
+        print(f"{name:24} {seconds:6.2f} s   ({min(taken[name]):.2f} - {max(taken[name]):.2f})")
+    plain, whole, start = medians.values()
+    print(f"whole command: {100 * (whole / plain - 1):+.1f} %")
+    print(f"without starting and ending: {100 * ((whole - start) / plain - 1):+.1f} % (aim: 5)")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -197,10 +277,13 @@ if __name__ == "__main__":
     probing.add_argument("--files", type=int, default=100_000)
     probing.add_argument("--dir", help="where the files are made")
     verbs.add_parser("recovery")
+    verbs.add_parser("overhead").add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     if options.verb == "calls":
         calls(options.batches)
     elif options.verb == "probe":
         probe(options.files, options.dir)
-    else:
+    elif options.verb == "recovery":
         recovery()
+    else:
+        overhead(options.rounds)
