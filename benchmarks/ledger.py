@@ -5,7 +5,7 @@ python benchmarks/ledger.py probe --files 1000000    a probe job over made-up fi
                                                      files a second, peaks of producer and Redis
 python benchmarks/ledger.py recovery                 seconds from SIGKILL of all workers to the next
                                                      commit, with the lease of 30 s
-python benchmarks/ledger.py overhead                 what queue, ledger and supervision add to the same
+python benchmarks/ledger.py overhead                 what queue, ledger and slots add to the same
                                                      engine called in a plain loop, one core each
 """
 
