@@ -53,8 +53,7 @@ def test_messages_that_all_come_three_times_count_once(here, server, start_worke
     here.environment["PYTHONPATH"] = os.pathsep.join([str(HERE / "threefold"), poison_path()])
     job = here.start("submit", media, "--out", out, *SIZE, "--wait", "--json")
     with server.client() as queue:
-        copies = wait_for(lambda: queue.lrange(names.QUEUES["probe"], 0, 2), "messages")
-    assert len(copies) == 3
+        wait_for(lambda: queue.llen(names.QUEUES["probe"]) >= 3, "a message and its copies")
     start_worker("one")
     start_worker("two")
 
