@@ -112,6 +112,8 @@ NEEDS = {
     "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
     "index": Need(_index, "connect pip to a package index"),
     "namespaces": Need(_namespaces, "run as root on Linux, with iproute2"),
+    "promtool": Need(_program("promtool"), "install prometheus"),
+    "systemd_analyze": Need(_program("systemd-analyze"), "install systemd"),
     "openssl": Need(_program("openssl"), "install openssl"),
     "redis": Need(_redis_server, "install redis-server"),
     "docker": Need(_docker, "start a Docker engine"),
@@ -208,6 +210,18 @@ def ip_program() -> str:
 def openssl() -> str:
     """The openssl program."""
     return require("openssl")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus's own checker of its files."""
+    return require("promtool")
+
+
+@pytest.fixture(scope="session")
+def systemd_analyze() -> str:
+    """systemd's own checker of its units."""
+    return require("systemd_analyze")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from awaiting import wait_for
-from cluster import assert_whole
+from cluster import assert_whole, open_gates
 from command_line import Done, Shell, poisoned, rows, shell
 from made_media import picture, pictures
 
@@ -31,7 +31,7 @@ def gated(media: Path) -> Path:
 
 
 def let_through(media: Path) -> None:
-    (media / f"{GATE}.open").touch()
+    open_gates(media)
 
 
 def files(media: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from awaiting import wait_for
-from cluster import assert_whole
+from cluster import assert_whole, open_gates
 from made_media import picture, pictures
 
 pytestmark = pytest.mark.needs_redis
@@ -22,7 +22,7 @@ def test_of_two_runs_that_begin_at_once_one_works_and_one_is_refused(here, media
     picture(media / GATE, seed=99)
     processes = [here.start("run", media, "--out", out, *SIZE) for _ in range(2)]
     wait_for(lambda: any(process.poll() is not None for process in processes), "a refusal")
-    (media / f"{GATE}.open").touch()
+    open_gates(media)
 
     done = sorted((here.end(process) for process in processes), key=lambda each: each.code)
 
@@ -53,7 +53,7 @@ def test_a_second_submission_joins_when_everything_of_the_first_is_sent(
     wait_for(lambda: (out / ".tmp").is_dir() and os.listdir(out / ".tmp"), "a shard in work")
 
     joining = here.start("submit", media, "--out", out, *SIZE, "--wait", "--json")
-    (media / f"{GATE}.open").touch()
+    open_gates(media)
 
     done = here.end(joining)
     assert (done.code, done.json["ok"]) == (0, 21)
