@@ -9,12 +9,12 @@ PAGE = ROOT / "docs" / "cli.md"
 WIDTH = 96
 HEAD = """# The command line
 
-What `shardmill COMMAND --help` says, written by `make docs`. Standard output is for results, standard error for
-progress and messages; with `--json` a result is one JSON object.
+What `shardmill COMMAND --help` says, written by `make docs`. Standard output is for results,
+standard error for progress and messages; with `--json` a result is one JSON object.
 
-Exit codes: 0 done, nothing failed · 3 done, some files failed (0 with `--allow-failures`) · 4 paused or cancelled ·
-2 wrong usage · 1 anything else. Every setting of the environment is `SHARDMILL_<NAME>`; `shardmill worker --help`
-lists them.
+Exit codes: 0 done, nothing failed · 3 done, some files failed (0 with `--allow-failures`) ·
+4 paused or cancelled · 2 wrong usage · 1 anything else. Every setting of the environment is
+`SHARDMILL_<NAME>`; `shardmill worker --help` lists them.
 """
 
 
