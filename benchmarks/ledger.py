@@ -233,7 +233,8 @@ def overhead(rounds: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         roots = {name: Path(folder, name) for name in ("much", "little")}
-        make_sample(str(roots["much"]), clips=6 * CLIPS)
+        for number in range(6):
+            make_sample(str(roots["much"] / str(number)), clips=CLIPS)
         make_sample(str(roots["little"]), clips=1)
         for broken in Path(folder).rglob("broken*"):
             broken.unlink()

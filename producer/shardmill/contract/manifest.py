@@ -217,10 +217,20 @@ def _take(kind: type[Part], values: Mapping[str, Any]) -> Part:
     return kind(**{name: values[name] for name in _COLUMNS[kind] if name in values})
 
 
+_AT_REST: Final[dict[type, dict[str, Any]]] = {
+    kind: {f.name: f.default for f in dataclasses.fields(kind)} for kind in (Item, Facts, Outcome)
+}
+_ALLOWED: Final[dict[Any, dict[str, tuple[Any, ...]]]] = {
+    kind: {name: get_args(hint) or (hint,) for name, hint in hints.items()}
+    for kind, hints in _HINTS.items()
+}
+"""What each field may be: types, and the words of a Literal."""
+
+
 def encode(part: Item | Facts | Outcome) -> dict[str, Any]:
     """Return plain JSON values without the fields that are at rest."""
-    defaults = {f.name: f.default for f in dataclasses.fields(part)}
-    return {name: value for name, value in _values(part).items() if value != defaults[name]}
+    at_rest = _AT_REST[type(part)]
+    return {name: value for name, value in _values(part).items() if value != at_rest[name]}
 
 
 def decode(kind: type[Part], values: Any) -> Part:
@@ -231,10 +241,10 @@ def decode(kind: type[Part], values: Any) -> Part:
     """
     if not isinstance(values, dict):
         raise InvalidMessage(f"expected {kind.__name__} as an object, got {values!r:.80}")
-    hints = _HINTS[kind]
+    hints = _ALLOWED[kind]
     for name, value in values.items():
-        allowed = tuple(get_args(hints.get(name)) or (hints.get(name),))
-        if not any(_matches(value, choice) for choice in allowed):
+        allowed = hints.get(name, ())
+        if type(value) not in allowed and not any(_matches(value, choice) for choice in allowed):
             raise InvalidMessage(f"{kind.__name__}.{name} cannot be {value!r:.80}")
     try:
         return kind(**values)
