@@ -233,7 +233,7 @@ def overhead(rounds: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         roots = {name: Path(folder, name) for name in ("much", "little")}
-        for number in range(6):
+        for number in range(2):
             make_sample(str(roots["much"] / str(number)), clips=CLIPS)
         make_sample(str(roots["little"]), clips=1)
         for broken in Path(folder).rglob("broken*"):
