@@ -100,15 +100,22 @@ const figures = new Map(
   JSON.parse(document.getElementById("plots").textContent).map((figure) => [figure.id, figure]),
 );
 const places = document.querySelectorAll("[data-plot]");
+
+/** Draw as wide as there is room, unless it is so already. */
+function fit(place) {
+  if (place.dataset.width === String(place.clientWidth)) return;
+  place.dataset.width = place.clientWidth;
+  draw(place, Math.max(240, place.clientWidth));
+}
+
 const watcher = new ResizeObserver((changes) => {
-  for (const {target} of changes) {
-    if (target.dataset.width === String(target.clientWidth)) continue;
-    target.dataset.width = target.clientWidth;
-    // In the next frame: what changes sizes within an observer is told to the console.
-    requestAnimationFrame(() => draw(target, Math.max(240, target.clientWidth)));
-  }
+  // In the next frame: what changes sizes within an observer is told to the console.
+  for (const {target} of changes) requestAnimationFrame(() => fit(target));
 });
-for (const place of places) watcher.observe(place);
+for (const place of places) {
+  fit(place); // at once: a tab in the background gets no frames
+  watcher.observe(place);
+}
 
 // Paper has a width of its own, and the browser tells of it too late to draw anew.
 addEventListener("beforeprint", () => {
