@@ -82,6 +82,17 @@ def test_the_page_is_quiet_alone_and_fits(page, which, width, dark, request):
     assert (brightness < 300) is dark
 
 
+def test_plots_are_there_before_any_frame_is_shown(page, made):
+    """As in a tab in the background, or a program that takes one picture of the page."""
+    never = page.call(
+        "Page.addScriptToEvaluateOnNewDocument", source="requestAnimationFrame = () => 0"
+    )
+    page.open(made)
+
+    assert page.value("document.querySelectorAll('[data-plot] svg').length") >= len(PLOTS)
+    page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=never["identifier"])
+
+
 def test_a_job_leaves_a_report_with_every_plot_and_frames_of_every_class(page, made):
     page.open(made)
     page.wait(DRAWN)
