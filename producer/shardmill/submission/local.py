@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,12 @@ def redis_server() -> str:
     return found
 
 
+def _listens(path: str) -> bool:
+    """Tell whether a server accepts connections there: its socket has a name before it does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0
+
+
 class LocalCluster:
     """A Redis and a worker that end with the ``with`` block, or with this process.
 
@@ -80,7 +87,7 @@ class LocalCluster:
                 ]
             )
             self._worker = self._start_worker()
-            self._await_socket()
+            self._await_redis()
         except BaseException:
             self.close()
             raise
@@ -101,9 +108,9 @@ class LocalCluster:
     def _start_worker(self) -> "subprocess.Popen[bytes]":
         return self._start([sys.executable, "-m", "shardmill_worker"])
 
-    def _await_socket(self) -> None:
+    def _await_redis(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not os.path.exists(self._socket):
+        while not _listens(self._socket):
             if self._redis.poll() is not None or time.monotonic() > deadline:
                 raise EnvironmentFault(f"the private Redis did not start: {self._log_tail()}")
             time.sleep(POLL_S)
