@@ -6,6 +6,7 @@ from typing import Final
 
 from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.spec import Spec
 
 DECODE_S_PER_PIXEL: Final = 2.1e-9
@@ -40,16 +41,16 @@ class Estimate:
 
 def estimate(item: Item, facts: Facts, spec: Spec) -> Estimate:
     """Return what an item will take; unknown numbers count as one frame, one second, VGA."""
+    return work_of(item, facts, spec)
+
+
+def work_of(
+    item: Item, facts: Facts, spec: Spec, *, frames: int | None = None, kept: int | None = None
+) -> Estimate:
+    """Return the same, where the frames to decode or to keep are known better."""
     width, height = facts.display_width or 640, facts.display_height or 480
-    frames, kept = 1, 1
-    if facts.kind == "video":
-        duration_s = facts.duration_s or 1.0
-        # Each number may lie, and a frame takes a byte at least: the smallest errs on the side of
-        # a sane plan.
-        by_time = duration_s * (facts.fps or 30.0)
-        claims = (facts.frames_header or math.inf, by_time, item.size_bytes)
-        frames = max(1, round(min(claims)))
-        kept = _frames_kept(spec, frames, duration_s)
+    expected = _frames(item, facts, spec) if facts.kind == "video" else (1, 1)
+    frames, kept = frames or expected[0], kept or expected[1]
     stored = spec.geometry.place(Size(width, height)).canvas
     pixels = stored.width * stored.height
     cost_s = OPEN_S + frames * width * height * DECODE_S_PER_PIXEL
@@ -62,10 +63,28 @@ def estimate(item: Item, facts: Facts, spec: Spec) -> Estimate:
     )
 
 
-def _frames_kept(spec: Spec, frames: int, duration_s: float) -> int:
-    end_s = min(duration_s, spec.end_s) if spec.end_s is not None else duration_s
-    range_s = max(0.0, end_s - (spec.start_s or 0.0))
-    kept = frames * range_s / duration_s
+def _frames(item: Item, facts: Facts, spec: Spec) -> tuple[int, int]:
+    """Return how many frames to decode and to keep a video lets expect."""
+    duration_s = facts.duration_s or 1.0
+    # Each number may lie, and a frame takes a byte at least: the smallest errs on the side of
+    # a sane plan.
+    by_time = duration_s * (facts.fps or 30.0)
+    claims = (facts.frames_header or math.inf, by_time, item.size_bytes)
+    whole = max(1, round(min(claims)))
+    selection = spec.selection.within(item.clip_start_ns, item.clip_end_ns)
+    end_s = duration_s if selection.end_ns is None else selection.end_ns / NS_PER_S
+    range_s = max(0.0, min(duration_s, end_s) - selection.start_ns / NS_PER_S)
+    kept = _frames_kept(spec, whole * range_s / duration_s, range_s)
+    is_clip = item.clip_start_ns is not None or item.clip_end_ns is not None
+    frames = whole * range_s / duration_s if is_clip else whole
+    if item.start_ns is not None or item.end_ns is not None:
+        frames, kept = frames / item.segments, kept / item.segments
+    return max(1, math.ceil(frames)), max(1, math.ceil(kept))
+
+
+def _frames_kept(spec: Spec, frames: float, range_s: float) -> float:
+    """Return how many of the frames of a range are kept."""
+    kept = frames
     if spec.every is not None:
         kept /= spec.every
     elif spec.fps is not None:
@@ -76,4 +95,4 @@ def _frames_kept(spec: Spec, frames: int, duration_s: float) -> int:
         kept = min(kept, 1 + spec.at.count(","))
     elif spec.keyframes:
         kept /= 12
-    return max(1, math.ceil(min(kept, spec.max_frames or kept)))
+    return min(kept, spec.max_frames or kept)
