@@ -118,7 +118,7 @@ def test_the_parts_of_an_uneven_video_are_the_whole(ffmpeg, eager, tmp_path, opt
 
 
 LONG = "testsrc=size=640x360:rate=25:duration=80"
-"""2000 frames; as PNG they are foreseen to take 0.8 GB, three parts."""
+"""2000 frames; as PNG they are foreseen to take 0.8 GB: four parts, two a slot."""
 
 
 @pytest.fixture
@@ -138,11 +138,49 @@ def test_a_long_video_is_shared_among_slots(ffmpeg, tmp_path, home):
     told = home.run("run", media, "--out", out, "--jobs", "2", "--encoding", "png", "--json").json
 
     rows = pq.read_table(out / "files.parquet").to_pylist()
-    assert [(row["segment"], row["segments"]) for row in rows] == [(0, 3), (1, 3), (2, 3)]
-    assert len({row["shard"] for row in rows}) == 3, "each part is a batch of its own"
-    assert (told["inputs"], told["ok"], told["frames"]) == (3, 3, 2000)
+    assert [(row["segment"], row["segments"]) for row in rows] == [(n, 4) for n in range(4)]
+    assert len({row["shard"] for row in rows}) == 4, "each part is a batch of its own"
+    assert (told["inputs"], told["ok"], told["frames"]) == (4, 4, 2000)
     assert told["bytes_in"] == (media / "long.mp4").stat().st_size
     assert verify(str(out)).problems == ()
     frames = [f for row in rows for clip in stored(str(out), row["shard"]) for f in clip]
     assert [number for number, _, _ in frames] == list(range(2000))
     assert [time_ns for _, time_ns, _ in frames] == [n * 40_000_000 for n in range(2000)]
+
+
+@pytest.mark.needs_redis
+def test_a_video_becomes_clips_of_the_length_asked_for(ffmpeg, tmp_path, home):
+    """11 s at 25 Hz: clips of 4 s that begin every 3 s hold 100, 100, 100 and 50 frames."""
+    media, out = tmp_path / "in", tmp_path / "out"
+    (media / "a").mkdir(parents=True)
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=11"]
+    encoder = "-c:v libx264 -bf 2 -g 30 -pix_fmt yuv420p".split()
+    subprocess.run(
+        [ffmpeg, "-v", "error", *source, *encoder, str(media / "a" / "1.mp4")], check=True
+    )
+    subprocess.run(
+        [ffmpeg, "-v", "error", *source, "-frames:v", "1", str(media / "a" / "2.png")], check=True
+    )
+    (media / "a" / "3.mp4").write_bytes(b"no video")
+    command = ("run", media, "--out", out, "--clip-seconds", "4", "--clip-stride", "3", "--json")
+
+    told = home.run(*command).json
+
+    assert (told["inputs"], told["ok"], told["failed"], told["clips"]) == (6, 5, 1, 5)
+    rows = pq.read_table(out / "files.parquet").to_pylist()
+    clips = [row for row in rows if row["path"] == "a/1.mp4"]
+    assert [row["clip_start_ns"] for row in clips] == [n * 3 * 10**9 for n in range(4)]
+    assert [row["frames_kept"] for row in clips] == [100, 100, 100, 50]
+    assert {row["label"] for row in clips} == {"a"}
+    assert sum(row["frames_decoded"] for row in clips) == 275, "each frame once"
+    numbers = [
+        [number for number, _, _ in clip]
+        for row in clips[:1]
+        for clip in stored(str(out), row["shard"])
+        if len(clip) > 1
+    ]
+    assert numbers == [list(range(n * 75, min(n * 75 + 100, 275))) for n in range(4)]
+    assert verify(str(out)).problems == ()
+    again = home.run(*command)
+    assert again.json | {"seconds": 0} == told | {"seconds": 0}
+    assert "2 of 3 inputs are done already" in again.err

@@ -33,8 +33,8 @@ def timeline(frames: int, every: int = 50) -> Timeline:
     ("seconds", "options", "parts"),
     [
         pytest.param(60, {"size": "100x100"}, 1, id="a minute: 3 s of work"),
-        pytest.param(7200, {"size": "100x100"}, 19, id="two hours: 388.8 s"),
-        pytest.param(7200, {"size": "100x100", "fps": 1.0}, 19, id="7200 frames: 378.4 s"),
+        pytest.param(7200, {"size": "100x100"}, 20, id="two hours: 388.8 s, shared by four"),
+        pytest.param(7200, {"size": "100x100", "fps": 1.0}, 20, id="7200 frames: 378.4 s"),
         pytest.param(7200, {"size": "100x100", "every": 180}, 3, id="1000 frames are three times"),
         pytest.param(7200, {"size": "100x100", "max_frames": 300}, 1, id="300 frames are no two"),
         pytest.param(7200, {}, 176, id="45 GB of frames are 176 times 256 MB"),

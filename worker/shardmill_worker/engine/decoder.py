@@ -66,7 +66,16 @@ def serve(pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint6
 def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Answer]:
     if isinstance(work, ExtractWork):
         return extract_batch(work, advance)
-    return (_probe(work, item, advance) for item in work.items)
+    return _probe_all(work, advance)
+
+
+def _probe_all(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+    """Yield what each item is; of several clips of one file only the first is looked at."""
+    path, answer = None, None
+    for item in work.items:
+        if answer is None or item.path != path:
+            path, answer = item.path, _probe(work, item, advance)
+        yield answer
 
 
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:

@@ -118,6 +118,14 @@ class VideoReader:
                 return
         raise Corrupt("Two readings of the file gave different frames.")
 
+    def timeline(self) -> Timeline:
+        """Return when the frames are shown, to the last one that can be used.
+
+        Raises:
+            ItemError: The video cannot be used.
+        """
+        return next(self._ways()).timeline
+
     def _plain_step(self, item: Item) -> int | None:
         """Return N for every N-th frame from the first, if no time is asked for.
 
