@@ -23,7 +23,7 @@ from shardmill.submission.scan import Found
 
 _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
-    *("status", "error_class", "shard", "split"),
+    *("status", "error_class", "shard", "split", "segments"),
 ]
 
 
@@ -72,7 +72,7 @@ class Spool:
         for number, part in enumerate(layout.parts()):
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
-                "insert into row values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into row values (?, ?, ?, ?, ?, ?, ?, ?)",
                 zip(repeat(number), *_columns(part, again)),
             )
         self._db.execute("commit")
@@ -187,7 +187,7 @@ def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
         failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
     columns = (
         *(paths, table["size_bytes"], table["mtime_ns"], failed),
-        *(pc.is_valid(table["shard"]), table["split"]),
+        *(pc.is_valid(table["shard"]), table["split"], table["segments"]),
     )
     return tuple(column.to_pylist() for column in columns)
 
