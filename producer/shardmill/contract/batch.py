@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Final, Literal, Self, get_args
 
+from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.manifest import Facts, Item, decode, encode
+from shardmill.contract.manifest import Facts, Item
 
 Stage = Literal["probe", "extract", "finish"]
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
@@ -53,8 +54,10 @@ class Batch:
 
     def encode(self) -> str:
         """Return JSON."""
-        items, facts = [encode(i) for i in self.items], [encode(f) for f in self.facts]
-        parts = [self.stage, items, facts, self.last_chance]
+        parts = [
+            *(self.stage, self.last_chance, len(self.items)),
+            *(encode(self.items), encode(self.facts)),
+        ]
         return json.dumps(parts, separators=(",", ":"))
 
     @classmethod
@@ -65,17 +68,18 @@ class Batch:
             InvalidMessage: Not JSON or not a batch.
         """
         try:
-            stage, items, facts, last_chance = json.loads(text)
+            stage, last_chance, count, items, facts = json.loads(text)
+            known = count if stage == "extract" else 0
             batch = cls(
                 stage,
-                tuple(decode(Item, values) for values in items),
-                tuple(decode(Facts, values) for values in facts),
+                decode(Item, items, count=count),
+                decode(Facts, facts, count=known),
                 last_chance is True,
             )
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidMessage(f"expected a batch, got {text!r:.80}: {error}") from error
-        if stage not in STAGES or len(facts) != (len(items) if stage == "extract" else 0):
-            raise InvalidMessage(f"expected a batch with one facts an item, got {text!r:.80}")
+        if stage not in STAGES:
+            raise InvalidMessage(f"expected a batch of {', '.join(STAGES)}, got {text!r:.80}")
         for item in batch.items:
             if item.path.startswith("/") or ".." in item.path.split("/") or "\0" in item.path:
                 raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")

@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Self, TypeVar, get_args, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shardmill.contract.errors import DatasetDamaged, InvalidMessage, ItemError
+from shardmill.contract.errors import DatasetDamaged, ItemError
 from shardmill.contract.quantity import printable
 from shardmill.contract.sampling import MAX_TIME_NS
 from shardmill.contract.seal import OPEN, SEAL, sealed
@@ -211,7 +211,7 @@ _COLUMNS: Final[dict[type, tuple[str, ...]]] = {
 _ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-_HINTS: Final[dict[Any, dict[str, Any]]] = {
+FIELDS: Final[dict[Any, dict[str, Any]]] = {
     kind: get_type_hints(kind) for kind in (Item, Facts, Outcome)
 }
 """Types of the fields; looking them up parses every annotation anew."""
@@ -223,7 +223,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 
 SCHEMA: Final = pa.schema(
-    [pa.field(name, _arrow_type(hint)) for hints in _HINTS.values() for name, hint in hints.items()]
+    [pa.field(name, _arrow_type(hint)) for hints in FIELDS.values() for name, hint in hints.items()]
     + [pa.field("path_raw", pa.binary())]
 )
 """The manifest's columns; ``path_raw`` holds a path's bytes where ``path`` had to escape some."""
@@ -235,49 +235,6 @@ def _values(part: Item | Facts | Outcome) -> dict[str, Any]:
 
 def _take(kind: type[Part], values: Mapping[str, Any]) -> Part:
     return kind(**{name: values[name] for name in _COLUMNS[kind] if name in values})
-
-
-_AT_REST: Final[dict[type, dict[str, Any]]] = {
-    kind: {f.name: f.default for f in dataclasses.fields(kind)} for kind in (Item, Facts, Outcome)
-}
-_ALLOWED: Final[dict[Any, dict[str, tuple[Any, ...]]]] = {
-    kind: {name: get_args(hint) or (hint,) for name, hint in hints.items()}
-    for kind, hints in _HINTS.items()
-}
-"""What each field may be: types, and the words of a Literal."""
-
-
-def encode(part: Item | Facts | Outcome) -> dict[str, Any]:
-    """Return plain JSON values without the fields that are at rest."""
-    at_rest = _AT_REST[type(part)]
-    return {name: value for name, value in _values(part).items() if value != at_rest[name]}
-
-
-def decode(kind: type[Part], values: Any) -> Part:
-    """Read what ``encode`` gave.
-
-    Raises:
-        InvalidMessage: Not an object, an unknown or missing field, or a value of another type.
-    """
-    if not isinstance(values, dict):
-        raise InvalidMessage(f"expected {kind.__name__} as an object, got {values!r:.80}")
-    hints = _ALLOWED[kind]
-    for name, value in values.items():
-        allowed = hints.get(name, ())
-        if type(value) not in allowed and not any(_matches(value, choice) for choice in allowed):
-            raise InvalidMessage(f"{kind.__name__}.{name} cannot be {value!r:.80}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InvalidMessage(f"expected the fields of {kind.__name__}: {error}") from error
-
-
-def _matches(value: object, choice: object) -> bool:
-    if choice is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if get_origin(choice) is Literal:
-        return value in get_args(choice)
-    return type(value) is choice or value == choice
 
 
 def write_part(path: str, rows: Iterable[Row]) -> None:

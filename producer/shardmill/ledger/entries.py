@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from shardmill.contract.errors import InvalidMessage
@@ -40,13 +41,19 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
             root=_path(values["root"]),
             out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
-            spec=Spec.decode(json.loads(values["spec"])),
+            spec=_spec(values["spec"]),
             inputs=int(values["files"]) if "files" in values else None,
             started_s=int(values["started_ms"]) / 1000,
         )
         return job, values["run"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(name, error) from error
+
+
+@lru_cache(maxsize=8)
+def _spec(text: str) -> Spec:
+    """Read a spec, which is the same in every batch of a job."""
+    return Spec.decode(json.loads(text))
 
 
 def snapshot(

@@ -172,6 +172,7 @@ class ClipDataset:
         source.decode(numbers[:once], frames[:once])
         for again in range(once, count):
             frames[again] = frames[again - once]
+        frames[count:] = 0
         pts_ns = np.zeros(self.window, np.int64)
         pts_ns[:count] = source.pts_ns[numbers]
         return Window(

@@ -51,6 +51,7 @@ class Shards(Sequence[Clip]):
         out: Output directory.
         names: Its shards.
         clips: Of each shard, how many frames each clip has, and which clips are wanted.
+        threads: How many decode the frames that are asked for at a time.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Shards(Sequence[Clip]):
         out: str,
         names: Sequence[str],
         clips: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]],
+        *,
+        threads: int = 1,
     ) -> None:
-        self._layout, self._names = Layout(out), names
+        self._layout, self._names, self._threads = Layout(out), names, threads
         self._index = _Index(self._layout)
         self._edges = np.cumsum([0, *(lengths.size for lengths, _ in clips)], dtype=np.int64)
         wanted = np.concatenate([np.empty(0, bool), *(wanted for _, wanted in clips)])
@@ -86,7 +89,8 @@ class Shards(Sequence[Clip]):
         clip = int(self._numbers[range(len(self))[number]])
         (shard,), (row,) = locate(np.array([clip]), self._edges)
         name = self._names[shard]
-        return Clip(entry_at(self._index[name], int(row)), self._layout.shard(name))
+        entry = entry_at(self._index[name], int(row))
+        return Clip(entry, self._layout.shard(name), self._threads)
 
     def lengths(self) -> NDArray[np.int32]:
         """Return how many frames each clip has.  Shape (N,)."""
@@ -127,6 +131,7 @@ def open_shards(
     split: str | None = None,
     labels: Collection[str] | None = None,
     where: str | None = None,
+    threads: int = 1,
 ) -> Shards:
     """Return the committed clips, as they are now.
 
@@ -137,11 +142,16 @@ def open_shards(
         where: Only clips of inputs for which this SQL condition is true, over the columns of the
             manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
             path like 'train/%'``.
+        threads: How many decode the frames of a window at a time.  More than one is for a process
+            that reads alone; where several do, each is busy with windows of its own.
 
     Raises:
-        UsageError: ``out`` holds no manifest, there is no such split or label, or the SQL is wrong.
+        UsageError: ``out`` holds no manifest, there is no such split or label, the SQL is wrong, or
+            there would be no thread.
         DatasetDamaged: The manifest or an index cannot be read.
     """
+    if threads < 1:
+        raise UsageError(f"threads must be at least 1, got {threads}")
     out = os.fspath(out)
     names = _of_split(committed_shards(out), split)
     wanted = Wanted(out, labels=labels, where=where)
@@ -149,7 +159,8 @@ def open_shards(
     def sizes(clips: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         return frames_of(clips), wanted.among(clips)
 
-    return Shards(out, names, of_each_index(out, names, [SHORTEST, *wanted.columns], sizes))
+    clips = of_each_index(out, names, [SHORTEST, *wanted.columns], sizes)
+    return Shards(out, names, clips, threads=threads)
 
 
 def _of_split(shards: Sequence[str], split: str | None) -> Sequence[str]:

@@ -1,21 +1,18 @@
 """A manifest row survives every way it travels, and nothing else is taken for one."""
 
 import dataclasses
-import json
 import os
 
 import pyarrow.parquet as pq
 import pytest
 
-from shardmill.contract.errors import DatasetDamaged, InvalidMessage
+from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.manifest import (
     SCHEMA,
     Facts,
     Item,
     Outcome,
     Row,
-    decode,
-    encode,
     read_part,
     write_part,
 )
@@ -39,15 +36,6 @@ def test_any_path_survives_a_parquet_part(tmp_path, path):
     write_part(str(tmp_path / "part"), rows)
 
     assert list(read_part(str(tmp_path / "part"))) == rows
-
-
-@pytest.mark.parametrize("path", STRANGE_PATHS)
-def test_any_path_survives_json(path):
-    item = dataclasses.replace(ITEM, path=path)
-    text = json.dumps(encode(item))
-
-    assert decode(Item, json.loads(text)) == item
-    assert text.isascii()
 
 
 @pytest.mark.parametrize("path", STRANGE_PATHS)
@@ -120,60 +108,3 @@ def test_a_file_that_is_no_part_is_named(tmp_path, content):
 
     with pytest.raises(DatasetDamaged, match=r"part\.parquet is no manifest part"):
         list(read_part(str(path)))
-
-
-def test_fields_at_rest_do_not_travel():
-    assert encode(Item(path="a", size_bytes=1, mtime_ns=2)) == {
-        "path": "a",
-        "size_bytes": 1,
-        "mtime_ns": 2,
-    }
-    assert encode(Facts()) == {}
-    assert encode(Outcome(status="ok")) == {"status": "ok"}
-
-
-@pytest.mark.parametrize("part", [ITEM, FACTS, DONE, Facts()], ids=str)
-def test_a_part_comes_back_from_json_as_it_was(part):
-    assert decode(type(part), json.loads(json.dumps(encode(part)))) == part
-
-
-def test_a_whole_number_is_a_duration_too():
-    assert decode(Facts, {"duration_s": 2}).duration_s == 2
-
-
-@pytest.mark.parametrize(
-    ("kind", "values"),
-    [
-        (Item, None),
-        (Item, []),
-        (Item, "a"),
-        (Item, {}),
-        (Item, {"path": "a", "size_bytes": 1}),
-        (Item, {"path": "a", "size_bytes": 1, "mtime_ns": 2, "colour": 3}),
-        (Item, {"path": 1, "size_bytes": 1, "mtime_ns": 2}),
-        (Item, {"path": "a", "size_bytes": "1", "mtime_ns": 2}),
-        (Item, {"path": "a", "size_bytes": 1.0, "mtime_ns": 2}),
-        (Item, {"path": "a", "size_bytes": True, "mtime_ns": 2}),
-        (Item, {"path": "a", "size_bytes": None, "mtime_ns": 2}),
-        (Item, {"path": "a", "size_bytes": 1, "mtime_ns": 2, "label": ["x"]}),
-        (Facts, {"kind": "sound"}),
-        (Facts, {"vfr": 1}),
-        (Facts, {"fps": True}),
-        (Facts, {"fps": "fast"}),
-        (Facts, {"width": {"$gt": 0}}),
-        (Outcome, {}),
-        (Outcome, {"status": "perfect"}),
-        (Outcome, {"status": None}),
-    ],
-    ids=str,
-)
-def test_other_values_are_refused(kind, values):
-    with pytest.raises(InvalidMessage):
-        decode(kind, values)
-
-
-def test_a_refusal_names_the_field_and_quotes_little():
-    with pytest.raises(InvalidMessage, match=r"Item\.path cannot be \['aaa") as caught:
-        decode(Item, {"path": ["a" * 10_000]})
-
-    assert len(str(caught.value)) < 200

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import simplejpeg
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed, grey
 from shardmill.contract.errors import DatasetDamaged, UsageError
 from shardmill.contract.manifest import Row
+from shardmill.read import clip as clip_module
 from shardmill.read import open_shards, shards
 
 
@@ -57,6 +59,49 @@ def test_frames_are_those_that_were_stored(out, encoding):
     assert greys(frames) == [11, 12, 13]
     assert greys(clip.frames()) == [10, 11, 12, 13, 14]
     assert clip.frames(2, 2).shape == (0, HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 64])
+def test_any_number_of_threads_gives_the_same_frames(out, threads):
+    out.shard("b0", Video("x", frames=9, value=10), Video("short", frames=1, value=7))
+    clips = pickle.loads(pickle.dumps(open_shards(out.out, threads=threads)))
+
+    assert greys(clips[0].frames()) == list(range(10, 19))
+    assert greys(clips[0].frames(2, 5)) == [12, 13, 14]
+    assert greys(clips[1].frames()) == [7]
+
+
+def test_several_threads_do_decode(out, monkeypatch):
+    out.shard("b0", Video("x", frames=9))
+    used = set()
+
+    def spy(*asked, **options):
+        used.add(threading.get_ident())
+        together.wait(timeout=60)
+        return decode(*asked, **options)
+
+    together, decode = threading.Barrier(3), clip_module.decode_into
+    monkeypatch.setattr(clip_module, "decode_into", spy)
+
+    assert greys(open_shards(out.out, threads=3)[0].frames()) == list(range(9))
+    assert len(used) == 3
+
+
+def test_damage_is_told_whichever_thread_meets_it(out):
+    video = Video("x", frames=4)
+    whole = video.encoded()
+    video.encoded = lambda: [*whole[:3], b"no picture"]
+    out.shard("b0", video)
+
+    with pytest.raises(DatasetDamaged, match="frame 3 does not decode"):
+        open_shards(out.out, threads=2)[0].frames()
+
+
+def test_no_thread_is_refused(out):
+    out.shard("b0", Video("x"))
+
+    with pytest.raises(UsageError, match="threads must be at least 1, got 0"):
+        open_shards(out.out, threads=0)
 
 
 def test_colours_are_rgb(out):
