@@ -80,6 +80,11 @@ def test_the_parts_together_keep_what_the_whole_keeps(frames, every, options, li
         assert kept.sum() == chosen_ns.size
 
 
+def test_a_last_part_of_few_frames_is_not_cut_off():
+    """The one keyframe besides the first is a hundred frames before the end."""
+    assert cut(ITEM, million_pixels(800), Spec(), timeline(20_000, every=19_900)) == (ITEM,)
+
+
 def test_parts_are_of_about_equal_work():
     parts = cut(ITEM, million_pixels(800), Spec(), timeline(20_000))
 
