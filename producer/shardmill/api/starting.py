@@ -66,7 +66,8 @@ def probe(
     Args:
         directory: The input directory.
         out: The output directory.
-        spec: Only ``count_frames``, ``check``, ``include``, ``exclude`` and ``labels`` matter.
+        spec: Only ``count_frames``, ``check``, ``include``, ``exclude``,
+            ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
         watcher: Is told how it goes.

@@ -16,7 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROBE_ONLY: Final = frozenset({"count_frames", "check"})
 LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
-PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude"}
+PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude", "dedup"}
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
 """The fields that matter when frames are extracted."""

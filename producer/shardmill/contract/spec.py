@@ -25,6 +25,7 @@ CONTENT_VERSION: Final = 3
 
 Encoding = Literal["jpeg", "png", "raw"]
 Format = Literal["tfrecord", "hdf5", "webdataset", "npy"]
+Dedup = Literal["none", "exact"]
 
 
 def option(
@@ -142,6 +143,10 @@ class Spec:
         (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
     )
     """Globs on the path below the input directory that are left out."""
+    dedup: Dedup = option(
+        "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
+    )
+    """``exact`` leaves out all but one of the inputs with the same bytes."""
     shuffle: int = option(
         0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
     )
@@ -191,6 +196,7 @@ class Spec:
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),
+            ("--dedup", self.dedup, get_args(Dedup)),
             ("--labels", self.labels, ("dirs", "none")),
         ):
             if value not in choices:

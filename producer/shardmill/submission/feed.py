@@ -29,9 +29,10 @@ from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import scratch
+from shardmill.submission import left_out, scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
+from shardmill.submission.duplicates import leave_out_duplicates
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
@@ -101,7 +102,8 @@ class Feeder:
     def _enumerate(self) -> None:
         request = self._request
         wanted = Filter(request.spec.include, request.spec.exclude)
-        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        self._spool.add(scan(request.root, wanted, self._note))
+        self.inputs = self._spool.count()
         if self.inputs == 0:
             raise InvalidInput(
                 f"{request.root} holds no media files: give another directory, or --include GLOB "
@@ -146,12 +148,12 @@ class Feeder:
         leftovers.remove(layout, leftovers.find(layout))
         self._spool.add_manifest(layout, again=request.retry or None)
         if request.retry:
-            self.inputs = self._spool.add_rows_as_inputs(request.root)
+            self._spool.add_rows_as_inputs(request.root)
         self._spool.compare()
-        take_out_stale(layout, self._spool)
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
         if request.spec.labels == "dirs":
             self._classes = number_classes(known, self._spool.labels())
+        self._leave_out()
         write_json(layout.classes, self._classes)
         if request.spec.splits:
             pattern = request.spec.split_pattern
@@ -159,6 +161,18 @@ class Feeder:
                 Dealer(request.spec.splits),
                 lambda path: (group_of(path, pattern), self._label(path)),
             )
+
+    def _leave_out(self) -> None:
+        """Commit the rows of what is left out; what is stale goes first, so none has two rows."""
+        layout, request = self._layout, self._request
+        if request.retry:
+            take_out_stale(layout, self._spool)
+        else:
+            if request.spec.dedup == "exact":
+                leave_out_duplicates(self._spool, request.root, self._item, self._note)
+            take_out_stale(layout, self._spool)
+            left_out.write_anew(layout, self._spool.left_out())
+        self.inputs = self._spool.count()
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
@@ -185,10 +199,11 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        kept = self.inputs - self._spool.todo_count()
+        settled = self.inputs - self._spool.todo_count()
+        kept = settled - self._spool.left_out_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
-        self._ledger.open(job, done | {"probed": kept, "inputs": self.inputs})
+        self._ledger.open(job, done | {"probed": settled, "inputs": self.inputs})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.
@@ -244,7 +259,7 @@ class Feeder:
             self._ended.wait(WINDOW_PAUSE_S)
         return False
 
-    def _item(self, found: Found, split: str | None) -> Item:
+    def _item(self, found: Found, split: str | None = None) -> Item:
         label = self._label(found.path)
         return Item(
             path=found.path,
