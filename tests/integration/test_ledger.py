@@ -138,7 +138,7 @@ def cancelled_while_claimed(ledger: Ledger) -> None:
 
 
 def enumerated(ledger: Ledger) -> None:
-    ledger.close(JOB, inputs=1, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
+    ledger.close(JOB, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
 
 
 def finish_in_flight(ledger: Ledger) -> None:
@@ -245,7 +245,7 @@ def test_a_redis_that_went_back_is_found_out(ledger, database):
 
     assert reserve(ledger, "b3", number=3) == "behind"
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=2)
+        ledger.close(JOB, batches=2)
     assert not ledger.drain(JOB), "nothing is told to be enumerated"
 
 
@@ -253,7 +253,7 @@ def test_a_job_that_redis_has_lost_is_not_closed(ledger, database):
     database.flushall()
 
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=0)
+        ledger.close(JOB, batches=0)
     assert database.keys() == []
 
 
@@ -617,15 +617,14 @@ def test_a_released_batch_is_charged_nothing(ledger):
 
 
 def test_the_snapshot_tells_the_numbers(ledger):
-    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1})
+    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1, "inputs": 8})
     for batch_id in ("b1", "b2", "b3", "b4"):
         reserve(ledger, batch_id)
     for batch_id, live in (("b1", Live(100, 10)), ("b2", Live(20, 2))):
         fence = claim(ledger, batch_id).fence
         beat(ledger, fence, batch_id=batch_id, live=live)
-    assert ledger.snapshot(JOB).inputs is None
-    ledger.close(JOB, inputs=9, batches=4)
-    commit(ledger, "b4", ok=2, worked_us=7)
+    ledger.close(JOB, batches=4)
+    commit(ledger, "b4", ok=2, worked_us=7, inputs=1)
 
     told = ledger.snapshot(JOB)
     assert (told.state, told.reason, told.out, told.inputs) == ("running", "", "/out", 9)
@@ -655,7 +654,7 @@ def test_opening_again_starts_over_with_another_run_number(ledger):
         runs.add(ledger.job(JOB)[1])
 
     assert counted(ledger, "ok") == {"ok": 1}
-    assert ledger.snapshot(JOB).inputs is None
+    assert ledger.snapshot(JOB).inputs is None, "nobody has told how many there are"
     assert len(runs | {before}) > 1
 
 
@@ -746,7 +745,7 @@ def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database,
         ("spec", "[]"),
         ("spec", '{"colour": 1}'),
         ("started_ms", "soon"),
-        ("inputs", "many"),
+        ("files", "many"),
     ],
 )
 def test_a_hostile_job_is_no_job(ledger, database, field, value):
@@ -793,7 +792,7 @@ CALLS: list[Step] = [
     lambda ledger: ledger.snapshot(JOB),
     lambda ledger: ledger.queued(),
     lambda ledger: ledger.jobs(),
-    lambda ledger: ledger.close(JOB, inputs=1, batches=0),
+    lambda ledger: ledger.close(JOB, batches=0),
     lambda ledger: ledger.lead("w", seconds=1),
 ]
 

@@ -95,6 +95,9 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        from shardmill.submission import scratch  # not needed for --help
+
+        scratch.remove_own()
         _say("interrupted; the same command goes on")
         sys.exit(STOPPED)
     except ShardmillError as error:

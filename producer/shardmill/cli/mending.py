@@ -63,7 +63,7 @@ def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
     if group.retry:
         yield f"  retry    {printable(group.retry)}"
     for example in group.examples:
-        yield f"  example  {example.path}"
+        yield f"  example  {example.name}"
         yield f"           {example.stage}: {example.message}"
     if group.count > len(group.examples):
         yield f"  and {group.count - len(group.examples):,} more"

@@ -37,7 +37,7 @@ class Job:
     content_version: int = CONTENT_VERSION
     """Which bytes equal input and spec gave when the job was written; see ``spec``."""
     inputs: int | None = None
-    """How many items there are; None while they are being counted."""
+    """How many files there are; None while they are being counted."""
     started_s: float = 0.0
     """When this run began, seconds since 1970."""
 
@@ -105,6 +105,11 @@ class Status:
     """Wall-clock time of this run."""
     reason: str = ""
     """Why it is paused; empty otherwise."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item has its row."""
+        return self.inputs is not None and self.tally.items >= self.inputs
 
     def encode(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints and ``summary.json`` holds."""

@@ -16,7 +16,7 @@ _TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
 
 def encode(job: Job, *, run: str) -> dict[str, str | int]:
     """Return the entry of a job that begins; ``run`` tells this opening from others."""
-    return {
+    entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
         "out": job.out,
@@ -26,6 +26,7 @@ def encode(job: Job, *, run: str) -> dict[str, str | int]:
         "run": run,
         "started_ms": round(job.started_s * 1000),
     }
+    return entry if job.inputs is None else entry | {"files": job.inputs}
 
 
 def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
@@ -41,7 +42,7 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
             out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
             spec=_spec(values["spec"]),
-            inputs=int(values["inputs"]) if "inputs" in values else None,
+            inputs=int(values["files"]) if "files" in values else None,
             started_s=int(values["started_ms"]) / 1000,
         )
         return job, values["run"]

@@ -199,11 +199,12 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        settled = self.inputs - self._spool.todo_count()
-        kept = settled - self._spool.left_out_count()
+        todo = self._spool.todo_count()
+        kept = self.inputs - todo - self._spool.left_out_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
-        self._ledger.open(job, done | {"probed": settled, "inputs": self.inputs})
+        rows = Tally.from_counters(done).items
+        self._ledger.open(job, done | {"probed": rows, "inputs": rows + todo})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.
@@ -229,7 +230,7 @@ class Feeder:
             if not self._reserve(job, batch, batch_id, number):
                 return
             self._send(job, batch_id, batch)
-        self._ledger.close(job.name, inputs=self.inputs, batches=number)
+        self._ledger.close(job.name, batches=number)
         if self._ledger.drain(job.name):
             self._send(job, FINISH_ID, "finish")
 

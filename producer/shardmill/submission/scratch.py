@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from typing import Final
 
 NAME: Final = re.compile(r"shardmill-(\w+)-(\d+)-")
@@ -29,10 +30,19 @@ def make(kind: str, *, sockets: bool = False) -> str:
 
 def sweep() -> None:
     """Remove the directories of this user's processes that no longer live."""
+    _remove_those_of(lambda pid: not _lives(pid))
+
+
+def remove_own() -> None:
+    """Remove this process's directories: a signal may come before anybody knows of a new one."""
+    _remove_those_of(lambda pid: pid == os.getpid())
+
+
+def _remove_those_of(is_meant: Callable[[int], bool]) -> None:
     for parent in {tempfile.gettempdir(), SHORT}:
         for name in os.listdir(parent):
             match = NAME.match(name)
-            if match and not _lives(int(match[2])):
+            if match and is_meant(int(match[2])):
                 _remove(os.path.join(parent, name))
 
 

@@ -26,7 +26,7 @@ from shardmill.submission.scan import Found
 
 _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
-    *("status", "error_class", "shard", "split"),
+    *("status", "error_class", "shard", "split", "segments"),
 ]
 _OF_EQUAL_SIZE: Final = (
     "from input where size > 0 "
@@ -86,7 +86,7 @@ class Spool:
                 continue
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
-                "insert into row values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into row values (?, ?, ?, ?, ?, ?, ?, ?)",
                 zip(repeat(number), *_columns(part, again)),
             )
         self._db.execute("commit")
@@ -155,7 +155,7 @@ class Spool:
 
     def left_out_count(self) -> int:
         """Return how many inputs are left out."""
-        return self._count("select count(*) from left_out")
+        return self._count("select count(distinct path) from left_out")
 
     def labels(self) -> list[str]:
         """Return the labels of all inputs, sorted."""
@@ -250,7 +250,7 @@ def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
         failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
     columns = (
         *(paths, table["size_bytes"], table["mtime_ns"], failed),
-        *(pc.is_valid(table["shard"]), table["split"]),
+        *(pc.is_valid(table["shard"]), table["split"], table["segments"]),
     )
     return tuple(column.to_pylist() for column in columns)
 

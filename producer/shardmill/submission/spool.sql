@@ -1,12 +1,14 @@
 -- Inputs and manifest rows side by side.  A path is stale if one of its rows is to be tried
--- again, or if its file has changed or is gone; its rows then stand and fall together (there are
--- several where a file was cut into ranges).  Inputs are done if they have rows and none is stale.
+-- again or is missing, or if its file has changed or is gone; its rows then stand and fall together
+-- (there are several where a file is several items).  Inputs are done if they have rows and none
+-- is stale.
 create table input (
     path blob primary key, size integer, mtime integer, rank integer, done integer default 0
 ) without rowid;
 create table part (id integer primary key, file text);
 create table row (
-    part integer, path blob, size integer, mtime integer, again integer, has_clip integer, split text
+    part integer, path blob, size integer, mtime integer, again integer, has_clip integer, split text,
+    segments integer
 );
 create index row_part on row (part);
 create table stale_path (path blob primary key) without rowid;

@@ -32,6 +32,46 @@ def test_a_directory_tells_whose_it_is(parent):
     assert made.stat().st_mode & 0o077 == 0
 
 
+def test_a_process_can_remove_all_that_it_made_and_nothing_else(parent, dead_pid):
+    for number in range(2):
+        Path(scratch.make("spool"), f"{number}").touch()
+    others = [parent / f"shardmill-run-{pid}-x" for pid in (dead_pid, os.getppid())]
+    for other in (*others, parent / "shardmill-notes"):
+        other.mkdir()
+
+    scratch.remove_own()
+
+    assert sorted(parent.iterdir()) == sorted([*others, parent / "shardmill-notes"])
+
+
+INTERRUPTED = """
+import sys
+from shardmill.cli.main import main
+from shardmill.submission import feed
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+feed.Spool = interrupted  # the first thing that is put into the new directory
+sys.argv = ["shardmill", "submit", sys.argv[1] + "/in", "--out", sys.argv[1] + "/out"]
+main()
+"""
+
+
+def test_a_signal_right_after_a_directory_is_made_leaves_none(parent):
+    (parent / "in").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(parent)],
+        env=os.environ | {"TMPDIR": str(parent)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1] == "shardmill: interrupted; the same command goes on"
+    assert [path.name for path in parent.iterdir()] == ["in"]
+
+
 def test_sockets_get_a_short_path(parent, monkeypatch):
     deep = parent / ("x" * 100)
     deep.mkdir()

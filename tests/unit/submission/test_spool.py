@@ -184,12 +184,19 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     assert set().union(*spool.stale_rows().values()) == {path.encode() for path in wanted}
 
 
-def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
+def parts(path: str, *segments: int, of: int) -> list[Row]:
+    whole = ok(path)
+    return [
+        replace(whole, item=replace(whole.item, segment=segment, segments=of))
+        for segment in segments
+    ]
+
+
+def test_the_parts_of_one_file_stand_and_fall_together(spool, out):
     """Half of a long video in one shard, half in another: the sound half is made again too."""
-    half = ok("long")
-    out.part("b1", half, ok("a"))
-    out.part("b2", replace(half, item=replace(half.item, segment=1)), ok("b"))
-    out.part("b3", failed("long", "crash", segment=2), ok("c"))
+    out.part("b1", *parts("long", 0, of=3), ok("a"))
+    out.part("b2", *parts("long", 1, of=3), ok("b"))
+    out.part("b3", failed("long", "crash", segment=2, segments=3), ok("c"))
     spool.add(inputs("long", "a", "b", "c"))
     spool.add_manifest(out.layout)
     spool.compare()
@@ -199,6 +206,18 @@ def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
     spool.forget(out.layout.part("b2"))
     assert spool.stale_rows() == {out.layout.part("b3"): {b"long"}}
     assert todo(spool) == ["a", "b", "long"]
+
+
+def test_a_file_of_which_a_part_is_missing_is_to_do(spool, out):
+    """The job ended between two batches of a long video; another one is whole."""
+    out.part("b1", *parts("long", 0, 2, of=3), ok("a"))
+    out.part("b2", *parts("whole", 1, 0, of=2))
+    spool.add(inputs("long", "whole", "a"))
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert spool.changed_parts() == [out.layout.part("b1")]
+    assert todo(spool) == ["long"]
 
 
 HALVES = parse_splits("train=.5,val=.5")
@@ -272,7 +291,7 @@ def test_what_is_left_out_is_not_to_do_and_what_was_made_of_it_is_stale(spool, o
     spool.add(inputs("a", "b", ODD))
     spool.add_manifest(out.layout)
     spool.compare()
-    missing = Item(path="missing", size_bytes=0, mtime_ns=0, label="x", segment=2)
+    missing = Item(path="missing", size_bytes=0, mtime_ns=0, label="x", segment=2, segments=3)
     odd = Item(path=ODD, size_bytes=1000, mtime_ns=1)
 
     spool.leave_out([(odd, "odd"), (missing, "is not there")])

@@ -75,7 +75,7 @@ class VideoReader(Generic[Kept]):
     item: Item
     """Which part of the video."""
     selection: Selection
-    """Which frames of the whole video; those outside the item's part are left out."""
+    """Which frames of what the item was asked for; those outside the item's part are left out."""
     keep: Keep[Kept]
     keep_partial: bool = False
     """Keep the frames before the damage of a broken file, instead of none."""
@@ -107,13 +107,19 @@ class VideoReader(Generic[Kept]):
         except Surprise as error:
             raise Corrupt("Two readings of the file gave different frames.") from error
 
+    @property
+    def _asked(self) -> Selection:
+        return self.selection.within(self.item.clip_start_ns, self.item.clip_end_ns)
+
     def _plain_step(self, media: Media) -> int | None:
         """Return N for every N-th frame from the first, if no time is asked for.
 
         Every frame needs no times; every N-th needs none where nothing could be skipped.
         """
-        policy, asked = self.selection.policy, self.selection
-        if any((asked.start_ns, asked.end_ns, self.item.start_ns, self.item.end_ns)):
+        asked = self._asked
+        policy = asked.policy
+        limits = (asked.end_ns, self.item.start_ns, self.item.end_ns)
+        if asked.start_ns or any(limit is not None for limit in limits):
             return None
         if isinstance(policy, EveryNth) and inspector_of(media.stream.codec_context) is None:
             return policy.step
@@ -188,7 +194,7 @@ class VideoReader(Generic[Kept]):
 
     def _chosen(self, timeline: Timeline) -> NDArray[np.int64]:
         """Return the chosen frames that start in the item's part of the stream."""
-        chosen = self.selection.choose(timeline)
+        chosen = self._asked.choose(timeline)
         times_ns = timeline.pts_ns[chosen]
         inside = np.ones(chosen.shape, dtype=np.bool_)
         if self.item.start_ns is not None:
