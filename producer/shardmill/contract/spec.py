@@ -143,6 +143,10 @@ class Spec:
         (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
     )
     """Globs on the path below the input directory that are left out."""
+    hidden: bool = option(
+        False, "--hidden", "take files and folders too whose names begin with a dot"
+    )
+    """Take inputs whose name, or a folder's above them, begins with a dot."""
     dedup: Dedup = option(
         "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
     )

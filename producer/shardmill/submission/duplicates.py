@@ -16,6 +16,7 @@ from stat import S_ISREG
 from typing import Final
 
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.submission.left_out import LeftOut
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
@@ -31,7 +32,7 @@ Note = Callable[[str], None]
 
 
 def leave_out_duplicates(
-    spool: Spool, root: str, item_of: Callable[[Found], Item], note: Note
+    spool: Spool, roots: Roots, item_of: Callable[[Found], Item], note: Note
 ) -> None:
     """Leave all but one of the inputs with the same bytes out.
 
@@ -39,12 +40,12 @@ def leave_out_duplicates(
 
     Args:
         spool: Inputs, compared with what is done.
-        root: The input directory.
+        roots: The input directories.
         item_of: Returns an input with its label.
         note: Told how it goes, and whether duplicates contradict each other.
     """
     candidates = spool.count_of_equal_size()
-    with closing(_digests(root, spool.of_equal_size())) as digests:
+    with closing(_digests(roots, spool.of_equal_size())) as digests:
         spool.add_digests(_telling(digests, candidates, note))
     spool.leave_out(_left_out(spool, item_of, note))
 
@@ -78,7 +79,7 @@ def _telling(
 
 
 def _digests(
-    root: str, candidates: Iterator[Found]
+    roots: Roots, candidates: Iterator[Found]
 ) -> Generator[tuple[str, bytes | None], None, None]:
     """Yield path and content hash, None for a file that cannot be trusted; in the given order."""
     ended = threading.Event()
@@ -86,17 +87,19 @@ def _digests(
     try:
         while some := list(islice(candidates, AHEAD)):
             paths = (found.path for found in some)
-            yield from zip(paths, pool.map(lambda f: _digest(root, f, ended), some), strict=True)
+            yield from zip(
+                paths, pool.map(lambda f: _digest(roots.place(f.path), f, ended), some), strict=True
+            )
     finally:
         ended.set()
         pool.shutdown(cancel_futures=True)
 
 
-def _digest(root: str, found: Found, ended: threading.Event) -> bytes | None:
+def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
     digest = hashlib.blake2b(digest_size=32)
     try:
         # A named pipe would block an open for ever.
-        descriptor = os.open(os.path.join(root, found.path), os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, "rb", buffering=0) as file:
             if not S_ISREG(os.fstat(descriptor).st_mode):
                 return None

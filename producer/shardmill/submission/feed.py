@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -33,6 +34,7 @@ from shardmill.submission import left_out, scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.duplicates import leave_out_duplicates
+from shardmill.submission.listing import listed
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
@@ -85,6 +87,8 @@ class Feeder:
             job = Job(
                 name=request.name,
                 root=request.root,
+                more_roots=request.more_roots,
+                list_file=request.list_file,
                 out=request.out,
                 spec=request.spec,
                 goal=request.goal,
@@ -101,14 +105,17 @@ class Feeder:
 
     def _enumerate(self) -> None:
         request = self._request
-        wanted = Filter(request.spec.include, request.spec.exclude)
-        self._spool.add(scan(request.root, wanted, self._note))
+        include, exclude = request.spec.include, request.spec.exclude
+        if request.list_file is not None:
+            wanted = Filter(include or ("*",), exclude)
+            self._spool.add(listed(request.list_file, request.roots, wanted))
+        else:
+            wanted = Filter(include, exclude, hidden=request.spec.hidden)
+            for base, top in request.roots.bases():
+                self._spool.add(scan(base, wanted, self._note, top=top))
         self.inputs = self._spool.count()
         if self.inputs == 0:
-            raise InvalidInput(
-                f"{request.root} holds no media files: give another directory, or --include GLOB "
-                "for files without a known suffix"
-            )
+            raise InvalidInput(request.why_empty)
 
     def _take_possession(self) -> None:
         made = not os.path.exists(self._layout.out)
@@ -148,11 +155,11 @@ class Feeder:
         leftovers.remove(layout, leftovers.find(layout))
         self._spool.add_manifest(layout, again=request.retry or None)
         if request.retry:
-            self._spool.add_rows_as_inputs(request.root)
+            self._spool.add_rows_as_inputs(request.roots)
         self._spool.compare()
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
         if request.spec.labels == "dirs":
-            self._classes = number_classes(known, self._spool.labels())
+            self._classes = number_classes(known, self._spool.labels(self._rule))
         self._leave_out()
         write_json(layout.classes, self._classes)
         if request.spec.splits:
@@ -169,7 +176,7 @@ class Feeder:
             take_out_stale(layout, self._spool)
         else:
             if request.spec.dedup == "exact":
-                leave_out_duplicates(self._spool, request.root, self._item, self._note)
+                leave_out_duplicates(self._spool, request.roots, self._item, self._note)
             take_out_stale(layout, self._spool)
             left_out.write_anew(layout, self._spool.left_out())
         self.inputs = self._spool.count()
@@ -272,7 +279,13 @@ class Feeder:
         )
 
     def _label(self, path: str) -> str | None:
-        return label_of(path) if self._request.spec.labels == "dirs" else None
+        return self._rule(path) if self._request.spec.labels == "dirs" else None
+
+    @property
+    def _rule(self) -> Callable[[str], str | None]:
+        """What gives a path its label: the first folder below its own root."""
+        roots = self._request.roots
+        return (lambda path: label_of(roots.below(path))) if roots.are_several else label_of
 
     def close(self) -> None:
         """Give everything up, once ``feed`` has returned: lock, spool, connections."""

@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item, read_columns
+from shardmill.contract.roots import Roots
 from shardmill.submission.dealing import Dealer, place_in_order
 from shardmill.submission.left_out import LeftOut
-from shardmill.submission.scan import Found
+from shardmill.submission.scan import Found, found_at
 
 _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
@@ -48,10 +49,10 @@ class Spool:
         self._db.close()
 
     def add(self, found: Iterable[Found]) -> None:
-        """Take in inputs."""
+        """Take in inputs; one that is here already stays as it is."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert into input (path, size, mtime, rank) values (?, ?, ?, ?)",
+            "insert or ignore into input (path, size, mtime, rank) values (?, ?, ?, ?)",
             ((_blob(f.path), f.size_bytes, f.mtime_ns, self._rank(f.path)) for f in found),
         )
         self._db.execute("commit")
@@ -91,7 +92,7 @@ class Spool:
             )
         self._db.execute("commit")
 
-    def add_rows_as_inputs(self, root: str) -> None:
+    def add_rows_as_inputs(self, roots: Roots) -> None:
         """Take the files that have rows for the inputs, instead of looking into the directory.
 
         Those to be tried again are as they are now; one that is gone has size 0, as in a scan.
@@ -102,7 +103,8 @@ class Spool:
         )
         again = self._db.execute("select distinct path from row where again").fetchall()
         self._db.executemany("delete from input where path = ?", again)
-        self.add(_as_it_is(root, os.fsdecode(path)) for (path,) in again)
+        paths = (os.fsdecode(path) for (path,) in again)
+        self.add(found_at(roots.base_of(path), path) for path in paths)
 
     def compare(self) -> None:
         """Hold the rows against the inputs, once all are here."""
@@ -157,8 +159,11 @@ class Spool:
         """Return how many inputs are left out."""
         return self._count("select count(distinct path) from left_out")
 
-    def labels(self) -> list[str]:
-        """Return the labels of all inputs, sorted."""
+    def labels(self, rule: Callable[[str], str | None]) -> Iterable[str]:
+        """Return the labels that a rule gives the inputs."""
+        if rule is not label_of:
+            paths = self._db.execute("select path from input")
+            return filter(None, (rule(os.fsdecode(path)) for (path,) in paths))
         slash = "instr(path, x'2f')"
         folders = self._db.execute(
             f"select distinct substr(path, 1, {slash}) from input where {slash} > 0"  # noqa: S608
@@ -257,11 +262,3 @@ def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
 
 def _placed(group: bytes, label: str | None) -> tuple[bytes, int, str | None]:
     return group, place_in_order(group), label
-
-
-def _as_it_is(root: str, path: str) -> Found:
-    try:
-        status = os.stat(os.path.join(root, path))
-    except OSError:
-        return Found(path, 0, 0)  # probing gives it its row: unreadable
-    return Found(path, status.st_size, status.st_mtime_ns)

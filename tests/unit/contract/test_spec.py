@@ -37,6 +37,7 @@ OTHER = {
     "split_group": "g[0-9]+",
     "include": ("*.mp4",),
     "exclude": ("*.tmp",),
+    "hidden": True,
     "dedup": "exact",
     "shuffle": 7,
     "count_frames": True,

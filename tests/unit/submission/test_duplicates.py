@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.submission.duplicates import AHEAD, CHUNK_BYTES, leave_out_duplicates
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
@@ -38,7 +39,7 @@ def item(found: Found) -> Item:
 def left_out(spool: Spool, root: Path, found: list[Found]) -> dict[str, str]:
     spool.add(found)
     spool.compare()
-    leave_out_duplicates(spool, str(root), item, lambda sentence: None)
+    leave_out_duplicates(spool, Roots.of(str(root)), item, lambda sentence: None)
     return {each.path: reason for each, reason in spool.left_out()}
 
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from out_dir import OutDir, failed, skipped
+from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.roots import Roots
 from shardmill.contract.split import parse_splits
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.scan import Found
@@ -118,7 +120,7 @@ def test_the_order_is_the_seeds_alone(tmp_path):
 def test_labels_are_the_first_folders(spool):
     spool.add(inputs("b/1", "a/2", "a/deep/3", "4"))
 
-    assert spool.labels() == ["a", "b"]
+    assert spool.labels(label_of) == ["a", "b"]
 
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
@@ -172,7 +174,7 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     (tmp_path / "unnamed").symlink_to("nowhere")
 
     spool.add_manifest(out.layout, again=again)
-    spool.add_rows_as_inputs(str(tmp_path))
+    spool.add_rows_as_inputs(Roots.of(str(tmp_path)))
     spool.compare()
 
     assert spool.count() == 5

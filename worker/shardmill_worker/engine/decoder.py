@@ -72,11 +72,12 @@ def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Facts 
 
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Facts | Outcome:
     try:
-        facts = probe_item(work.root, item)
+        base = work.roots.base_of(item.path)
+        facts = probe_item(base, item)
         if work.depth == "header":
             return facts
         count = count_packets if work.depth == "count" else count_frames
-        return replace(facts, frames_counted=count(work.root, item, advance))
+        return replace(facts, frames_counted=count(base, item, advance))
     except Skip as reason:
         return Outcome(status="skipped", error_stage="probe", error_message=str(reason))
     except ItemError as error:

@@ -86,7 +86,7 @@ def _read_clip(
 ) -> tuple[Clip, Reading[StoredFrame]]:
     """Return the item's clip, and the reading that it is made of."""
     keep = _Keeper(work.spec)
-    reopen = partial(open_media, work.root, item)
+    reopen = partial(open_media, work.roots.base_of(item.path), item)
     reading: Reading[StoredFrame]
     if facts.kind == "image":
         reading = read_image(reopen, keep, advance)
