@@ -107,6 +107,12 @@ class Spec:
     """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
     """JPEG quality, 1 to 100."""
+    copy_if_fits: bool = option(
+        False,
+        "--copy-if-fits",
+        "store a JPEG that has the wanted size already byte for byte, not encoded anew",
+    )
+    """Store JPEG files of the wanted size as they are; their quality is then their own."""
     format: Format = option("tfrecord", "--format", "the shards' format")
     """``tfrecord`` and ``webdataset`` stream, ``hdf5`` has names inside, ``npy`` is one array."""
     shard_size_bytes: int = option(
@@ -184,6 +190,11 @@ class Spec:
         self._one_of("--count-frames", "--check")
         if self.pad and self.fit is None:
             raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
+        if self.copy_if_fits and self.encoding != "jpeg":
+            raise InvalidSpec(
+                f"--copy-if-fits stores JPEG files as they are, --encoding is {self.encoding}: "
+                "leave one of them out"
+            )
         self._in_range("--quality", self.quality, 1, 100)
         self._in_range("--max-frames", self.max_frames, 1, None)
         self._in_range("--clips-per-shard", self.clips_per_shard, 1, None)

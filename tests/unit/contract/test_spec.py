@@ -29,6 +29,7 @@ OTHER = {
     "upscale": True,
     "encoding": "png",
     "quality": 80,
+    "copy_if_fits": True,
     "format": "hdf5",
     "shard_size_bytes": 10_000_000,
     "clips_per_shard": 5,

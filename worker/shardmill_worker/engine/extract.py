@@ -18,6 +18,7 @@ from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
 from shardmill.contract.spec import Spec
+from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.image import read_image
@@ -85,10 +86,11 @@ def _read_clip(
     work: ExtractWork, item: Item, facts: Facts, advance: Advance
 ) -> tuple[Clip, Reading[StoredFrame]]:
     """Return the item's clip, and the reading that it is made of."""
-    keep = _Keeper(work.spec)
+    is_image = facts.kind == "image"
+    keep = _Keeper(work.spec, may_copy=is_image and work.spec.copy_if_fits)
     reopen = partial(open_media, work.roots.base_of(item.path), item)
     reading: Reading[StoredFrame]
-    if facts.kind == "image":
+    if is_image:
         reading = read_image(reopen, keep, advance)
     else:
         reading = VideoReader(
@@ -114,8 +116,9 @@ def _read_clip(
 class _Keeper:
     """Makes stored frames of a clip's source frames."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, *, may_copy: bool) -> None:
         self._spec = spec
+        self._may_copy = may_copy
         self._maker: PictureMaker | None = None
 
     @property
@@ -132,7 +135,11 @@ class _Keeper:
         if self._maker is None:
             orientation = orientation_of(media, frame.picture)
             self._maker = PictureMaker(self._spec, orientation, media.sample_aspect)
-        data = self._maker.make(frame.picture)
+        data = None
+        if self._may_copy and self._maker.leaves_as_it_is(frame.picture):
+            data = jpeg_as_it_is(media, frame.picture)
+        if data is None:
+            data = self._maker.make(frame.picture)
         return StoredFrame(data, frame.pts_ns, frame.index, frame.keyframe)
 
 
