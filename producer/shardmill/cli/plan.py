@@ -72,7 +72,8 @@ def _plain(plan: Plan) -> dict[str, Any]:
 
 
 def _print(plan: Plan, cores: int) -> None:
-    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.clips:,} can be used")
+    clips = f", as {format_count(plan.clips, 'clip')}" if plan.clips != plan.sound else ""
+    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.sound:,} can be used{clips}")
     for group in plan.failures:
         example = group.examples[0]
         click.echo(f"  unfit    {group.count:,} {group.error_class}: {example.path}")

@@ -77,6 +77,21 @@ class Spec:
         None, "--end", "end before S seconds after the first frame", metavar="S"
     )
     """End of the range (exclusive), seconds from the first frame."""
+    clip_s: float | None = option(
+        None,
+        "--clip-seconds",
+        "cut each video into clips of S seconds; the last one may be shorter",
+        metavar="S",
+    )
+    """Length of the clips that a video is cut into, seconds."""
+    clip_stride_s: float | None = option(
+        None,
+        "--clip-stride",
+        "seconds from the start of one clip to the start of the next: clips overlap where it is "
+        "less than --clip-seconds, and leave gaps where it is more  [default: --clip-seconds]",
+        metavar="S",
+    )
+    """From the start of one clip to the start of the next, seconds; None means ``clip_s``."""
     max_frames: int | None = option(
         None, "--max-frames", "keep at most the first N frames of a clip", metavar="N"
     )
@@ -203,11 +218,15 @@ class Spec:
         self._in_range("--item-memory", self.item_memory_bytes, 100_000_000, None)
         self._in_range("--start", self.start_s, 0, 1e9)
         self._in_range("--end", self.end_s, 0, 1e9)
+        self._in_range("--clip-seconds", self.clip_s, 0.001, 1e9)
+        self._in_range("--clip-stride", self.clip_stride_s, 0.001, 1e9)
         self._in_range("--shuffle", self.shuffle, 0, 2**63 - 1)
         if self.end_s is not None and self.end_s <= (self.start_s or 0):
             raise InvalidSpec(
                 f"--end must be after --start, got [{self.start_s or 0:g}, {self.end_s:g})"
             )
+        if self.clip_stride_s is not None and self.clip_s is None:
+            raise InvalidSpec("--clip-stride is how far clips are apart: give --clip-seconds too")
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),

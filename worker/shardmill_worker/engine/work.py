@@ -28,6 +28,23 @@ class ProbeWork:
     """Files below them."""
     depth: Depth = "header"
     """How far to look into each."""
+    spec: Spec | None = None
+    """What is to be done with each, which decides into how many items it is cut; None keeps all
+    whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A file that is several items."""
+
+    facts: Facts
+    """What probing found."""
+    items: tuple[Item, ...]
+    """What it becomes, in the order of time."""
+
+
+Answer = Facts | Divided | Outcome
+"""What a decoder says of an item: what it is, or what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
