@@ -738,9 +738,10 @@ def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database,
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("root", "relative"),
-        ("root", json.dumps("relative")),
-        ("root", "7"),
+        ("roots", "relative"),
+        ("roots", json.dumps(["relative"])),
+        ("roots", "7"),
+        ("roots", "[]"),
         ("spec", "{"),
         ("spec", "[]"),
         ("spec", '{"colour": 1}'),

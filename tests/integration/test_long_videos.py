@@ -12,6 +12,7 @@ from correctness.ways import item_of
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill.report.verify import verify
 from shardmill_worker.engine import division
@@ -39,7 +40,7 @@ def extracted(root: str, out: str, items: tuple[Item, ...], spec: Spec) -> list[
     """The frames of each item, extracted in this process."""
     facts = tuple(probe_item(root, item) for item in items)
     work = ExtractWork(
-        root=root,
+        roots=Roots.of(root),
         out=out,
         spec=spec,
         batch_id=f"b{len(items)}",

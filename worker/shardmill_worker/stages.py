@@ -173,7 +173,7 @@ class Stages:
         position = 0
         while position < len(batch.items):
             rest = batch.part(position, len(batch.items))
-            work = ProbeWork(root=self._job.root, items=rest.items, depth=self._depth, spec=spec)
+            work = ProbeWork(roots=self._job.roots, items=rest.items, depth=self._depth, spec=spec)
             try:
                 for result in self._stream(work, rest):
                     item = batch.items[position]
@@ -251,7 +251,7 @@ class Stages:
 
     def _extract_work(self, batch: Batch, batch_id: str, judged: dict[int, Outcome]) -> ExtractWork:
         return ExtractWork(
-            root=self._job.root,
+            roots=self._job.roots,
             out=self._job.out,
             spec=self._job.spec,
             batch_id=batch_id,

@@ -135,8 +135,9 @@ def clean_command(out: str, yes: bool, redis_url: str | None, as_json: bool) -> 
     Example:
       shardmill clean shards --yes
 
-    Unfinished files, shards and indexes without their part of the manifest, empty folders.
-    Everything else stays, and what lies behind symbolic links.  Refused while the job is at work.
+    Unfinished files, shards and indexes without their part of the manifest, empty folders of
+    splits.  Everything else stays, whoever made it, and what lies behind symbolic links.  Refused
+    while the job is at work.
     """
     from shardmill import api
 

@@ -25,6 +25,7 @@ CONTENT_VERSION: Final = 3
 
 Encoding = Literal["jpeg", "png", "raw"]
 Format = Literal["tfrecord", "hdf5", "webdataset", "npy"]
+Dedup = Literal["none", "exact"]
 
 
 def option(
@@ -121,6 +122,12 @@ class Spec:
     """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
     """JPEG quality, 1 to 100."""
+    copy_if_fits: bool = option(
+        False,
+        "--copy-if-fits",
+        "store a JPEG that has the wanted size already byte for byte, not encoded anew",
+    )
+    """Store JPEG files of the wanted size as they are; their quality is then their own."""
     format: Format = option("tfrecord", "--format", "the shards' format")
     """``tfrecord`` and ``webdataset`` stream, ``hdf5`` has names inside, ``npy`` is one array."""
     shard_size_bytes: int = option(
@@ -157,6 +164,14 @@ class Spec:
         (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
     )
     """Globs on the path below the input directory that are left out."""
+    hidden: bool = option(
+        False, "--hidden", "take files and folders too whose names begin with a dot"
+    )
+    """Take inputs whose name, or a folder's above them, begins with a dot."""
+    dedup: Dedup = option(
+        "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
+    )
+    """``exact`` leaves out all but one of the inputs with the same bytes."""
     shuffle: int = option(
         0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
     )
@@ -190,6 +205,11 @@ class Spec:
         self._one_of("--count-frames", "--check")
         if self.pad and self.fit is None:
             raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
+        if self.copy_if_fits and self.encoding != "jpeg":
+            raise InvalidSpec(
+                f"--copy-if-fits stores JPEG files as they are, --encoding is {self.encoding}: "
+                "leave one of them out"
+            )
         self._in_range("--quality", self.quality, 1, 100)
         self._in_range("--max-frames", self.max_frames, 1, None)
         self._in_range("--clips-per-shard", self.clips_per_shard, 1, None)
@@ -210,6 +230,7 @@ class Spec:
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),
+            ("--dedup", self.dedup, get_args(Dedup)),
             ("--labels", self.labels, ("dirs", "none")),
         ):
             if value not in choices:

@@ -11,7 +11,7 @@ from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
 from shardmill.ledger.answers import Live, Snapshot
 
-_TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
+_TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 
 
 def encode(job: Job, *, run: str) -> dict[str, str | int]:
@@ -20,7 +20,7 @@ def encode(job: Job, *, run: str) -> dict[str, str | int]:
         "state": "running",
         "reason": "",
         "out": job.out,
-        "root": json.dumps(job.root),
+        "roots": json.dumps(job.roots.paths),
         "goal": job.goal,
         "spec": json.dumps(job.spec.encode()),
         "run": run,
@@ -36,9 +36,11 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
         InvalidMessage: The entry is no job of this version.
     """
     try:
+        root, *more_roots = map(_path, json.loads(values["roots"]))
         job = Job(
             name=name,
-            root=_path(values["root"]),
+            root=root,
+            more_roots=tuple(more_roots),
             out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
             spec=_spec(values["spec"]),
@@ -91,8 +93,7 @@ def _invalid(name: str, error: Exception) -> InvalidMessage:
     return InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}")
 
 
-def _path(text: str) -> str:
-    path = json.loads(text)
+def _path(path: object) -> str:
     if not isinstance(path, str) or not os.path.isabs(path):
         raise ValueError(f"expected an absolute path, got {path!r}")
     return path

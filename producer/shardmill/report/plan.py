@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill.report.failures import FailureGroup, groups
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
@@ -101,6 +102,8 @@ class Foresight:
             self._spec,
             include=("*",),
             exclude=(),
+            hidden=True,
+            dedup="none",
             max_frames=most,
             clip_s=None,
             clip_stride_s=None,
@@ -165,15 +168,15 @@ def _rows(out: str) -> Iterable[Row]:
         yield from read_part(part)
 
 
-def farm(directory: str, root: str, paths: Iterable[str]) -> None:
-    """Make a directory of links to some files of another, under the same names.
+def farm(directory: str, roots: Roots, paths: Iterable[str]) -> None:
+    """Make a directory of links to some inputs, under the same names.
 
     Args:
         directory: Where the links go.
-        root: The other directory.
-        paths: Files below it.
+        roots: The input directories.
+        paths: Files below them.
     """
     for path in paths:
         link = os.path.join(directory, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(os.path.join(root, path), link)
+        os.symlink(roots.place(path), link)

@@ -18,6 +18,14 @@ select row.part, part.file, row.path, row.has_clip
 from row join part on part.id = row.part
 where row.path in (select path from stale_path);
 
+-- Hashes of the contents of inputs that may be duplicates.
+create table digest (path blob primary key, content blob) without rowid;
+
+-- What the producer leaves out: no inputs any more.
+create table left_out (
+    path blob, segment integer, item text, reason text, primary key (path, segment)
+) without rowid;
+
 -- With splits: which sources belong together, and where each group goes.
 create table member (path blob primary key, grp blob, place integer, label text) without rowid;
 create table dealt (grp blob primary key, split text) without rowid;

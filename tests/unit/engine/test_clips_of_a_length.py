@@ -5,6 +5,7 @@ import pytest
 
 from shardmill.contract.errors import TooLarge
 from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.sampling import NS_PER_S, Timeline
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import gathering
@@ -171,7 +172,7 @@ def test_all_clips_of_a_file_that_cannot_be_read_fail(folder):
 
 def folder_work(folder, items):
     return ExtractWork(
-        root=str(folder.root),
+        roots=Roots.of(str(folder.root)),
         out=str(folder.out),
         spec=Spec(),
         batch_id="batch",

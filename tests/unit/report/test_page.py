@@ -442,5 +442,5 @@ def test_the_command_makes_the_same_job_again(spec):
     options = run_command.make_context("run", list(arguments)).params
 
     assert (program, verb) == ("shardmill", "run")
-    assert (options["directory"], options["out"]) == ("/my videos", "/out; rm")
+    assert (options["directories"], options["out"]) == (("/my videos",), "/out; rm")
     assert take_spec(options) == spec

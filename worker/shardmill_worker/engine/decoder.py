@@ -80,13 +80,14 @@ def _probe_all(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
 
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
     try:
-        facts = probe_item(work.root, item)
+        base = work.roots.base_of(item.path)
+        facts = probe_item(base, item)
         if work.depth != "header":
             count = count_packets if work.depth == "count" else count_frames
-            facts = replace(facts, frames_counted=count(work.root, item, advance))
+            facts = replace(facts, frames_counted=count(base, item, advance))
         if work.spec is None:
             return facts
-        items = items_of(work.root, item, facts, work.spec, advance)
+        items = items_of(base, item, facts, work.spec, advance)
         return facts if items == (item,) else Divided(facts, items)
     except Skip as reason:
         return Outcome(status="skipped", error_stage="probe", error_message=str(reason))

@@ -18,6 +18,7 @@ from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item, Outcome, Row, write_part
 from shardmill.contract.spec import Spec
+from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.image import read_image
@@ -114,7 +115,8 @@ def _clips(
     work: ExtractWork, run: list[int], advance: Advance
 ) -> Iterator[tuple[Clip, Reading[StoredFrame]] | ItemError]:
     """Yield each item's clip, and the reading that it is made of, or why there is none."""
-    keeps = [_Keeper(work.spec) for _ in run]
+    may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
+    keeps = [_Keeper(work.spec, may_copy=may_copy) for _ in run]
     left = list(run)
     try:
         for keep, result in zip(keeps, _readings(work, run, keeps, advance), strict=True):
@@ -141,7 +143,7 @@ def _readings(
 ) -> Iterator[Reading[StoredFrame] | ItemError]:
     """Yield what came of each item of one file."""
     items = [work.items[position] for position in run]
-    reopen = partial(open_media, work.root, items[0])
+    reopen = partial(open_media, work.roots.base_of(items[0].path), items[0])
     if work.facts[run[0]].kind == "image":
         return iter([read_image(reopen, keeps[0], advance)])
     reader = VideoReader(
@@ -156,8 +158,9 @@ def _readings(
 class _Keeper:
     """Makes stored frames of a clip's source frames."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, *, may_copy: bool) -> None:
         self._spec = spec
+        self._may_copy = may_copy
         self.begin()
 
     @property
@@ -175,7 +178,11 @@ class _Keeper:
         if self._maker is None:
             orientation = orientation_of(media, frame.picture)
             self._maker = PictureMaker(self._spec, orientation, media.sample_aspect)
-        data = self._maker.make(frame.picture)
+        data = None
+        if self._may_copy and self._maker.leaves_as_it_is(frame.picture):
+            data = jpeg_as_it_is(media, frame.picture)
+        if data is None:
+            data = self._maker.make(frame.picture)
         self.held_bytes += len(data)
         return StoredFrame(data, frame.pts_ns, frame.index, frame.keyframe)
 
