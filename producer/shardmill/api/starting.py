@@ -68,7 +68,7 @@ def probe(
         directory: The input directory, or ``Inputs``.
         out: The output directory.
         spec: Only ``count_frames``, ``check``, ``include``, ``exclude``,
-            ``dedup`` and ``labels`` matter.
+            ``hidden``, ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
         watcher: Is told how it goes.

@@ -173,8 +173,12 @@ class Request:
 
     @property
     def name(self) -> str:
-        """Name of the job: the input directory's, and eight digits for the output directory."""
-        stem = re.sub(r"[^\w.-]+", "-", os.path.basename(self.root), flags=re.ASCII).strip("-")
+        """Name of the job: the input directory's, and eight digits for the output directory.
+
+        Of several directories it is the first by name, so that their order makes no other job.
+        """
+        first = min(map(os.path.basename, self.roots.paths))
+        stem = re.sub(r"[^\w.-]+", "-", first, flags=re.ASCII).strip("-")
         digits = hashlib.blake2b(os.fsencode(self.out), digest_size=4).hexdigest()
         return f"{stem[:40] or 'job'}-{digits}"
 
