@@ -174,6 +174,8 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
         path=video.path,
         label=video.label,
         label_id=video.label_id,
+        labels=() if video.label is None else (video.label,),
+        label_ids=() if video.label_id is None else (video.label_id,),
         shard=shard,
         encoding=video.encoding,
         width=WIDTH,

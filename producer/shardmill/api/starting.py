@@ -19,11 +19,12 @@ from shardmill.contract.spec import Spec
 from shardmill.report import store, summary
 from shardmill.report.plan import Foresight, Plan, farm
 from shardmill.report.verify import verify, withdraw
+from shardmill.submission.annotations.sources import with_absolute_paths
 from shardmill.submission.feed import Feeder
 from shardmill.submission.job import Job, given_up
 from shardmill.submission.local import LocalCluster
 from shardmill.submission.request import Request
-from shardmill.submission.watcher import SILENT, Watcher
+from shardmill.submission.watcher import SILENT, ProgressOnly, Watcher
 
 
 def run(
@@ -111,9 +112,10 @@ def plan(
         _run_here(replace(request, out=probed, goal="probe"), jobs, watcher)
         foresight = Foresight(probed, request.spec)
         if foresight.sample:
-            farm(links, request.roots, foresight.sample)
-            sample = Request(root=links, out=sampled, spec=foresight.sample_spec, goal=request.goal)
-            _run_here(sample, jobs, watcher, roots="")  # the links lie below no root
+            farm(links, request.roots, {path for path, *_ in foresight.sample})
+            spec = foresight.sample_spec(f"{scratch}/sample.jsonl")
+            sample = Request(root=links, out=sampled, spec=spec, goal=request.goal)
+            _run_here(sample, jobs, ProgressOnly(watcher), roots="")  # the links lie below no root
         return foresight.plan(sampled)
 
 
@@ -198,9 +200,10 @@ def mend(
     if summary.status_of(str(out)).state == "running":
         raise WrongState(f"{out} is in work: wait until it is done, then look for damage")
     job.check_repeatable()
+    request = Request.of(job)  # refuses what cannot be done before anything is taken away
     found = verify(str(out), deep=deep).problems
     watcher.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
-    return _do(Request.of(job), settings, watcher)
+    return _do(request, settings, watcher)
 
 
 def _do(request: Request, settings: Settings | None, watcher: Watcher) -> Status:
@@ -236,7 +239,7 @@ def _retry_request(
         what = "nothing failed" if error_class is None else f"nothing failed with {error_class}"
         raise WrongState(f"{what} in {out}: `shardmill failures` lists what did")
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    return replace(Request.of(job), spec=replace(job.spec, **given), retry=classes)
+    return replace(Request.of(job, retry=classes), spec=replace(job.spec, **given))
 
 
 def _request(
@@ -257,7 +260,7 @@ def _request(
         more_roots=tuple(more_roots),
         list_file=list_file,
         out=os.path.abspath(out),
-        spec=spec or Spec(),
+        spec=with_absolute_paths(spec or Spec()),
         goal=goal,
         overwrite=overwrite,
     )

@@ -17,7 +17,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROBE_ONLY: Final = frozenset({"count_frames", "check"})
 LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
-PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude", "hidden", "dedup"}
+ANNOTATIONS: Final = frozenset(
+    {"labels", "preset", "columns", "form", "classes", "keep_unannotated", "strict"}
+)
+PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | ANNOTATIONS | {"include", "exclude", "hidden", "dedup"}
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
 """The fields that matter when frames are extracted."""
@@ -47,8 +50,10 @@ def _option(field: Any, hint: Any) -> Callable[[Command], Command]:
     if field.name.endswith("_bytes"):
         settings |= {"type": Bytes()}
         settings["help"] += f"  [default: {format_bytes(field.default)}]"
-    elif hint == tuple[str, ...]:
-        settings |= {"type": str, "multiple": True}
+    elif tuple[str, ...] in {hint, *get_args(hint)}:
+        default = (field.default,) if isinstance(field.default, str) else field.default
+        settings |= {"type": str, "multiple": True, "default": default}
+        settings["show_default"] = bool(default)
     else:
         choices = [c for c in get_args(hint) or (hint,) if c is not type(None)]
         is_literal = all(isinstance(c, str) for c in choices)

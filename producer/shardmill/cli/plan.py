@@ -79,7 +79,9 @@ def _print(plan: Plan, cores: int) -> None:
         click.echo(f"  unfit    {group.count:,} {group.error_class}: {example.path}")
         click.echo(f"           {example.message}")
     if plan.skipped:
-        click.echo(f"  left out {plan.skipped:,}: duplicates, or sound without a picture")
+        click.echo(
+            f"  left out {plan.skipped:,}: no annotation, no file, duplicates, or no picture in it"
+        )
     if plan.clips:
         click.echo(f"  frames   {_told(plan.frames, lambda value: f'{value:,.0f}')}")
         click.echo(f"  stored   {_told(plan.bytes_out, format_bytes)}")

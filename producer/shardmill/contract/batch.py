@@ -90,9 +90,10 @@ class Batch:
         return batch
 
 
-def _identity(item: Item) -> tuple[str | int | None, ...]:
+def _identity(item: Item) -> tuple[object, ...]:
     whole = (item.path, item.size_bytes, item.mtime_ns, item.segment)
+    said = () if item.extra is None else (item.labels, item.extra)
     if item.segments == 1 and item.clip_start_ns is None and item.clip_end_ns is None:
-        return whole
+        return (*whole, *said)
     ranges = (item.start_ns, item.end_ns, item.clip_start_ns, item.clip_end_ns)
-    return (*whole, item.segments, *ranges)
+    return (*whole, *said, item.segments, *ranges)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.index import SCHEMA, check_index, open_index, record_index
+from shardmill.contract.index import FRAME_COLUMNS, check_index, open_index, record_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.contract.seal import check_seal
@@ -140,7 +140,7 @@ def _sound_indexes(
             problems.append(Problem(f"manifest/{part}", f"names {name}: {error}", *_redo(part)))
             continue
         index = os.path.relpath(layout.index_of(name), layout.out)
-        lengths = [pc.list_value_length(table[f.name]) for f in SCHEMA if pa.types.is_list(f.type)]
+        lengths = [pc.list_value_length(table[name]) for name in FRAME_COLUMNS]
         if not pc.all(pc.equal(table["shard"], name), min_count=0).as_py():
             problems.append(Problem(index, "holds clips of another shard", *_redo(part)))
         elif not all(length.equals(lengths[0]) for length in lengths):

@@ -11,7 +11,7 @@ home as (
 ),
 clip as materialized (
     select
-        clip_id, path, label, label_id, shard, home.part,
+        clip_id, path, label, label_id, labels, label_ids, extra, shard, home.part,
         len(pts_ns) as frames,
         list_sum("length") as bytes
     from clip_index join home using (shard)
@@ -91,11 +91,13 @@ problem as (
             item.part,
             {
                 'path': item.path, 'label': item.label, 'label_id': item.label_id,
-                'frames': item.frames_kept, 'bytes': item.bytes_out
+                'labels': item.labels, 'label_ids': item.label_ids,
+                'extra': item.extra, 'frames': item.frames_kept, 'bytes': item.bytes_out
             }::varchar as said,
             {
                 'path': clip.path, 'label': clip.label, 'label_id': clip.label_id,
-                'frames': clip.frames, 'bytes': clip.bytes
+                'labels': clip.labels, 'label_ids': clip.label_ids,
+                'extra': clip.extra, 'frames': clip.frames, 'bytes': clip.bytes
             }::varchar as found
         from item join clip using (clip_id, shard)
     )

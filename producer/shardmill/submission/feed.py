@@ -4,8 +4,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from celery import Celery
@@ -20,7 +21,7 @@ from shardmill.contract.errors import (
     OutputConflict,
 )
 from shardmill.contract.job import Job, read_json, write_json
-from shardmill.contract.labels import label_of, number_classes
+from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
@@ -30,10 +31,12 @@ from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import left_out, scratch
+from shardmill.submission import left_out, said, scratch
+from shardmill.submission.annotated import annotate
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.duplicates import leave_out_duplicates
+from shardmill.submission.left_out import LeftOut
 from shardmill.submission.listing import listed
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
@@ -41,7 +44,7 @@ from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
-from shardmill.submission.spool import Spool
+from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.1
@@ -66,6 +69,8 @@ class Feeder:
         self._scratch = scratch.make("spool")
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
         self._lock: OutputLock | None = None
+        self._label_of = _rule_of(request)
+        self._said_labels: set[str] = set()
         self._classes: dict[str, int] = {}
         self.inputs = 0
 
@@ -116,6 +121,11 @@ class Feeder:
         self.inputs = self._spool.count()
         if self.inputs == 0:
             raise InvalidInput(request.why_empty)
+        if request.sources is not None:
+            path = os.path.join(self._scratch, "annotations")
+            self._said_labels = annotate(
+                self._spool, request.sources, request.spec, path, self._note
+            )
 
     def _take_possession(self) -> None:
         made = not os.path.exists(self._layout.out)
@@ -153,13 +163,12 @@ class Feeder:
         remove_results(layout)
         self._await_earlier_work()
         leftovers.remove(layout, leftovers.find(layout))
-        self._spool.add_manifest(layout, again=request.retry or None)
+        self._spool.add_manifest(layout, request.spec, again=request.retry or None)
         if request.retry:
             self._spool.add_rows_as_inputs(request.roots)
         self._spool.compare()
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
-        if request.spec.labels == "dirs":
-            self._classes = number_classes(known, self._spool.labels(self._rule))
+        self._classes = number_classes(known, self._labels())
         self._leave_out()
         write_json(layout.classes, self._classes)
         if request.spec.splits:
@@ -169,6 +178,11 @@ class Feeder:
                 lambda path: (group_of(path, pattern), self._label(path)),
             )
 
+    def _labels(self) -> Iterable[str]:
+        if self._request.spec.is_annotated:
+            return self._said_labels
+        return self._spool.labels(self._label_of)
+
     def _leave_out(self) -> None:
         """Commit the rows of what is left out; what is stale goes first, so none has two rows."""
         layout, request = self._layout, self._request
@@ -176,9 +190,9 @@ class Feeder:
             take_out_stale(layout, self._spool)
         else:
             if request.spec.dedup == "exact":
-                leave_out_duplicates(self._spool, request.roots, self._item, self._note)
+                leave_out_duplicates(self._spool, request.roots, self._whole, self._note)
             take_out_stale(layout, self._spool)
-            left_out.write_anew(layout, self._spool.left_out())
+            left_out.write_anew(layout, map(self._numbered, self._spool.left_out()))
         self.inputs = self._spool.count()
 
     def _await_earlier_work(self) -> None:
@@ -206,8 +220,7 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        todo = self._spool.todo_count()
-        kept = self.inputs - todo - self._spool.left_out_count()
+        todo, kept = self._spool.todo_count(), self._spool.done_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
         rows = Tally.from_counters(done).items
@@ -226,7 +239,7 @@ class Feeder:
     def _feed(self, job: Job) -> None:
         extracting = job.goal == "extract"
         batches = probe_batches(
-            (self._item(*todo) for todo in self._spool.todo(shuffled=extracting)),
+            (self._item(todo) for todo in self._spool.todo(shuffled=extracting)),
             count=self._spool.todo_count(),
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
@@ -267,7 +280,14 @@ class Feeder:
             self._ended.wait(WINDOW_PAUSE_S)
         return False
 
-    def _item(self, found: Found, split: str | None = None) -> Item:
+    def _item(self, todo: Todo) -> Item:
+        if todo.said is None:
+            return replace(self._whole(todo.found), split=todo.split)
+        item = said.item_of(todo.found, todo.segment, todo.said, self._classes)
+        return replace(item, split=todo.split)
+
+    def _whole(self, found: Found) -> Item:
+        """Return an input as one item, whatever annotations make of it."""
         label = self._label(found.path)
         return Item(
             path=found.path,
@@ -275,17 +295,17 @@ class Feeder:
             mtime_ns=found.mtime_ns,
             label=label,
             label_id=self._classes.get(label) if label is not None else None,
-            split=split,
         )
 
     def _label(self, path: str) -> str | None:
-        return self._rule(path) if self._request.spec.labels == "dirs" else None
+        if not self._request.spec.is_annotated:
+            return self._label_of(path)
+        text = self._spool.first_said(path)
+        return said.label_in(text) if text is not None else None
 
-    @property
-    def _rule(self) -> Callable[[str], str | None]:
-        """What gives a path its label: the first folder below its own root."""
-        roots = self._request.roots
-        return (lambda path: label_of(roots.below(path))) if roots.are_several else label_of
+    def _numbered(self, left: LeftOut) -> LeftOut:
+        item, reason = left
+        return replace(item, label_ids=said.numbers_of(item.labels, self._classes)), reason
 
     def close(self) -> None:
         """Give everything up, once ``feed`` has returned: lock, spool, connections."""
@@ -297,3 +317,11 @@ class Feeder:
                 self._lock.close()
             self._app.close()
             self._ledger.close_connections()
+
+
+def _rule_of(request: Request) -> LabelOf:
+    """Return what gives a path its label: by what it is below its own root."""
+    rule, roots = request.spec.label_source.rule, request.roots
+    if rule is no_label or not roots.are_several:
+        return rule
+    return lambda path: rule(roots.below(path))

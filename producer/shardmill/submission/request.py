@@ -19,6 +19,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.leftovers import is_half_written
 from shardmill.contract.roots import Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
+from shardmill.submission.annotations.sources import Sources, sources_of
 
 FOREIGN_LIMIT: Final = 3
 OURS: Final = frozenset(
@@ -35,6 +36,7 @@ class Request:
     """One directory, one spec, one output directory: sound as far as can be told from outside.
 
     Raises:
+        UsageError: What is said of annotations cannot be, or a file of them is missing.
         InvalidInput: The input is no readable directory.
         OutputConflict: The output directory lies in the input, or holds something else.
         EnvironmentFault: The output directory cannot be made or written.
@@ -56,7 +58,14 @@ class Request:
     """Do only the failed items of these error classes; none means all that is missing, changed or
     failed."""
 
+    @property
+    def sources(self) -> Sources | None:
+        """The annotations; None if there are none, or if rows have what they said."""
+        return None if self.retry else sources_of(self.spec)
+
     def __post_init__(self) -> None:
+        if self.sources is not None:
+            self.sources.check_files()
         for root in self.roots.paths:
             self._check_root(root)
         if self.roots.are_several:
@@ -142,8 +151,8 @@ class Request:
         return Roots.of(self.root, *self.more_roots)
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """Return the request to go on with a job."""
+    def of(cls, job: Job, *, retry: tuple[str, ...] = ()) -> Self:
+        """Return the request to go on with a job, or to do only its failed items again."""
         return cls(
             root=job.root,
             more_roots=job.more_roots,
@@ -151,6 +160,7 @@ class Request:
             out=job.out,
             spec=job.spec,
             goal=job.goal,
+            retry=retry,
         )
 
     @property
