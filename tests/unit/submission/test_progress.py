@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shardmill.ledger.answers import Live, Snapshot
+from shardmill.ledger.answers import Snapshot
+from shardmill.ledger.told import Live
 from shardmill.submission.progress import Meter, Progress
 
 IDLE = Live()
@@ -28,7 +29,7 @@ PLANNED = {"probed": 100, "planned_items": 100, "planned_us": 1000, "planned_fra
 
 
 def read(*snapshots: Snapshot) -> Progress:
-    meter = Meter()
+    meter = Meter("clips")
     return [meter.read(each) for each in snapshots][-1]
 
 
@@ -49,7 +50,7 @@ def test_before_anything_is_known_nothing_is_foretold():
             {"worked_us": 250, "probed": 50, "planned_items": 50}, Live(), 0.125, id="half"
         ),
         pytest.param(
-            {"worked_us": 250, "probed": 60, "planned_items": 20}, Live(), 1 / 12, id="resumed"
+            {"worked_us": 250, "probed": 60, "probed_before": 40}, Live(), 1 / 12, id="resumed"
         ),
     ],
 )
