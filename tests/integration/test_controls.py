@@ -85,6 +85,40 @@ def test_a_run_is_steered_from_another_terminal(home, media, out):
     home.wait_until_all_are_gone()
 
 
+def test_a_job_is_watched_by_a_machine_line_by_line(here, start_worker, media, out):
+    """The line in mid-job names the file that holds its slot, and the one that has failed."""
+    (media / "broken.mp4").write_bytes(b"no video" * 99)
+    gated(media)
+    assert here.run("submit", media, "--out", out, *SIZE).code == 0
+    start_worker("box", slots=2)
+    watching = here.start("watch", out, "--json")
+    seen = []
+    for line in watching.stdout:
+        seen.append(json.loads(line))
+        held = [batch["file"] for worker in seen[-1]["workers"] for batch in worker["batches"]]
+        if GATE in held and seen[-1]["last_failures"]:
+            break
+    assert seen[-1]["workers"][0]["worker"] == "box"
+    (failure,) = seen[-1]["last_failures"]
+    assert (failure["path"], failure["class"]) == ("broken.mp4", "unsupported")
+    let_through(media)
+
+    seen += [json.loads(line) for line in watching.stdout]
+
+    assert watching.wait() == 3
+    *before, last = seen
+    status = here.run("status", out, "--json").json
+    assert {name: last[name] for name in status if name != "seconds"} == {
+        name: value for name, value in status.items() if name != "seconds"
+    }
+    assert {each["state"] for each in before} == {"running"}
+    assert all(each.keys() == last.keys() for each in before)
+    assert (last["probed"], last["share_done"], last["eta_s"]) == (22, 1.0, None)
+    ended = here.run("watch", out, "--json")
+    assert ended.json.keys() == last.keys()
+    assert ended.json["ok"] == 21
+
+
 def test_a_run_is_cancelled_from_another_terminal(home, media, out):
     process = home.start("run", gated(media), "--out", out, *SIZE, "--json")
     wait_for(lambda: in_work(out), "a shard in work")

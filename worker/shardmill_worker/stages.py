@@ -159,9 +159,9 @@ class Stages:
         ahead = planner.total(items, facts, self._job.spec)
         counters = {
             "probed": len(sound),
-            "planned_items": len(sound),
             "planned_frames": ahead.frames_kept,
             "planned_us": ahead.cost_us,
+            "planned_ms2": planner.scatter_ms2(items, facts, self._job.spec),
         }
         return replace(done, counters=_sum(done.counters, counters))
 

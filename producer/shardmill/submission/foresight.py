@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from shardmill.ledger.answers import Snapshot
@@ -21,12 +22,16 @@ SHORT_SPAN_S: Final = 15.0
 KEEP_EVERY_S: Final = 1.0
 HALVED: Final = 4
 """From so many looks on their halves are looked at too."""
-MARGIN: Final = 1.2
+MARGIN: Final = 1.3
 """By so much a pace may change that was the same all the time."""
+MIN_PROBED: Final = 100
+"""From fewer inputs nothing is foretold of others: one of those may be an hour of video."""
 SPREAD: Final = 2.0
-"""Two standard errors of a mean over items whose costs scatter by as much as they are."""
-MAX_ERROR: Final = 0.5
-"""Where the unprobed rest may be off by more, nothing is foretold."""
+"""So many standard errors the mean cost of an input may be off."""
+MIN_SCATTER: Final = 1.0
+"""Costs of inputs are taken to scatter by their mean at least: the dear ones are rare."""
+MAX_ERROR: Final = 0.7
+"""Where the unprobed rest may be a larger part of what is left, nothing is foretold."""
 FINISH_S: Final = 3.0
 """What ending a job may take: the tables and the report."""
 
@@ -69,9 +74,13 @@ class Foresight:
         share = min(1.0, worked_us / whole_us) if whole_us else 0.0
         eta = None
         self._look(snapshot, worked_us)
-        if snapshot.inputs is not None and snapshot.state == "running" and probed > 0:
-            error = SPREAD / math.sqrt(probed) * unprobed / (probed + unprobed)
-            eta = self._eta(snapshot, max(0.0, whole_us - worked_us), error)
+        ground = probed >= (MIN_PROBED if unprobed else 1)
+        if snapshot.inputs is not None and snapshot.state == "running" and ground:
+            mean_us = counters.get("planned_us", 0) / probed
+            squares_us2 = 1e6 * counters.get("planned_ms2", 0) / probed
+            scatter_us = max(MIN_SCATTER * mean_us, math.sqrt(max(0, squares_us2 - mean_us**2)))
+            error_us = SPREAD * scatter_us / math.sqrt(probed) * unprobed
+            eta = self._eta(snapshot, max(0.0, whole_us - worked_us), error_us)
         return Work(
             share=share,
             growth=growth,
@@ -93,28 +102,34 @@ class Foresight:
             seen.append(_Look(now, worked_us, snapshot.leased))
 
     def _eta(
-        self, snapshot: Snapshot, left_us: float, error: float
+        self, snapshot: Snapshot, left_us: float, error_us: float
     ) -> tuple[float, float, float] | None:
         """Return the seconds left: best guess, at least, at most."""
         now = self._seen[-1].seconds
         late = [look for look in self._seen if now - look.seconds <= SHORT_SPAN_S]
         paces = self._paces(late)
-        if not paces or min(paces) <= 0 or error > MAX_ERROR:
+        if not paces or min(paces) <= 0 or error_us > MAX_ERROR * left_us:
             return None
         # The batch that will be done last may have one slot for itself while the others idle.
         rest_us = max((live.whole_us - live.worked_us for live in snapshot.held), default=0)
         alone_us = rest_us * max(1, *(look.leased for look in late))
         guess = max(left_us, alone_us) / paces[0]
-        least = left_us * (1 - error) / max(paces) / MARGIN
-        most = max(left_us * (1 + error), alone_us) / min(paces) * MARGIN + FINISH_S
+        least = (left_us - error_us) / max(paces) / MARGIN
+        most = max(left_us + error_us, alone_us) / min(paces) * MARGIN + FINISH_S
         return guess, least, most
 
     def _paces(self, late: Sequence[_Look]) -> list[float]:
-        """Return work a second: of late, of long, and of late in two halves."""
-        if late[-1].seconds - late[0].seconds < MIN_SPAN_S:
+        """Return work a second: the best guess, then what else it may be.
+
+        Work is told in steps, of a second or of a batch, so a span may hold one more or one less.
+        """
+        span_s = late[-1].seconds - late[0].seconds
+        if span_s < MIN_SPAN_S:
             return []
         middle = late[len(late) // 2]
         spans = [(late[0], late[-1]), (self._seen[0], late[-1])]
         if len(late) > HALVED:
             spans += [(late[0], middle), (middle, late[-1])]
-        return [(b.worked_us - a.worked_us) / (b.seconds - a.seconds) for a, b in spans]
+        paces = [(b.worked_us - a.worked_us) / (b.seconds - a.seconds) for a, b in spans]
+        step_us = max(b.worked_us - a.worked_us for a, b in pairwise(late))
+        return [*paces, paces[0] - step_us / span_s, paces[0] + step_us / span_s]
