@@ -32,8 +32,8 @@ from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.roots import Roots
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.answers import Live
 from shardmill.ledger.ledger import Ledger
+from shardmill.ledger.told import Live
 from shardmill.submission.local import redis_server
 
 NAME = "benchmark-000000"

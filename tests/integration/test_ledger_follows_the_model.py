@@ -10,8 +10,8 @@ from shardmill.contract import names
 from shardmill.contract.batch import Batch as Payload
 from shardmill.contract.manifest import Item
 from shardmill.contract.settings import Settings
-from shardmill.ledger.answers import Live
 from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.ledger.told import Live
 
 JOB = "clips-123456"
 PROBE = Payload("probe", (Item(path="a", size_bytes=1, mtime_ns=2),))

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from shardmill.ledger.answers import Live, Snapshot
+from shardmill.ledger.answers import Snapshot
+from shardmill.ledger.told import Live
 from shardmill_worker.metrics import job_metrics
 from source_tree import ROOT
 

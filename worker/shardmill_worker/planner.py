@@ -54,6 +54,12 @@ def total(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> Estimate
     )
 
 
+def scatter_ms2(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> int:
+    """Return the sum of the squares of what items will cost: it tells how far they differ."""
+    pairs = zip(items, facts, strict=True)
+    return round(sum((1000 * estimate(item, known, spec).cost_s) ** 2 for item, known in pairs))
+
+
 def plan(batch: Batch, spec: Spec) -> list[Batch]:
     """Cut probed items, in their order, into batches of equal work; so no tail is tiny.
 

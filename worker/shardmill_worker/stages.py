@@ -25,7 +25,8 @@ from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, write_part
 from shardmill.contract.tally import Tally
-from shardmill.ledger.answers import Claim, Live
+from shardmill.ledger.answers import Claim
+from shardmill.ledger.told import Failure, Live
 from shardmill.report import summary
 from shardmill_worker import planner
 from shardmill_worker.engine.work import Answer, Depth, Divided, ExtractWork, ProbeWork
@@ -50,6 +51,8 @@ class Done:
     """Whether a manifest part tells who was first; if none does, the lease has to."""
     shortfall: str = ""
     """Why the job cannot end as done."""
+    failures: tuple[Failure, ...] = ()
+    """The last files that failed, for people to see."""
 
 
 class Stages:
@@ -95,7 +98,7 @@ class Stages:
     def _finish(self) -> Done:
         """Every batch is counted: what no manifest part names by now is nobody's."""
         try:
-            with self._lease.kept():
+            with self._lease.kept(Live(worker=self._worker, stage="finish")):
                 left = leftovers.find(self._layout, run=self._attempt.run)
                 leftovers.remove(self._layout, left)
                 status = summary.finish(self._job)
@@ -129,7 +132,7 @@ class Stages:
         known = {(row.item.path, row.item.segment) for row in rows}
         left = [(item.path, item.segment) not in known for item in batch.items]
         rest = batch.only(left)
-        return Done(_counters(batch, rows), (rest,) if rest.items else ())
+        return _done(batch, rows, (rest,) if rest.items else ())
 
     def _give_up(self, batch: Batch, batch_id: str, *, vanished: int) -> Done:
         """Find the item that takes whole workers down: by halves, until it fails alone."""
@@ -161,9 +164,9 @@ class Stages:
         counters = {
             "inputs": len(sound) - files,
             "probed": len(sound),
-            "planned_items": len(sound),
             "planned_frames": ahead.frames_kept,
             "planned_us": ahead.cost_us,
+            "planned_ms2": planner.scatter_ms2(items, facts, self._job.spec),
         }
         return self._commit_rows(batch, batch_id, rows, [*planned, *deferred], counters)
 
@@ -238,7 +241,16 @@ class Stages:
 
         def beat(decoded: int) -> Literal["held", "lost"]:
             share = min(1.0, decoded / whole.frames) if whole.frames else 0.0
-            live = Live(round(share * whole.cost_us), round(share * whole.frames_kept))
+            live = Live.at(
+                batch.items[min(answered, len(batch.items) - 1)].path,
+                worked_us=round(share * whole.cost_us),
+                frames=round(share * whole.frames_kept),
+                whole_us=whole.cost_us,
+                worker=self._worker,
+                stage=batch.stage,
+                answered=answered,
+                items=len(batch.items),
+            )
             files = f"{answered}/{len(batch.items)} files"
             frames = f", {live.frames:,}/{whole.frames_kept:,} frames" if batch.facts else ""
             self._lease.tell(files + frames)
@@ -279,7 +291,7 @@ class Stages:
         write_part(waiting, rows)
         if not self._commit(waiting, batch_id):
             return self._take_up(batch, batch_id)
-        return Done(counters, tuple(children))
+        return replace(_done(batch, rows, tuple(children)), counters=counters)
 
     def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""
@@ -287,7 +299,8 @@ class Stages:
         if self._commit(work.part_tmp, work.batch_id):
             whole = planner.total(batch.items, batch.facts, self._job.spec)
             worked = {"worked_us": whole.cost_us}
-            return Done(_sum(_counters(batch, rows), worked), tuple(deferred))
+            done = _done(batch, rows, tuple(deferred))
+            return replace(done, counters=_sum(done.counters, worked))
         self._withdraw_shards(work.batch_id)
         return self._take_up(batch, work.batch_id)
 
@@ -319,6 +332,11 @@ def _sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _done(batch: Batch, rows: Sequence[Row], children: tuple[Batch, ...]) -> Done:
+    """Return what committed rows leave to the ledger."""
+    return Done(_counters(batch, rows), children, failures=Failure.last(rows))
 
 
 def _counters(batch: Batch, rows: Sequence[Row]) -> dict[str, int]:

@@ -25,7 +25,7 @@ from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
-from shardmill.contract.settings import Settings, celery_configuration
+from shardmill.contract.settings import Settings, celery_configuration, window_of
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
@@ -47,7 +47,7 @@ from shardmill.submission.scan import Filter, Found, scan
 from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
 
-WINDOW_PAUSE_S: Final = 0.1
+WINDOW_PAUSE_S: Final = 0.05
 """How often a full window is looked at."""
 PATIENCE_S: Final = 300.0
 """How long a Redis that was there may be away: a restart is no reason to give a night's job up."""
@@ -265,7 +265,7 @@ class Feeder:
                 job.name,
                 batch,
                 batch_id=batch_id,
-                window=self._settings.window,
+                window=self._settings.window or window_of(self._ledger.slots()),
                 number=number,
             )
             if answer in {"reserved", "known"}:

@@ -106,7 +106,7 @@ class Job:
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
-        meter, answered = Meter(), time.monotonic()
+        meter, answered = Meter(self.name), time.monotonic()
         while True:
             if check is not None:
                 check()
