@@ -306,17 +306,6 @@ def test_a_query_answers_in_the_form_asked_for(out):
     assert shardmill("query", out.out, "selec 1").returncode == 2
 
 
-def test_the_examples_of_a_query_have_answers(out):
-    shown = shardmill("query", "--help").stdout
-    questions = re.findall(r'shardmill query \w+ "([^"]+)"', shown)
-
-    assert len(questions) == 6
-    for question in questions:
-        done = shardmill("query", out.out, question, "--json")
-        assert (done.returncode, done.stderr) == (0, "")
-    assert shardmill("query", out.out, questions[0], "--csv").stdout.count("\n") == 4
-
-
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
