@@ -1,6 +1,7 @@
 """A cluster over TLS, as a Redis user who may do no more than shardmill needs."""
 
 import hashlib
+import re
 import signal
 import ssl
 import subprocess
@@ -85,6 +86,21 @@ def ledger(server, tmp_path):
 def here(here, tmp_path):
     here.environment["SHARDMILL_REDIS_PASSWORD_FILE"] = str(tmp_path / "password")
     return here
+
+
+def test_every_command_of_the_ledgers_scripts_is_allowed():
+    scripts = (ROOT / "producer" / "shardmill" / "ledger").glob("*.lua")
+    called = {
+        word.lower()
+        for script in scripts
+        for word in re.findall(r"redis\.call\(\s*['\"](\w+)", script.read_text())
+    }
+    (rights,) = re.findall(
+        r"^user shardmill .*$", (ROOT / "ops" / "users.acl").read_text(), re.MULTILINE
+    )
+
+    assert len(called) > 15
+    assert called - {word.removeprefix("+") for word in rights.split()} == set()
 
 
 def test_a_job_needs_no_right_that_its_user_has_not(here, server, start_worker, media, out):
