@@ -55,3 +55,8 @@ class Snapshot:
     """What each worker has committed since the job was opened."""
     failures: Sequence[Failure] = ()
     """The last files that failed since then, the newest first."""
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the end of the job is all that is in flight."""
+        return bool(self.counters.get("finishing"))

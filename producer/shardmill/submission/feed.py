@@ -49,6 +49,8 @@ from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.05
 """How often a full window is looked at."""
+RESUMES: Final = 3
+"""How often an earlier run is resumed that pauses again and again."""
 PATIENCE_S: Final = 300.0
 """How long a Redis that was there may be away: a restart is no reason to give a night's job up."""
 
@@ -197,7 +199,7 @@ class Feeder:
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
-        name, told, resumed = self._request.name, False, False
+        name, told, resumed = self._request.name, False, 0
         while (snapshot := self._ledger.snapshot(name)) is not None:
             if not snapshot.inflight:
                 # A job that runs would be ended while its output directory is compared.
@@ -206,9 +208,12 @@ class Feeder:
                     return
                 continue
             if snapshot.state == "paused":
-                if resumed:
+                # A slot may pause it late, over what is mended by now, and what ends the earlier
+                # run may find fault with OUT, which is put in order afterwards.
+                if resumed >= RESUMES and not snapshot.finishing:
                     raise EnvironmentFault(f"an earlier run cannot end: {snapshot.reason}")
-                resumed = self._ledger.shift(name, "running", allowed=["paused"])
+                self._ledger.shift(name, "running", allowed=["paused"])
+                resumed += 1
             if not told:
                 self._note(f"{snapshot.inflight} batches of an earlier run are still in work")
                 told = True
