@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from program import Bench, options, parser, publish
+from program import Bench, layout_key, options, parser, publish
 from record import Record, Table, ceiling
 from side_by_side import results_of
 
@@ -72,7 +72,7 @@ def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
 def measure(bench: Bench) -> Record:
     clips = bench.more["clips"] or bench.size(small=20_000, full=1_000_000)
     shards, frames = max(1, clips // 1000), 30
-    out = bench.cache.root / f"index-{clips}"
+    out = bench.cache.root / f"index-{clips}-{layout_key()}"
     if not Layout(str(out)).parts():
         make_index(str(out), clips=clips, shards=shards, frames=frames)
     told: list[dict[str, Any]] = []

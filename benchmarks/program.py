@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,13 @@ def publish(record: Record, bench: Bench, *, packages: Sequence[str] = ()) -> No
     """Write what was found, and print it."""
     save(record, folder=bench.results, packages=packages)
     print(section(load(bench.results / f"{record.name}.json")))
+
+
+def layout_key() -> str:
+    """Return what changes with the columns that we write: older output is made anew."""
+    from shardmill.contract import index, manifest
+
+    return f"{zlib.crc32(f'{index.SCHEMA}{manifest.SCHEMA}'.encode()):08x}"
 
 
 def cores() -> int:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from media import KINETICS, make_clip
 from numpy.typing import NDArray
-from program import Bench, options, parser, publish
+from program import Bench, layout_key, options, parser, publish
 from record import Aim, Record, Table
 from side_by_side import Contender, Result, Unequal, best, race
 
@@ -228,7 +228,7 @@ def read_some(asked: tuple[str, int, int]) -> None:
 def measure(bench: Bench) -> Record:
     cv2.setNumThreads(1)
     clips, windows = bench.size(small=4, full=40), bench.size(small=8, full=40)
-    material = Material(bench.cache.root / f"windows-{clips}", clips)
+    material = Material(bench.cache.root / f"windows-{clips}-{layout_key()}", clips)
     material.make()
     draws = Draws(list(open_shards(material.out)))
     written = list(without_video(material, draws))
