@@ -11,16 +11,19 @@ DATA  =
 OUT   = out
 SPEC  =
 TESTS =
+SCALE = full
 
 COMMA := ,
 .SUFFIXES:
 
 VENV       := .venv
 FRAMEWORKS := .venv-frameworks
+BENCH      := .venv-bench
 BIN        := $(VENV)/bin
 PIP        := -m pip install --quiet --quiet --disable-pip-version-check --no-input --no-warn-script-location
 UV         := 0.13.8
 TORCH      := torch==2.13.0
+TORCHCODEC := torchcodec==0.12.0
 COMPILE    := .venv-lock/bin/uv pip compile pyproject.toml --quiet --no-config --universal --upgrade \
               --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -71,6 +74,10 @@ docs: $(VENV)/dev.stamp ## Write docs/cli.md from the commands' own help
 .PHONY: frameworks
 frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, PyTorch, Grain, h5py and webdataset for the tests that read shards with them
 
+.PHONY: bench
+bench: $(BENCH)/stamp ## Run every comparison and write benchmarks/README.md (40 minutes; SCALE=small: 3)
+	@$(BENCH)/bin/python benchmarks --scale $(SCALE)
+
 .PHONY: lock
 lock: .venv-lock/uv-$(UV) ## Pin the newest versions that pyproject.toml allows in requirements/*.lock
 	@echo 'Pinning the newest versions in requirements/.' >&2
@@ -78,10 +85,12 @@ lock: .venv-lock/uv-$(UV) ## Pin the newest versions that pyproject.toml allows 
 	@$(COMPILE) --extra dev --group build --constraints requirements/run.lock \
 	  --no-annotate --output-file requirements/dev.lock
 	@$(COMPILE) --extra frameworks --group build --output-file requirements/frameworks.lock
+	@$(COMPILE) --extra bench --group build --constraints requirements/run.lock \
+	  --no-annotate --output-file requirements/bench.lock
 
 .PHONY: clean
 clean: ## Remove environments and caches; never results
-	rm -rf .venv* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv* .bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # new_venv DIR WHY
 define new_venv
@@ -112,6 +121,12 @@ $(VENV)/dev.stamp: requirements/dev.lock pyproject.toml
 $(FRAMEWORKS)/stamp: requirements/frameworks.lock pyproject.toml
 	$(call install,$<,$(FRAMEWORKS))
 	@$(FRAMEWORKS)/bin/python $(PIP) '$(TORCH)'
+	@touch $@
+
+# The peers.  torchcodec 0.12 is the last whose file in the index needs no CUDA; without hashes, as torch.
+$(BENCH)/stamp: requirements/bench.lock pyproject.toml
+	$(call install,$<,$(BENCH))
+	@$(BENCH)/bin/python $(PIP) '$(TORCH)' '$(TORCHCODEC)'
 	@touch $@
 
 .venv-lock/uv-$(UV):

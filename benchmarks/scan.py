@@ -4,19 +4,24 @@ python benchmarks/scan.py --files 1000000               a wide tree: a thousand 
 python benchmarks/scan.py --files 1000000 --folders 1   one folder of a million names
 python benchmarks/scan.py --files 100000 --depth 100    folders in folders
 
-Each way runs in a process of its own.  ``rglob`` only names files; with their sizes and times,
-without which no work can be compared, it is ``rglob + stat``.  ``spool`` is our scan into SQLite.
+Each way runs in a process of its own and tells its own seconds.  ``rglob`` only names files; with
+their sizes and times, without which no work can be compared, it is ``rglob + stat``.  ``spool`` is
+our scan into SQLite.
 """
 
 import argparse
+import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from program import Bench, options, parser, publish, run
+from record import Record, Table
+from side_by_side import Unequal, results_of
 
 from shardmill.submission.scan import Filter, scan
 from shardmill.submission.spool import Spool
@@ -57,57 +62,58 @@ def by_spool(root: str) -> int:
 
 
 WAYS: dict[str, Callable[[str], int]] = {
-    "rglob": by_rglob,
-    "rglob + stat": by_rglob_and_stat,
     "scan": by_scan,
     "spool": by_spool,
+    "rglob": by_rglob,
+    "rglob + stat": by_rglob_and_stat,
 }
 
 
-def measured(way: str, root: str) -> Iterator[str]:
-    """Yield seconds and megabytes of one way, as the process of its own tells them."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--way", way, "--root", root],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    yield from done.stdout.split()
+def answer(way: str, root: str) -> dict[str, float]:
+    """Return how many files one way finds, its seconds, and the memory it takes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began_s = time.perf_counter()
+    count = WAYS[way](root)
+    seconds = time.perf_counter() - began_s
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"files": count, "seconds": seconds, "mb": grown / 1024}
 
 
-def main() -> None:
-    """Make a tree, measure each way a few times, and print the best with its ratio to rglob."""
-    asked = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def measure(bench: Bench) -> Record:
+    files = bench.more["files"] or bench.size(small=10_000, full=1_000_000)
+    folders, depth = bench.more["folders"], bench.more["depth"]
+    root = str(bench.work / "tree")
+    make_tree(root, files=files, folders=folders, depth=depth)
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    grown: dict[str, float] = {}
+    for _ in range(bench.rounds):
+        for way in WAYS:
+            told = run([sys.executable, __file__, "--way", way, "--root", root])
+            if told["files"] != files:
+                raise Unequal(f"{way} finds {told['files']} of {files} files")
+            taken[way].append(told["seconds"])
+            grown[way] = told["mb"]
+    memory = ", ".join(f"{way} {mb:.1f} MB" for way, mb in grown.items())
+    return Record(
+        name="scan",
+        title="Enumerating inputs",
+        text=f"{files:,} empty files in {folders:,} folders, {depth} deep; each way in a process "
+        "of its own, whose start is not counted.",
+        scale=bench.scale,
+        tables=[Table("Enumerating", results_of(taken), "µs", files, "file")],
+        notes=[f"Memory that it takes: {memory}."],
     )
-    asked.add_argument("--files", type=int, default=100_000)
-    asked.add_argument("--folders", type=int, default=1000)
-    asked.add_argument("--depth", type=int, default=1)
-    asked.add_argument("--rounds", type=int, default=3)
-    asked.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    asked.add_argument("--root", help=argparse.SUPPRESS)
-    options = asked.parse_args()
-    if options.way:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began_s = time.perf_counter()
-        count = WAYS[options.way](options.root)
-        seconds = time.perf_counter() - began_s
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        print(count, f"{seconds:.4f}", f"{grown / 1024:.1f}")
-        return
-    with tempfile.TemporaryDirectory() as root:
-        make_tree(root, files=options.files, folders=options.folders, depth=options.depth)
-        best = dict.fromkeys(WAYS, (float("inf"), 0.0))
-        for _ in range(options.rounds):
-            for way in WAYS:
-                count, seconds, grown = measured(way, root)
-                assert int(count) == options.files, way
-                best[way] = min(best[way], (float(seconds), float(grown)))
-    for way, (seconds, grown) in best.items():
-        rate = options.files / seconds
-        ratio = best["rglob"][0] / seconds
-        print(f"{way:14}{rate:12,.0f} files/s{ratio:8.2f} x rglob{grown:8.1f} MB more")
 
 
 if __name__ == "__main__":
-    main()
+    mine = parser(__doc__)
+    mine.add_argument("--files", type=int)
+    mine.add_argument("--folders", type=int, default=1000)
+    mine.add_argument("--depth", type=int, default=1)
+    mine.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    mine.add_argument("--root", help=argparse.SUPPRESS)
+    given = options(mine, small=1, full=3)
+    if given.more["way"]:
+        print(json.dumps(answer(given.more["way"], given.more["root"])))
+    else:
+        publish(measure(given), given)

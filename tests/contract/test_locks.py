@@ -12,7 +12,7 @@ from source_tree import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILD = PROJECT["build-system"]["requires"]
-LOCKS = {"run": ["all"], "dev": ["dev"], "frameworks": ["frameworks"]}
+LOCKS = {"run": ["all"], "dev": ["dev"], "frameworks": ["frameworks"], "bench": ["bench"]}
 """Lock to the extras that it serves."""
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^\s;\\]+)(?: ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")

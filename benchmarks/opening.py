@@ -1,0 +1,103 @@
+"""Row 9: seconds and memory until a data set of a million clips is open.
+
+python benchmarks/opening.py [--clips 1000000]
+
+The index is made up; there is no shard behind it.  Each opening is a process of its own.
+"""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from program import Bench, layout_key, options, parser, publish
+from record import Record, Table, ceiling
+from side_by_side import results_of
+
+from shardmill.contract import index, manifest
+from shardmill.contract.layout import Layout
+
+OPEN = """
+import json, resource, sys, time
+from shardmill.read import ClipDataset
+
+def private_mb():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1e3
+
+before, began = private_mb(), time.perf_counter()
+dataset = ClipDataset(sys.argv[1], window=16)
+seconds = time.perf_counter() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+print(json.dumps({
+    "windows": len(dataset), "seconds": round(seconds, 3),
+    "private_mb_more": round(private_mb() - before, 1), "peak_rss_mb": round(peak, 1),
+}))
+"""
+
+
+def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
+    """Write manifest and index, without any shard, of clips that are nowhere."""
+    layout = Layout(out)
+    layout.make()
+    each = clips // shards
+    for shard in range(shards):
+        name = f"part-{shard:016x}-1.tfrecord"
+        ids = [f"{shard * each + clip:016x}" for clip in range(each)]
+        edges = pa.array(np.arange(0, (each + 1) * frames, frames), pa.int32())
+        values = np.arange(each * frames)
+        constant = {"shard": name, "encoding": "jpeg", "width": 160, "height": 120, "crc32c": 0}
+        constant |= {"record_offset": 0, "record_length": 1, "label": "class", "label_id": 0}
+        columns = {key: [value] * each for key, value in constant.items()}
+        columns |= {"clip_id": ids, "path": [f"class/{clip}.mp4" for clip in ids]}
+        for field in index.SCHEMA:
+            if pa.types.is_list(field.type):
+                data = pa.array(values % 2 == 0 if field.name == "keyframe" else values)
+                columns[field.name] = pa.ListArray.from_arrays(
+                    edges, data.cast(field.type.value_type)
+                )
+        schema = index.SCHEMA.with_metadata({"shard_bytes": "0", "framing_crc32c": "0"})
+        with pa.ipc.new_file(layout.index_of(name), schema) as writer:
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+        rows = {field.name: pa.nulls(each, field.type) for field in manifest.SCHEMA}
+        rows |= {"path": columns["path"], "status": ["ok"] * each, "clip_id": ids}
+        rows |= {"shard": columns["shard"], "frames_kept": [frames] * each}
+        table = pa.Table.from_pydict(rows, schema=manifest.SCHEMA)
+        pq.write_table(table, layout.part(f"{shard:016x}"), compression="zstd")
+
+
+def measure(bench: Bench) -> Record:
+    clips = bench.more["clips"] or bench.size(small=20_000, full=1_000_000)
+    shards, frames = max(1, clips // 1000), 30
+    out = bench.cache.root / f"index-{clips}-{layout_key()}"
+    if not Layout(str(out)).parts():
+        make_index(str(out), clips=clips, shards=shards, frames=frames)
+    told: list[dict[str, Any]] = []
+    for _ in range(bench.rounds):
+        words = [sys.executable, "-c", OPEN, str(out)]
+        told.append(json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout))
+    seconds = results_of({"ClipDataset(OUT, window=16)": [one["seconds"] for one in told]})
+    private_mb = max(one["private_mb_more"] for one in told)
+    return Record(
+        name="opening",
+        title="Opening a data set",
+        text=f"{clips:,} clips of {frames} frames in {shards:,} shards: time inside the process, "
+        "and private memory that it takes (the index is mapped).",
+        scale=bench.scale,
+        tables=[Table(f"Opening {clips:,} clips", seconds, per="opening", compared=False)],
+        aims=[
+            ceiling("9e", f"open {clips:,} clips", 1, seconds[0].median, unit="s"),
+            ceiling("9f", f"private memory of {clips:,} clips", 100, private_mb, unit="MB"),
+        ],
+        figures={"peak_rss_mb": max(one["peak_rss_mb"] for one in told)},
+    )
+
+
+if __name__ == "__main__":
+    mine = parser(__doc__)
+    mine.add_argument("--clips", type=int)
+    given = options(mine, small=3, full=5)
+    publish(measure(given), given)
