@@ -21,6 +21,7 @@ from shardmill.report.verify import verify, withdraw
 from shardmill.submission.feed import Feeder
 from shardmill.submission.job import Job, given_up
 from shardmill.submission.local import LocalCluster
+from shardmill.submission.notebook import showing
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import SILENT, Watcher
 
@@ -32,7 +33,7 @@ def run(
     spec: Spec | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Turn a directory into shards on this machine, and wait until it is done.
 
@@ -42,7 +43,7 @@ def run(
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another spec's work in ``out``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
@@ -59,7 +60,7 @@ def probe(
     spec: Spec | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Find out what every file of a directory is, on this machine; ``out`` gets the manifest.
 
@@ -69,7 +70,7 @@ def probe(
         spec: Only ``count_frames``, ``check``, ``include``, ``exclude`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
@@ -85,7 +86,7 @@ def plan(
     out: str | Path,
     spec: Spec | None = None,
     jobs: int | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Plan:
     """Tell what ``run`` with the same arguments would come to; nothing is written to ``out``.
 
@@ -97,21 +98,22 @@ def plan(
         out: The output directory.
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
         EnvironmentFault: This machine cannot do it.
     """
     request = _request(directory, out, spec, goal="extract", overwrite=False)
-    with tempfile.TemporaryDirectory(prefix=f"shardmill-plan-{os.getpid()}-") as scratch:
+    scratch_name = f"shardmill-plan-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=scratch_name) as scratch, showing(watcher) as shown:
         probed, links, sampled = (f"{scratch}/{name}" for name in ("probed", "links", "sampled"))
-        _run_here(replace(request, out=probed, goal="probe"), jobs, watcher)
+        _run_here(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
         if foresight.sample:
             farm(links, request.root, foresight.sample)
             sample = replace(request, root=links, out=sampled, spec=foresight.sample_spec)
-            _run_here(sample, jobs, watcher, roots="")  # the links lie below no root
+            _run_here(sample, jobs, shown, roots="")  # the links lie below no root
         return foresight.plan(sampled)
 
 
@@ -150,7 +152,7 @@ def retry(
     *,
     error_class: str | None = None,
     settings: Settings | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
     **limits: Any,
 ) -> Status:
     """Try the failed files of a finished job again, and nothing else; wait until it is done.
@@ -161,7 +163,7 @@ def retry(
         out: Output directory of the job.
         error_class: Only the files that failed for this reason; None means all.
         settings: Where the cluster is; None does it on this machine, like ``run``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
         limits: ``item_timeout_s`` and ``item_memory_bytes`` as in ``Spec``; None as before.
 
     Raises:
@@ -177,7 +179,7 @@ def mend(
     *,
     deep: bool = False,
     settings: Settings | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Make again what ``verify`` finds damaged, and whatever else the job has to do.
 
@@ -185,7 +187,7 @@ def mend(
         out: Output directory of the job.
         deep: Look for frames that do not decode, too.
         settings: Where the cluster is; None does it on this machine, like ``run``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: ``out`` is no output directory.
@@ -196,20 +198,22 @@ def mend(
     if summary.status_of(str(out)).state == "running":
         raise WrongState(f"{out} is in work: wait until it is done, then look for damage")
     found = verify(str(out), deep=deep).problems
-    watcher.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
     request = Request(root=job.root, out=job.out, spec=job.spec, goal=job.goal)
-    return _do(request, settings, watcher)
+    with showing(watcher) as shown:
+        shown.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
+        return _do(request, settings, shown)
 
 
-def _do(request: Request, settings: Settings | None, watcher: Watcher) -> Status:
+def _do(request: Request, settings: Settings | None, watcher: Watcher | None) -> Status:
     """Do a job on this machine, or on the cluster."""
     if settings is None:
         return _run_here(request, None, watcher)
-    job = hand_over(request, settings, watcher)
-    try:
-        return job.wait(watcher)
-    finally:
-        job.close()
+    with showing(watcher) as shown:
+        job = hand_over(request, settings, shown)
+        try:
+            return job.wait(shown)
+        finally:
+            job.close()
 
 
 def _retry_request(
@@ -269,7 +273,7 @@ def hand_over(request: Request, settings: Settings, watcher: Watcher) -> Job:
 
 
 def _run_here(
-    request: Request, jobs: int | None, watcher: Watcher, *, roots: str | None = None
+    request: Request, jobs: int | None, watcher: Watcher | None, *, roots: str | None = None
 ) -> Status:
     settings = Settings.from_environment()
     settings = replace(
@@ -277,10 +281,10 @@ def _run_here(
         slots=settings.slots if jobs is None else jobs,
         roots=settings.roots if roots is None else roots,
     )
-    with LocalCluster(settings) as cluster:
-        job = hand_over(request, cluster.settings, watcher)
+    with showing(watcher) as shown, LocalCluster(settings) as cluster:
+        job = hand_over(request, cluster.settings, shown)
         try:
             # Paused by hand it waits for its resumption: its Redis would end with it.
-            return job.wait(watcher, check=cluster.check, until=given_up)
+            return job.wait(shown, check=cluster.check, until=given_up)
         finally:
             job.close()
