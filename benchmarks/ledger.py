@@ -29,10 +29,11 @@ import redis
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.answers import Live
 from shardmill.ledger.ledger import Ledger
+from shardmill.ledger.told import Live
 from shardmill.submission.local import redis_server
 
 NAME = "benchmark-000000"
@@ -212,7 +213,7 @@ def plain_loop(root: str, out: str) -> None:
     facts = [probe_item(root, item) for item in items]
     for number, batch in enumerate(plan(Batch("extract", tuple(items), tuple(facts)), SIZE)):
         work = ExtractWork(
-            root=root,
+            roots=Roots.of(root),
             out=out,
             spec=SIZE,
             batch_id=f"{number:016x}",

@@ -19,7 +19,7 @@ from shardmill.ledger.ledger import Ledger
 from shardmill.report.verify import verify
 
 LEASE_S = "2"
-KEPT_KEYS = {names.JOBS, names.RECONCILER, names.WORKERS}
+KEPT_KEYS = {names.JOBS, names.RECONCILER, names.WORKERS, names.SLOTS}
 """What the ledger holds beside its jobs."""
 KEPT_FILES = {
     *("job.json", "classes.json", "summary.json", "files.parquet", "report.html", ".lock"),

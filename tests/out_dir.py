@@ -174,6 +174,8 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
         path=video.path,
         label=video.label,
         label_id=video.label_id,
+        labels=() if video.label is None else (video.label,),
+        label_ids=() if video.label_id is None else (video.label_id,),
         shard=shard,
         encoding=video.encoding,
         width=WIDTH,
@@ -213,9 +215,9 @@ def _row(video: Video, clip: ClipEntry, split: str | None) -> Row:
     )
 
 
-def failed(path: str, error_class: str | None, message: str = "bad", segment: int = 0) -> Row:
+def failed(path: str, error_class: str | None, message: str = "bad", **of_item: int) -> Row:
     return Row(
-        Item(path=path, size_bytes=500, mtime_ns=1, segment=segment),
+        Item(path=path, size_bytes=500, mtime_ns=1, **of_item),
         Facts(),
         Outcome(
             status="failed",

@@ -13,8 +13,8 @@ from cluster import assert_whole
 from command_line import poison_path
 from lossy_proxy import LossyProxy
 from made_media import picture, pictures
-from shardmill.ledger.answers import Live
 from shardmill.ledger.client import ANSWER_S
+from shardmill.ledger.told import Live
 from shardmill_worker.lease import Lease
 
 SIZE = ("--size", "16x12")

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from made_media import video
+from pages import follow, installed
 from shardmill.submission.annotations.annotation import Kind
-from shardmill.submission.annotations.form import PRESETS, SUFFIXES
+from shardmill.submission.annotations.form import FAMILIES, PRESETS, SUFFIXES
 from source_tree import ROOT
 
 PAGE = (ROOT / "docs" / "annotations.md").read_text("utf-8")
@@ -25,6 +27,23 @@ def blocks(kind: str, language: str) -> dict[str, str]:
 
 FILES = blocks("file", "text")
 PROGRAMS = blocks("run", "python")
+
+
+UCF101 = ["ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01", "YoYo/v_YoYo_g01_c01"]
+
+
+@pytest.mark.needs_redis
+@pytest.mark.timeout(600)
+def test_the_commands_go_as_the_page_says(tmp_path):
+    here = tmp_path / "here"
+    for name in ("videos/kitchen/a.mp4", "videos/kitchen/b.mp4", "videos/kitchen/c.mp4"):
+        video(here / name, frames=30)
+    for name in UCF101:
+        video(here / "UCF-101" / f"{name}.avi", frames=30)
+    for name, content in FILES.items():
+        (here / name).write_text(content, "utf-8")
+
+    follow(PAGE, here, installed(tmp_path / "bin"))
 
 
 @pytest.fixture
@@ -55,7 +74,8 @@ def test_a_program_prints_what_stands_beside_it(folder, name):
 
 
 def test_the_page_names_every_preset_suffix_and_kind_of_fault():
-    assert {name for name in PRESETS if f"`{name}`" in PAGE or f'"{name}"' in PAGE} == set(PRESETS)
+    presets = {*PRESETS, *FAMILIES}
+    assert {name for name in presets if f"`{name}`" in PAGE or f'"{name}"' in PAGE} == presets
     assert {suffix for suffix in SUFFIXES if f"`{suffix}`" in PAGE} == set(SUFFIXES)
     assert set(re.findall(r"^\| `([a-z]+)` \|", PAGE.rpartition("## ")[2], re.MULTILINE)) == set(
         Kind.__args__

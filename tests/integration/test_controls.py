@@ -1,5 +1,6 @@
 """A job is steered from any process, whoever began it and whatever has died since."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,10 +78,45 @@ def test_a_run_is_steered_from_another_terminal(home, media, out):
     assert home.run("resume", out, "--json").json["state"] == "running"
     watched = home.run("watch", out, "--json")
     done = home.end(process)
-    assert (done.code, watched.code, watched.json["state"]) == (0, 0, "done")
+    assert (done.code, watched.code) == (0, 0)
+    assert json.loads(watched.out.splitlines()[-1])["state"] == "done"
     assert f"go on with: shardmill resume {out}" in done.err
     assert_whole(out, files(media))
     home.wait_until_all_are_gone()
+
+
+def test_a_job_is_watched_by_a_machine_line_by_line(here, start_worker, media, out):
+    """The line in mid-job names the file that holds its slot, and the one that has failed."""
+    (media / "broken.mp4").write_bytes(b"no video" * 99)
+    gated(media)
+    assert here.run("submit", media, "--out", out, *SIZE).code == 0
+    start_worker("box", slots=2)
+    watching = here.start("watch", out, "--json")
+    seen = []
+    for line in watching.stdout:
+        seen.append(json.loads(line))
+        held = [batch["file"] for worker in seen[-1]["workers"] for batch in worker["batches"]]
+        if GATE in held and seen[-1]["last_failures"]:
+            break
+    assert seen[-1]["workers"][0]["worker"] == "box"
+    (failure,) = seen[-1]["last_failures"]
+    assert (failure["path"], failure["class"]) == ("broken.mp4", "unsupported")
+    let_through(media)
+
+    seen += [json.loads(line) for line in watching.stdout]
+
+    assert watching.wait() == 3
+    *before, last = seen
+    status = here.run("status", out, "--json").json
+    assert {name: last[name] for name in status if name != "seconds"} == {
+        name: value for name, value in status.items() if name != "seconds"
+    }
+    assert {each["state"] for each in before} == {"running"}
+    assert all(each.keys() == last.keys() for each in before)
+    assert (last["probed"], last["share_done"], last["eta_s"]) == (22, 1.0, None)
+    ended = here.run("watch", out, "--json")
+    assert ended.json.keys() == last.keys()
+    assert ended.json["ok"] == 21
 
 
 def test_a_run_is_cancelled_from_another_terminal(home, media, out):

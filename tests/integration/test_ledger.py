@@ -22,9 +22,10 @@ from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.answers import Claim, Live
+from shardmill.ledger.answers import Claim
 from shardmill.ledger.client import ANSWER_S
 from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SWEEP_LIMIT, Ledger
+from shardmill.ledger.told import Failure, Live, Share, Told
 
 JOB = "clips-123456"
 ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)
@@ -111,8 +112,9 @@ def contents(database: "redis.Redis") -> dict[str, object]:
     found: dict[str, object] = {}
     for key in sorted(database.keys()):
         kind = database.type(key)
-        if kind == "zset":
-            found[key] = database.zrange(key, 0, -1)
+        if kind in {"zset", "list"}:
+            read = database.zrange if kind == "zset" else database.lrange
+            found[key] = read(key, 0, -1)
         else:
             found[key] = database.hgetall(key) if kind == "hash" else database.smembers(key)
     return found
@@ -138,7 +140,7 @@ def cancelled_while_claimed(ledger: Ledger) -> None:
 
 
 def enumerated(ledger: Ledger) -> None:
-    ledger.close(JOB, inputs=1, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
+    ledger.close(JOB, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
 
 
 def finish_in_flight(ledger: Ledger) -> None:
@@ -148,6 +150,13 @@ def finish_in_flight(ledger: Ledger) -> None:
 
 def commit_with_child(ledger: Ledger) -> None:
     ledger.commit(JOB, "b1", counters={"ok": 1}, children={"c1": EXTRACT})
+
+
+def commit_and_tell(ledger: Ledger, batch_id: str = "b1", worker: str = "w") -> None:
+    """Commit 7 frames and a failure that is named after the batch."""
+    told = Told(worker, (Failure("corrupt", batch_id, "found nothing"),))
+    counters = {"frames": 7, "ok": 1}
+    assert ledger.commit(JOB, batch_id, counters=counters, children={}, told=told)
 
 
 Step = Callable[[Ledger], object]
@@ -163,6 +172,17 @@ Step = Callable[[Ledger], object]
         pytest.param(claimed, lambda ledger: beat(ledger, 1, live=Live(5, 6)), id="beat"),
         pytest.param(claimed, lambda ledger: commit(ledger, ok=3), id="commit"),
         pytest.param(claimed, commit_with_child, id="commit with a child"),
+        pytest.param(
+            claimed,
+            lambda ledger: ledger.commit(
+                JOB,
+                "b1",
+                counters={"frames": 7},
+                children={},
+                told=Told("w", (Failure("corrupt", "a", "b"),)),
+            ),
+            id="commit that tells",
+        ),
         pytest.param(finish_in_flight, lambda ledger: commit(ledger, FINISH_ID), id="finish"),
         pytest.param(claimed, lambda ledger: ledger.release(JOB, "b1", fence=1), id="release"),
         pytest.param(
@@ -245,7 +265,7 @@ def test_a_redis_that_went_back_is_found_out(ledger, database):
 
     assert reserve(ledger, "b3", number=3) == "behind"
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=2)
+        ledger.close(JOB, batches=2)
     assert not ledger.drain(JOB), "nothing is told to be enumerated"
 
 
@@ -253,7 +273,7 @@ def test_a_job_that_redis_has_lost_is_not_closed(ledger, database):
     database.flushall()
 
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=0)
+        ledger.close(JOB, batches=0)
     assert database.keys() == []
 
 
@@ -499,6 +519,38 @@ def test_a_commit_counts_and_puts_the_children_in_flight(ledger):
     assert claim(ledger, "b1").verdict == "done"
 
 
+def test_a_job_tells_who_has_done_what_and_what_failed_last(ledger, database):
+    for number, worker in enumerate("aabab"):
+        reserve(ledger, f"b{number}")
+        commit_and_tell(ledger, f"b{number}", worker)
+    reserve(ledger, "b5")
+    commit(ledger, "b5", frames=9)
+    reserve(ledger, "b6")
+    ledger.commit(JOB, "b6", counters={"probed": 4}, children={}, told=Told("b"))
+
+    told = ledger.snapshot(JOB)
+    assert told.shares == {"a": Share(0, 21), "b": Share(4, 14)}
+    assert [failure.path for failure in told.failures] == ["b4", "b3", "b2"], "newest first"
+    ledger.open(job(), {"probed": 5, "frames": 44})
+    again = ledger.snapshot(JOB)
+    assert (again.shares, list(again.failures)) == ({}, []), "of this run only"
+    assert counted(ledger, "probed_before", "frames_before", "frames") == {
+        "probed_before": 5,
+        "frames_before": 44,
+        "frames": 44,
+    }
+
+
+def test_workers_that_come_and_go_for_ever_fill_no_redis(ledger, database):
+    shares = {f"frames:w{number}": 1 for number in range(2000)}
+    database.hset(names.share_key(JOB), mapping=shares)
+    reserve(ledger)
+
+    commit_and_tell(ledger, worker="new")
+
+    assert ledger.snapshot(JOB).shares == {"new": Share(0, 7)}
+
+
 def test_what_a_superseded_claim_says_counts_only_with_a_manifest_part(ledger):
     """A part on the disk decides who was first; without one the last claim does."""
     reserve(ledger)
@@ -526,6 +578,24 @@ def finished(ledger: Ledger) -> None:
     finish_in_flight(ledger)
     claim(ledger, FINISH_ID)
     commit(ledger, FINISH_ID)
+
+
+@pytest.mark.parametrize("end", [cancel, finished])
+def test_what_people_were_told_goes_with_the_job(ledger, database, end):
+    reserve(ledger)
+    commit_and_tell(ledger)
+    shown = {names.share_key(JOB), names.failures_key(JOB)}
+    assert shown <= set(database.keys())
+    reserve(ledger, "b2")
+    claim(ledger, "b2")
+    if end is cancel:
+        cancel(ledger)
+        commit_and_tell(ledger, "b2")  # what was at hand
+    else:
+        commit_and_tell(ledger, "b2")
+        finished(ledger)
+
+    assert not {*shown, names.live_key(JOB)} & set(database.keys())
 
 
 @pytest.mark.parametrize("end", [finished, cancel])
@@ -617,19 +687,19 @@ def test_a_released_batch_is_charged_nothing(ledger):
 
 
 def test_the_snapshot_tells_the_numbers(ledger):
-    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1})
+    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1, "inputs": 8})
     for batch_id in ("b1", "b2", "b3", "b4"):
         reserve(ledger, batch_id)
     for batch_id, live in (("b1", Live(100, 10)), ("b2", Live(20, 2))):
         fence = claim(ledger, batch_id).fence
         beat(ledger, fence, batch_id=batch_id, live=live)
-    assert ledger.snapshot(JOB).inputs is None
-    ledger.close(JOB, inputs=9, batches=4)
-    commit(ledger, "b4", ok=2, worked_us=7)
+    ledger.close(JOB, batches=4)
+    commit(ledger, "b4", ok=2, worked_us=7, inputs=1)
 
     told = ledger.snapshot(JOB)
     assert (told.state, told.reason, told.out, told.inputs) == ("running", "", "/out", 9)
     assert (told.inflight, told.leased, told.live) == (3, 2, Live(120, 12))
+    assert sorted(told.held, key=lambda live: live.frames) == [Live(20, 2), Live(100, 10)]
     counters = {"ok": 7, "failed:crash": 1, "worked_us": 7}
     assert counted(ledger, *counters) == counters
     assert 100 <= told.seconds < 160
@@ -655,7 +725,7 @@ def test_opening_again_starts_over_with_another_run_number(ledger):
         runs.add(ledger.job(JOB)[1])
 
     assert counted(ledger, "ok") == {"ok": 1}
-    assert ledger.snapshot(JOB).inputs is None
+    assert ledger.snapshot(JOB).inputs is None, "nobody has told how many there are"
     assert len(runs | {before}) > 1
 
 
@@ -668,13 +738,14 @@ def test_one_worker_leads_until_it_has_been_quiet(ledger):
 
 
 def test_workers_appear_disappear_and_are_forgotten(ledger, database):
-    for name in ("gone", "one", "two"):
-        ledger.appear(name, forget_after_s=15)
+    for name, slots in (("gone", 100), ("one", 10), ("two", 1)):
+        ledger.appear(name, slots=slots, forget_after_s=15)
+    assert ledger.slots() == 111
     database.zincrby(names.WORKERS, -16_000, "gone")
-    ledger.appear("two", forget_after_s=15)
-    assert ledger.workers() == ["one", "two"]
+    ledger.appear("two", slots=2, forget_after_s=15)
+    assert (ledger.workers(), ledger.slots()) == (["one", "two"], 12)
     ledger.disappear("one")
-    assert ledger.workers() == ["two"]
+    assert (ledger.workers(), ledger.slots()) == (["two"], 2)
 
 
 def test_messages_are_counted_in_all_queues(ledger, server):
@@ -739,14 +810,15 @@ def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database,
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("root", "relative"),
-        ("root", json.dumps("relative")),
-        ("root", "7"),
+        ("roots", "relative"),
+        ("roots", json.dumps(["relative"])),
+        ("roots", "7"),
+        ("roots", "[]"),
         ("spec", "{"),
         ("spec", "[]"),
         ("spec", '{"colour": 1}'),
         ("started_ms", "soon"),
-        ("inputs", "many"),
+        ("files", "many"),
     ],
 )
 def test_a_hostile_job_is_no_job(ledger, database, field, value):
@@ -770,10 +842,22 @@ def test_a_job_without_a_field_is_no_job(ledger, database):
         (names.job_key(JOB), "started_ms", "soon"),
         (names.live_key(JOB), "b1", "a lot"),
         (names.live_key(JOB), "b1", "1"),
+        (names.live_key(JOB), "b1", "[1, 2]"),
+        (names.live_key(JOB), "b1", '[1, 2, 3, "w", "probe", 7, 1, 1]'),
+        (names.share_key(JOB), "frames:w", "many"),
+        (names.share_key(JOB), "w", "1"),
     ],
 )
 def test_hostile_numbers_are_no_snapshot(ledger, database, key, name, value):
     database.hset(key, name, value)
+
+    with pytest.raises(InvalidMessage):
+        ledger.snapshot(JOB)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '["corrupt", "a"]', '["corrupt", "a", null]'])
+def test_a_hostile_failure_is_no_snapshot(ledger, database, text):
+    database.lpush(names.failures_key(JOB), text)
 
     with pytest.raises(InvalidMessage):
         ledger.snapshot(JOB)
@@ -793,7 +877,7 @@ CALLS: list[Step] = [
     lambda ledger: ledger.snapshot(JOB),
     lambda ledger: ledger.queued(),
     lambda ledger: ledger.jobs(),
-    lambda ledger: ledger.close(JOB, inputs=1, batches=0),
+    lambda ledger: ledger.close(JOB, batches=0),
     lambda ledger: ledger.lead("w", seconds=1),
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from awaiting import wait_for
-from cluster import assert_whole, open_gates
+from cluster import assert_whole, gates, open_gates
 from made_media import picture, pictures
 
 pytestmark = pytest.mark.needs_redis
@@ -58,6 +58,31 @@ def test_a_second_submission_joins_when_everything_of_the_first_is_sent(
     done = here.end(joining)
     assert (done.code, done.json["ok"]) == (0, 21)
     assert_whole(out, files(media))
+
+
+def test_a_job_has_four_batches_a_slot_of_the_workers_there_are(
+    here, ledger, start_worker, tmp_path
+):
+    """Every file fills a shard of a megabyte, so it is a batch; each holds a slot that takes it."""
+    media = gates(tmp_path / "in", 40, stage="probe")
+    for path in media.iterdir():
+        os.truncate(path, 1_000_000)
+    sending = here.start("submit", media, "--out", tmp_path / "out", *SIZE, "--shard-size", "1MB")
+    wait_for(ledger.jobs, "the job")
+    (name,) = ledger.jobs()
+
+    def in_flight(count: int) -> None:
+        wait_for(lambda: ledger.snapshot(name).inflight == count, f"{count} batches in flight")
+
+    in_flight(16)
+    start_worker("one")
+    start_worker("two", slots=6)
+    wait_for(lambda: ledger.slots() == 7, "seven slots")
+    in_flight(28)
+    open_gates(media)
+    assert here.end(sending).code == 0
+    wait_for((tmp_path / "out" / "summary.json").exists, "the end of the job")
+    assert_whole(tmp_path / "out", files(media))
 
 
 def test_a_small_job_waits_for_no_more_than_a_window_of_a_large_one(

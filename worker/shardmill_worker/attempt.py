@@ -21,6 +21,7 @@ from shardmill.contract.settings import Settings
 from shardmill.contract.title import title
 from shardmill.ledger.answers import Claim
 from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
+from shardmill.ledger.told import Told
 from shardmill_worker.announcer import summed_up
 from shardmill_worker.lease import Lease
 from shardmill_worker.reach import obstacle
@@ -97,7 +98,8 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     children = {child.batch_id(job.spec.key): child for child in done.children}
     if done.shortfall and lease.holds():
         ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
-    lease.commit(done.counters, children, only_if_held=not done.committed)
+    told = Told(worker.name, done.failures)
+    lease.commit(done.counters, children, only_if_held=not done.committed, told=told)
     worker.publish(job_name, children)
     publish_finish(worker, job_name)
     return summed_up(done.counters, followers=len(children))
@@ -134,7 +136,7 @@ def publish_finish(worker: Worker, job_name: str) -> None:
 
 
 def _check_reach(settings: Settings, job: Job) -> None:
-    for path in (job.root, job.out):
+    for path in (*job.roots.paths, job.out):
         found = obstacle(path, settings.root_list)
         if found is not None:
             raise EnvironmentFault(found)

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.ledger.answers import Live
 from shardmill.ledger.ledger import Ledger
+from shardmill.ledger.told import Live, Told
 
 COMMIT_PATIENCE_S: Final = 20.0
 """How long a commit waits for a Redis that is away; the data is durable by then anyway."""
@@ -80,13 +80,13 @@ class Lease:
         return answer == "held"
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self, live: Live) -> Iterator[None]:
         """Renew the lease from a thread of its own while the body runs."""
         ended = threading.Event()
 
         def keep() -> None:
             while not ended.wait(self.beat_every_s):
-                self._renew(Live())
+                self._renew(live)
 
         thread = threading.Thread(target=keep, name="lease", daemon=True)
         thread.start()
@@ -104,7 +104,12 @@ class Lease:
             return False  # the lease simply runs out
 
     def commit(
-        self, counters: Mapping[str, int], children: Mapping[str, Batch], *, only_if_held: bool
+        self,
+        counters: Mapping[str, int],
+        children: Mapping[str, Batch],
+        *,
+        only_if_held: bool,
+        told: Told,
     ) -> None:
         """Count the batch, waiting a while for a Redis that is away.
 
@@ -112,6 +117,7 @@ class Lease:
             counters: What to add to the job's counters.
             children: Batches that follow from this one, by their names.
             only_if_held: Not if another has claimed it since: no file tells who was first.
+            told: What people are to see of it while the job runs.
 
         Raises:
             LedgerUnavailable: It stayed away; the next attempt finds the manifest part.
@@ -125,6 +131,7 @@ class Lease:
                     counters=counters,
                     children=children,
                     fence=self._fence if only_if_held else None,
+                    told=told,
                 )
             except LedgerUnavailable:
                 if time.monotonic() > deadline:

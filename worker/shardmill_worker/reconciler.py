@@ -47,7 +47,8 @@ class Reconciler:
 
     def _look(self) -> None:
         ledger, name = self._worker.ledger, self._worker.name
-        ledger.appear(name, forget_after_s=FORGET_WORKER_S)
+        slots = self._worker.settings.slot_count
+        ledger.appear(name, slots=slots, forget_after_s=FORGET_WORKER_S)
         if not ledger.lead(name, seconds=min(LEAD_S, self._worker.settings.lease_s)):
             return
         jobs = ledger.jobs()

@@ -1,5 +1,6 @@
 """What a person sees while a job runs, and when it has ended."""
 
+import json
 import math
 import shlex
 import shutil
@@ -8,18 +9,19 @@ import textwrap
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
-from rich.table import Column, Table
+from rich.live import Live
+from rich.table import Table
 
+from shardmill.cli.live import Picture, eta, rate
 from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.report.failures import FailureGroup
-from shardmill.submission.progress import Progress
+from shardmill.submission.job import status_of
+from shardmill.submission.progress import Progress, at_rest
 from shardmill.submission.watcher import Watcher
 
 LOG_EVERY_S: Final = 5.0
@@ -27,19 +29,11 @@ UNBOUNDED: Final = 100_000
 """Width of a table that goes to a file: nothing is folded."""
 INDENT: Final = 11
 """Column at which facts begin, behind their names."""
-WIDE: Final = 100
-"""Columns from which on the bars tell more."""
-
-
-def _rate(per_second: float, noun: str) -> str:
-    return f"{per_second:,.0f} {noun}/s"
-
-
-def _eta(progress: Progress) -> str:
-    if progress.snapshot.state != "running" or progress.eta_s is None:
-        return "paused" if progress.snapshot.state == "paused" else ""
-    seconds = math.ceil(progress.eta_s)
-    return f"ETA {seconds} s" if seconds < 60 else f"ETA {format_duration(seconds)}"
+DRAW_EVERY_S: Final = 0.5
+CHANGE_EVERY_S: Final = 1.0
+"""Changes are told to machines not more often."""
+LINE_EVERY_S: Final = 10.0
+"""So often they are told something, even if nothing changes."""
 
 
 def _paused(progress: Progress) -> str:
@@ -48,7 +42,10 @@ def _paused(progress: Progress) -> str:
 
 
 def _failed(progress: Progress) -> str:
-    return f"{progress.tally.failed:,} failed" if progress.tally.failed else ""
+    if not progress.tally.failed:
+        return ""
+    last = [f", the last {last.error_class}: {last.path}" for last in progress.last_failures[:1]]
+    return f"{progress.tally.failed:,} failed{''.join(last)}"
 
 
 class Lines(Watcher):
@@ -71,10 +68,12 @@ class Lines(Watcher):
             return
         self._next = time.monotonic() + LOG_EVERY_S
         parts = [f"probed {progress.probed:,} of {progress.inputs or 0:,}"]
+        if progress.probed < (progress.inputs or 0):
+            parts[0] += f" ({rate(progress.probe_rate_hz)})"
         if progress.frames_expected:
-            parts.append(f"{progress.frames:,} frames ({_rate(progress.frame_rate_hz, 'frame')})")
-            parts.append(f"{progress.share_done:.0%} done")
-        parts += [part for part in (_eta(progress), _failed(progress)) if part]
+            pace = f"{rate(progress.frame_rate_hz)}, mean {rate(progress.frame_mean_hz)}"
+            parts += [f"{progress.frames:,} frames ({pace})", f"{progress.share_done:.0%} done"]
+        parts += [part for part in (eta(progress), _failed(progress)) if part]
         self.note(", ".join(parts))
 
     def __enter__(self) -> Self:
@@ -85,65 +84,33 @@ class Lines(Watcher):
 
 
 class LiveBars(Watcher):
-    """Two bars on a terminal: probing, and extracting."""
+    """A picture on a terminal that changes with the job: see ``cli.live``."""
 
     def __init__(self, console: Console, *, extracting: bool) -> None:
         self._console = console
         self._paused = False
-        self._wide = console.width >= WIDE
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=6)),
-            TextColumn("{task.fields[amount]}", justify="right"),
-            TextColumn("{task.fields[pace]}", style="cyan", justify="right"),
-            console=console,
-            expand=True,
-            transient=True,
-        )
-        self._probing = self._bars.add_task("probe", total=None, amount="counting", pace="")
-        self._extracting: Any = None
-        if extracting:
-            self._extracting = self._bars.add_task("extract", total=None, amount="", pace="")
+        self._next = 0.0
+        self._picture = Picture(extracting=extracting)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def note(self, sentence: str) -> None:
-        """Print a sentence above the bars."""
+        """Print a sentence above the picture."""
         self._console.print(f"shardmill: {printable(sentence)}", markup=False, highlight=False)
 
     def progress(self, progress: Progress) -> None:
-        """Move the bars."""
+        """Draw it anew, not more often than can be read."""
         was_paused, self._paused = self._paused, progress.snapshot.state == "paused"
         if self._paused and not was_paused:
             self.note(_paused(progress))
-        done = f"{progress.probed:,}/{progress.inputs:,}" if progress.inputs else "counting"
-        probing_ended = progress.probed >= (progress.inputs or 1)
-        pace = "" if probing_ended else _rate(progress.probe_rate_hz, "file")
-        failed = _failed(progress)
-        if self._extracting is None:
-            pace = " · ".join(part for part in (pace, failed) if part)
-        self._bars.update(
-            self._probing,
-            total=progress.inputs,
-            completed=progress.probed,
-            amount=done,
-            pace=pace,
-        )
-        if self._extracting is None:
+        if time.monotonic() < self._next and self._paused == was_paused:
             return
-        amount = f"{progress.frames:,} frames"
-        if self._wide:
-            amount += f" · {format_duration(progress.video_s)} of video"
-        rate = _rate(progress.frame_rate_hz, "f")
-        pace = " · ".join(part for part in (rate, _eta(progress), failed) if part)
-        self._bars.update(
-            self._extracting,
-            total=1.0 if progress.frames_expected else None,
-            completed=progress.share_done,
-            amount=amount,
-            pace=pace,
-        )
+        self._next = time.monotonic() + DRAW_EVERY_S
+        self._picture.update(progress)
+        self._live.update(self._picture, refresh=True)
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        self._live.start()
+        self._live.update(self._picture, refresh=True)
         return self
 
     def __exit__(
@@ -152,7 +119,45 @@ class LiveBars(Watcher):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self._live.stop()
+
+
+class JsonLines(Watcher):
+    """Objects on standard output, one a line, for machines; sentences on standard error."""
+
+    def __init__(self) -> None:
+        self._latest: Progress | None = None
+        self._counted: tuple[object, ...] = ()
+        self._told_s = -math.inf
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence on standard error."""
+        print(f"shardmill: {printable(sentence)}", file=sys.stderr, flush=True)
+
+    def progress(self, progress: Progress) -> None:
+        """Print an object if something has changed, once a second at most, or else at times."""
+        self._latest = progress
+        since_s = time.monotonic() - self._told_s
+        if progress.snapshot.state != "running" or since_s < CHANGE_EVERY_S:
+            return
+        if since_s >= LINE_EVERY_S or _counted(progress) != self._counted:
+            self._counted, self._told_s = _counted(progress), time.monotonic()
+            self._print(status_of(progress.job, progress.snapshot), progress)
+
+    def end(self, status: Status) -> None:
+        """Print the last object."""
+        latest = self._latest
+        seen = latest is not None and latest.snapshot.state == status.state
+        self._print(status, latest if latest is not None and seen else at_rest(status))
+
+    @staticmethod
+    def _print(status: Status, progress: Progress) -> None:
+        print(json.dumps(status.encode() | progress.encode()), flush=True)
+
+
+def _counted(progress: Progress) -> tuple[object, ...]:
+    """Return what makes a new line worth while: all that does not change by itself."""
+    return progress.inputs, progress.probed, progress.frames, progress.tally
 
 
 def watching(*, extracting: bool) -> LiveBars | Lines:
@@ -172,7 +177,7 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         lines.append(f"  reason   {printable(status.reason)}")
     for group in groups:
         example = group.examples[0]
-        lines.append(f"  failed   {group.count:,} {group.error_class}: {example.path}")
+        lines.append(f"  failed   {group.count:,} {group.error_class}: {example.name}")
         lines.append(f"           {example.message}")
     if tally.clips:
         where = f" in {format_count(shards, 'shard')}" if shards is not None else ""

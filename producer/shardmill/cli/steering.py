@@ -58,7 +58,7 @@ def status_command(job: str, redis_url: str | None, as_json: bool) -> int:
 @job_argument
 @redis_option
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
+@click.option("--json", "as_json", is_flag=True, help="print JSON objects, one a line, as it goes")
 def watch_command(job: str, redis_url: str | None, allow_failures: bool, as_json: bool) -> int:
     """Tell how far a job is, until it is done, paused or cancelled.
 
@@ -67,14 +67,28 @@ def watch_command(job: str, redis_url: str | None, allow_failures: bool, as_json
       shardmill watch shards
 
     Ctrl-C ends the watching, not the job.
+
+    With --json an object is printed whenever something has changed, at most once a second, and
+    every ten seconds else; the last one has the job's last state.  Each has the keys of
+    `status --json` and how it goes: probed, probe_rate_hz, probe_mean_hz, frames_now (those of
+    running batches included), frames_expected, frame_rate_hz, frame_mean_hz, share_done, eta_s
+    (at least, at most; null while unknown), workers_at_work, workers (the busiest 32: worker,
+    rates, batches) and last_failures (class, path, message).  A rate is of the last 15 seconds, a
+    mean of this run.
     """
     from shardmill import api
-    from shardmill.cli.display import watching
+    from shardmill.cli.display import JsonLines, watching
     from shardmill.cli.outcome import exit_code
 
-    with watching(extracting=True) as watcher:
-        status = api.watch(local_path(job), settings=settings_of(redis_url), watcher=watcher)
-    _tell(status, as_json=as_json)
+    place, settings = local_path(job), settings_of(redis_url)
+    if as_json:
+        lines = JsonLines()
+        status = api.watch(place, settings=settings, watcher=lines)
+        lines.end(status)
+    else:
+        with watching(extracting=True) as watcher:
+            status = api.watch(place, settings=settings, watcher=watcher)
+        _tell(status, as_json=False)
     return exit_code(status, allow_failures=allow_failures)
 
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.manifest import FIELDS, Facts, Item, Outcome
+from shardmill.contract.manifest import FIELDS, Facts, Item, Outcome, choices
 
 Part = TypeVar("Part", Item, Facts, Outcome)
 
@@ -21,8 +21,7 @@ _VALUES_OF: Final[dict[Any, Any]] = {
     kind: attrgetter(*(field.name for field in dataclasses.fields(kind))) for kind in FIELDS
 }
 _CHOICES: Final[dict[Any, dict[str, tuple[Any, ...]]]] = {
-    kind: {name: get_args(hint) or (hint,) for name, hint in hints.items()}
-    for kind, hints in FIELDS.items()
+    kind: {name: choices(hint) for name, hint in hints.items()} for kind, hints in FIELDS.items()
 }
 """What each field may be: types, and the words of a Literal."""
 
@@ -36,8 +35,13 @@ def encode(parts: Sequence[Item] | Sequence[Facts] | Sequence[Outcome]) -> dict[
     return {
         name: list(column)
         for (name, rest), column in zip(at_rest.items(), columns, strict=True)
-        if column.count(rest) < len(column)
+        if column.count(rest) < len(column) and not _is_told(name, column)
     }
+
+
+def _is_told(name: str, column: Sequence[Any]) -> bool:
+    """Tell whether another column says the same: of one class only, there is nothing to list."""
+    return name in {"labels", "label_ids"} and max(map(len, column)) < 2
 
 
 def decode(kind: type[Part], columns: Any, *, count: int) -> tuple[Part, ...]:
@@ -76,6 +80,9 @@ def _check(kind: type, name: str, values: list[Any]) -> None:
 def _matches(value: object, choice: object) -> bool:
     if choice is float:
         return type(value) in {int, float}
+    if get_origin(choice) is tuple:
+        kind = get_args(choice)[0]
+        return type(value) is list and all(type(each) is kind for each in value)
     if get_origin(choice) is Literal:
         return value in get_args(choice)
     return type(value) is choice or value == choice

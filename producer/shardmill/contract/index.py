@@ -25,6 +25,9 @@ SCHEMA: Final = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("label", pa.string()),
         pa.field("label_id", pa.int64()),
+        pa.field("labels", pa.list_(pa.string()), nullable=False),
+        pa.field("label_ids", pa.list_(pa.int64()), nullable=False),
+        pa.field("extra", pa.string()),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("encoding", pa.string(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
@@ -41,8 +44,9 @@ SCHEMA: Final = pa.schema(
 )
 _SHARD_BYTES: Final = "shard_bytes"
 _FRAMING_CRC: Final = "framing_crc32c"
-_FRAME_COLUMNS: Final = tuple(f.name for f in SCHEMA if pa.types.is_list(f.type))
-_CLIP_COLUMNS: Final = tuple(f.name for f in SCHEMA if not pa.types.is_list(f.type))
+FRAME_COLUMNS: Final = ("offset", "length", "pts_ns", "source_index", "keyframe")
+"""Those with one element a frame."""
+_CLIP_COLUMNS: Final = tuple(name for name in SCHEMA.names if name not in FRAME_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +79,15 @@ class ClipEntry:
     path: str
     """Source, as printed in the manifest."""
     label: str | None
-    """Class name."""
+    """Class name; the first if there are several."""
     label_id: int | None
     """Class number."""
+    labels: Sequence[str] = ()
+    """All class names."""
+    label_ids: Sequence[int] = ()
+    """Their numbers."""
+    extra: str | None = None
+    """What else its annotation says, a JSON object; None without annotation."""
     shard: str
     """File name below ``OUT/shards``."""
     encoding: str
@@ -99,7 +109,7 @@ class ClipEntry:
 def write_index(path: str, clips: Sequence[ClipEntry], framing: Framing) -> None:
     """Write the index of one shard to ``path`` and flush it to the disk."""
     columns = {name: [getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS}
-    lists = {name: [getattr(clip.frames, name) for clip in clips] for name in _FRAME_COLUMNS}
+    lists = {name: [getattr(clip.frames, name) for clip in clips] for name in FRAME_COLUMNS}
     metadata = {_SHARD_BYTES: str(framing.shard_bytes), _FRAMING_CRC: str(framing.crc32c)}
     schema = SCHEMA.with_metadata(metadata)
     table = pa.Table.from_pydict(columns | lists, schema=schema)
@@ -193,9 +203,10 @@ def entry_at(table: pa.Table, row: int) -> ClipEntry:
     """
     frames = {
         name: np.array(table[name][row].values.to_numpy(zero_copy_only=False))
-        for name in _FRAME_COLUMNS
+        for name in FRAME_COLUMNS
     }
     values = {name: table[name][row].as_py() for name in _CLIP_COLUMNS}
+    values |= {name: tuple(values[name]) for name in ("labels", "label_ids")}
     if len({column.size for column in frames.values()}) > 1:
         raise DatasetDamaged(
             f"clip {values['clip_id']} of {values['shard']}: its lists in the index have "

@@ -6,15 +6,21 @@ that is none is escaped.
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import InvalidSpec, UsageError
 from shardmill.contract.quantity import printable
 
 MAX_CLASSES: Final = 500_000
 """The most classes of a job.  More is a column of captions or of names, taken for labels."""
 GROUP: Final = "label"
 """The group of a pattern that is the label."""
+PATTERN_MARK: Final = f"(?P<{GROUP}>"
+"""What a pattern has and no other word of ``--labels``."""
+
+LabelOf = Callable[[str], str | None]
+"""From a path below the input directory to its label; None if it has none."""
 
 
 def label_of(path: str) -> str | None:
@@ -29,7 +35,16 @@ def last_folder(path: str) -> str | None:
     return printable(above.rpartition("/")[2]) if slash else None
 
 
-def pattern_label(pattern: str) -> Callable[[str], str | None]:
+def no_label(path: str) -> str | None:  # noqa: ARG001 - one of several rules
+    """Return None: nothing is labelled."""
+    return None
+
+
+WORDS: Final[dict[str, LabelOf]] = {"dirs": label_of, "last": last_folder, "none": no_label}
+"""What ``--labels`` may be besides a pattern and the name of a file."""
+
+
+def pattern_label(pattern: str) -> LabelOf:
     """Return a function from a path, or any text, to the label that a pattern finds in it.
 
     Args:
@@ -56,6 +71,41 @@ def pattern_label(pattern: str) -> Callable[[str], str | None]:
         return printable(match[GROUP]) if match and match[GROUP] else None
 
     return label
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """What ``--labels`` says: one word, one pattern, or files of annotations."""
+
+    words: tuple[str, ...]
+
+    def check(self) -> None:
+        """See that they go together.
+
+        Raises:
+            InvalidSpec: They do not, one is empty, or a pattern is none.
+        """
+        if not self.words or not all(self.words):
+            raise InvalidSpec("--labels must be a word, a pattern or a file, got nothing")
+        if 0 < len(self.files) < len(self.words) or len(self.words) > len(self.files) + 1:
+            raise InvalidSpec(
+                f"--labels must be one word or pattern, or files; got {', '.join(self.words)}"
+            )
+        try:
+            _ = self.rule
+        except UsageError as error:
+            raise InvalidSpec(f"--labels: {error}") from error
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of annotations, each with its split before it."""
+        return tuple(word for word in self.words if word not in WORDS and PATTERN_MARK not in word)
+
+    @property
+    def rule(self) -> LabelOf:
+        """From a path to its label; none for any if files are to tell."""
+        (first, *_) = self.words
+        return pattern_label(first) if PATTERN_MARK in first else WORDS.get(first, no_label)
 
 
 def check_class_count(count: int, label: str) -> None:

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self, TypeVar, get_args, get_type_hints
+from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shardmill.contract.errors import DatasetDamaged, ItemError
 from shardmill.contract.quantity import printable
+from shardmill.contract.sampling import MAX_TIME_NS
 from shardmill.contract.seal import OPEN, SEAL, sealed
 
 Kind = Literal["video", "image"]
@@ -25,7 +26,7 @@ Status = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One input file, or one time range of a long one."""
+    """One input file, or one time range of it."""
 
     path: str
     """Below the input directory, with ``/``; undecodable bytes as surrogates (``os.fsdecode``)."""
@@ -34,17 +35,51 @@ class Item:
     mtime_ns: int
     """Time of last change when the job was written, ns since 1970."""
     label: str | None = None
-    """Class name, None if unlabelled."""
+    """Class name, None if unlabelled; the first if there are several."""
     label_id: int | None = None
     """Number of the class in ``classes.json``."""
+    labels: tuple[str, ...] = ()
+    """All its classes."""
+    label_ids: tuple[int, ...] = ()
+    """Their numbers."""
+    extra: str | None = None
+    """What else its annotation says, a JSON object; None without annotation."""
     split: str | None = None
-    """Part of the dataset that it belongs to; None without ``--split``."""
+    """Part of the dataset that it belongs to; None if there are none."""
     segment: int = 0
-    """Which part of a long file; 0 if whole."""
+    """Which of its file's items it is, counted from 0."""
+    segments: int = 1
+    """How many items its file is."""
     start_ns: int | None = None
-    """Start of that part on the stream's clock; None if whole."""
+    """Where a long file was cut for parallel work, on the stream's clock: only chosen frames from
+    here on are kept.  What is chosen, the file as a whole decides.  None for no cut."""
     end_ns: int | None = None
-    """End of that part (exclusive); None if whole."""
+    """Where the next such part begins (exclusive); None for no cut."""
+    clip_start_ns: int | None = None
+    """Start of the range that was asked for, from the first frame: frames are chosen within it as
+    if it were all there is.  None for the beginning."""
+    clip_end_ns: int | None = None
+    """End of the range that was asked for (exclusive), from the first frame; None for the end."""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether its numbers could be those of an item."""
+        times = (self.start_ns, self.end_ns), (self.clip_start_ns or 0, self.clip_end_ns)
+        return (
+            0 <= self.segment < self.segments
+            and (self.clip_start_ns or 0) >= 0
+            and all(None in pair or pair[0] < pair[1] for pair in times)  # type: ignore[operator]
+            and all(abs(time or 0) <= MAX_TIME_NS for pair in times for time in pair)
+        )
+
+    def __post_init__(self) -> None:
+        """Let the first class and all classes say the same, whichever is given."""
+        for first, every in (("label", "labels"), ("label_id", "label_ids")):
+            value, values = getattr(self, first), tuple(getattr(self, every) or ())
+            if value is not None and values[:1] != (value,):
+                values = (value,)
+            object.__setattr__(self, first, values[0] if values else None)
+            object.__setattr__(self, every, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +206,8 @@ class Row:
         for name, value in values.items():
             if isinstance(value, str):
                 values[name] = printable(value)
+            elif isinstance(value, tuple):
+                values[name] = [printable(v) if isinstance(v, str) else v for v in value]
         values["path_raw"] = None if values["path"] == self.item.path else raw
         return values
 
@@ -197,9 +234,16 @@ FIELDS: Final[dict[Any, dict[str, Any]]] = {
 """Types of the fields; looking them up parses every annotation anew."""
 
 
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Return what a field may be: types, the words of a Literal, or lists of one type."""
+    return (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+
+
 def _arrow_type(hint: Any) -> pa.DataType:
-    choices = [h for h in get_args(hint) or (hint,) if h is not type(None)]
-    return _ARROW.get(choices[0], pa.string())  # a Literal is text
+    first, *_ = (h for h in choices(hint) if h is not type(None))
+    if get_origin(first) is tuple:
+        return pa.list_(_ARROW[get_args(first)[0]])
+    return _ARROW.get(first, pa.string())  # a Literal is text
 
 
 SCHEMA: Final = pa.schema(

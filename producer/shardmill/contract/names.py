@@ -18,6 +18,8 @@ RECONCILER: Final = "shardmill:reconciler"
 """Lock of the one worker that looks for lost messages."""
 WORKERS: Final = "shardmill:workers"
 """Sorted set of the workers by the time they were last seen, ms."""
+SLOTS: Final = "shardmill:slots"
+"""Hash: worker to its number of slots."""
 
 
 def job_key(job: str) -> str:
@@ -41,6 +43,16 @@ def lease_key(job: str) -> str:
 def live_key(job: str) -> str:
     """Hash: batch to what its running attempt has done so far, for display only."""
     return f"shardmill:{job}:live"
+
+
+def share_key(job: str) -> str:
+    """Hash: what each worker has committed in this run, for display only."""
+    return f"shardmill:{job}:share"
+
+
+def failures_key(job: str) -> str:
+    """List: the last files that failed in this run, for display only."""
+    return f"shardmill:{job}:failures"
 
 
 def batch_key(job: str, batch_id: str) -> str:

@@ -1,9 +1,19 @@
 """Quantities as people write and read them: bytes, durations, counts, printable text."""
 
+import math
 import re
+from typing import Final
 
 from shardmill.contract.errors import UsageError
 
+_SPANS: Final[tuple[tuple[float, int, float, str], ...]] = (
+    (20.0, 1, 5, "s"),
+    (120.0, 1, 10, "s"),
+    (3600.0, 60, 1, "min"),
+    (36_000.0, 3600, 0.5, "h"),
+    (math.inf, 3600, 1, "h"),
+)
+"""Up to so many seconds a span is told in such steps of such a unit."""
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -40,6 +50,14 @@ def format_duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_span(least_s: float, most_s: float) -> str:
+    """Write ``20-30 s``, ``3-5 min`` or ``1.5-2 h``; rounded outward, so that it stays true."""
+    _, unit_s, step, unit = next(span for span in _SPANS if most_s <= span[0])
+    low = math.floor(least_s / unit_s / step) * step
+    high = math.ceil(most_s / unit_s / step) * step
+    return f"{low:g}-{high:g} {unit}" if low > 0 else f"<{high:g} {unit}"
 
 
 def format_count(count: int, noun: str) -> str:

@@ -17,6 +17,9 @@ from shardmill.contract.names import QUEUES
 PREFIX: Final = "SHARDMILL_"
 VISIBILITY_TIMEOUT_S: Final = 21_600
 """Above the longest task; the ledger brings lost work back long before."""
+BATCHES_A_SLOT: Final = 4
+SMALLEST_WINDOW: Final = 16
+"""Of a cluster whose workers are not seen yet."""
 CPU_QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 """Where a container finds its share of the processors: ``max`` or microseconds, and a period."""
 
@@ -55,8 +58,8 @@ class Settings:
     """Directories a worker may touch, separated by ``:``; empty means any."""
     worker_name: str = setting("", "name of this worker; empty: host name and process number")
     """Name of this worker in rows and logs; empty means host name and process number."""
-    window: int = setting(64, "batches of one job in Redis at a time")
-    """Batches of one job in Redis at a time."""
+    window: int = setting(0, "batches of one job in Redis at a time; 0 means 4 a slot, at least 16")
+    """Batches of one job in Redis at a time; 0 means 4 a slot of the cluster, at least 16."""
     lease_s: float = setting(30.0, "seconds until the work of a silent worker is given to another")
     """Seconds until the work of a silent worker is given to another."""
     max_attempts: int = setting(3, "workers that may vanish over a batch before it is split")
@@ -75,7 +78,7 @@ class Settings:
             )
         if self.redis_password_file:
             object.__setattr__(self, "redis_url", self._with_password())
-        for name, low in (("slots", 0), ("window", 1), ("max_attempts", 1)):
+        for name, low in (("slots", 0), ("window", 0), ("max_attempts", 1)):
             self._at_least(name, low)
         for name in ("lease_s", "idle_s", "grace_s"):
             self._at_least(name, 0.1)
@@ -194,6 +197,17 @@ class Settings:
     def root_list(self) -> tuple[str, ...]:
         """The directories a worker may touch; none means any."""
         return tuple(os.path.realpath(root) for root in self.roots.split(":") if root)
+
+
+def window_of(slots: int) -> int:
+    """Return how many batches of a job are to be in Redis: enough to keep all slots at work.
+
+    And no more, for a small job waits until those of a large one that came before it are done.
+
+    Args:
+        slots: Of all workers of the cluster.
+    """
+    return max(SMALLEST_WINDOW, BATCHES_A_SLOT * slots)
 
 
 def _cpu_quota(path: str) -> int:

@@ -10,34 +10,33 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, get_args
 
 from shardmill.contract import geometry, sampling
 from shardmill.contract.errors import InvalidSpec
 from shardmill.contract.geometry import Geometry, Size
+from shardmill.contract.labels import LabelSource
+from shardmill.contract.option import (
+    check_one_of,
+    check_range,
+    command_words,
+    free_option,
+    option,
+    shown,
+    times_ns,
+    with_lists,
+    with_tuples,
+)
 from shardmill.contract.sampling import NS_PER_S, Selection
 from shardmill.contract.split import Split, parse_splits
 
-CONTENT_VERSION: Final = 3
+CONTENT_VERSION: Final = 4
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]
 Format = Literal["tfrecord", "hdf5", "webdataset", "npy"]
-
-
-def option(
-    default: Any, flag: str, text: str, *, metavar: str = "", decides_content: bool = True
-) -> Any:
-    """Return a field of ``Spec`` that is also a command-line option."""
-    metadata = {
-        "flag": flag,
-        "help": text,
-        "metavar": metavar,
-        "decides_content": decides_content,
-    }
-    return field(default=default, metadata=metadata)
+Dedup = Literal["none", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,21 @@ class Spec:
         None, "--end", "end before S seconds after the first frame", metavar="S"
     )
     """End of the range (exclusive), seconds from the first frame."""
+    clip_s: float | None = option(
+        None,
+        "--clip-seconds",
+        "cut each video into clips of S seconds; the last one may be shorter",
+        metavar="S",
+    )
+    """Length of the clips that a video is cut into, seconds."""
+    clip_stride_s: float | None = option(
+        None,
+        "--clip-stride",
+        "seconds from the start of one clip to the start of the next: clips overlap where it is "
+        "less than --clip-seconds, and leave gaps where it is more  [default: --clip-seconds]",
+        metavar="S",
+    )
+    """From the start of one clip to the start of the next, seconds; None means ``clip_s``."""
     max_frames: int | None = option(
         None, "--max-frames", "keep at most the first N frames of a clip", metavar="N"
     )
@@ -106,6 +120,12 @@ class Spec:
     """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
     """JPEG quality, 1 to 100."""
+    copy_if_fits: bool = option(
+        False,
+        "--copy-if-fits",
+        "store a JPEG that has the wanted size already byte for byte, not encoded anew",
+    )
+    """Store JPEG files of the wanted size as they are; their quality is then their own."""
     format: Format = option("tfrecord", "--format", "the shards' format")
     """``tfrecord`` and ``webdataset`` stream, ``hdf5`` has names inside, ``npy`` is one array."""
     shard_size_bytes: int = option(
@@ -116,10 +136,48 @@ class Spec:
         None, "--clips-per-shard", "at most N clips in a shard", metavar="N"
     )
     """At most so many clips in a shard."""
-    labels: str = option(
-        "dirs", "--labels", "dirs: label = first folder; none: no labels", metavar="dirs|none"
+    labels: str | tuple[str, ...] = option(
+        "dirs",
+        "--labels",
+        "first folder, last folder, or none; what a pattern's (?P<label>...) finds in the path; "
+        "or a file of annotations, SPLIT=FILE to say its split (repeatable)",
+        metavar="dirs|last|none|REGEX|FILE",
     )
-    """Where labels come from: ``dirs`` (first folder) or ``none``."""
+    """Where labels come from: a word, a pattern, or files of annotations."""
+    preset: str | None = free_option(
+        None,
+        "--preset",
+        "whose annotations they are, as in kinetics; docs/annotations.md lists them",
+        metavar="NAME",
+    )
+    """The data set whose files ``labels`` names."""
+    columns: tuple[str, ...] = free_option(
+        (),
+        "--columns",
+        "which columns of the annotations mean what, as in path=video,label=class,start=t0",
+        metavar="NAME=COLUMN,...",
+    )
+    """Fields of ``Columns`` in ``submission/annotations/form.py``."""
+    form: tuple[str, ...] = free_option(
+        (),
+        "--form",
+        "how their file is laid out, as in format=csv,names=path:label,match=stem",
+        metavar="NAME=VALUE,...",
+    )
+    """Fields of ``Form`` there, and ``match``."""
+    classes: str | None = free_option(
+        None,
+        "--classes",
+        "the list of classes: any other label is a bad annotation",
+        metavar="FILE",
+    )
+    """The data set's list of classes."""
+    keep_unannotated: bool = free_option(
+        False, "--keep-unannotated", "take files without annotation too, whole and unlabelled"
+    )
+    """Files without annotation are not left out."""
+    strict: bool = free_option(False, "--strict", "end at the first bad annotation")
+    """A bad annotation ends the job before it begins."""
     split: str | None = option(
         None,
         "--split",
@@ -142,6 +200,14 @@ class Spec:
         (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
     )
     """Globs on the path below the input directory that are left out."""
+    hidden: bool = option(
+        False, "--hidden", "take files and folders too whose names begin with a dot"
+    )
+    """Take inputs whose name, or a folder's above them, begins with a dot."""
+    dedup: Dedup = option(
+        "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
+    )
+    """``exact`` leaves out all but one of the inputs with the same bytes."""
     shuffle: int = option(
         0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
     )
@@ -152,49 +218,56 @@ class Spec:
     """When probing: count frames by their packets, without decoding."""
     check: bool = option(False, "--check", "decode every file to its end: finds all damage")
     """When probing: decode everything."""
-    item_timeout_s: float | None = option(
+    item_timeout_s: float | None = free_option(
         None,
         "--item-timeout",
         "seconds one file may take  [default: from its estimated cost]",
         metavar="S",
-        decides_content=False,
     )
     """Wall-clock limit for one item, seconds; None means from its estimated cost."""
-    item_memory_bytes: int = option(
-        2_000_000_000,
-        "--item-memory",
-        "memory one file's decoder may use",
-        metavar="BYTES",
-        decides_content=False,
+    item_memory_bytes: int = free_option(
+        2_000_000_000, "--item-memory", "memory one file's decoder may use", metavar="BYTES"
     )
     """Limit of a decoder's resident memory, bytes."""
 
     def __post_init__(self) -> None:
-        self._one_of("--all", "--every", "--fps", "--count", "--at", "--keyframes")
-        self._one_of("--size", "--short-side", "--fit", "--crop")
-        self._one_of("--count-frames", "--check")
+        if isinstance(self.labels, tuple) and len(self.labels) == 1:
+            object.__setattr__(self, "labels", self.labels[0])
+        check_one_of(self, "--all", "--every", "--fps", "--count", "--at", "--keyframes")
+        check_one_of(self, "--size", "--short-side", "--fit", "--crop")
+        check_one_of(self, "--count-frames", "--check")
         if self.pad and self.fit is None:
             raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
-        self._in_range("--quality", self.quality, 1, 100)
-        self._in_range("--max-frames", self.max_frames, 1, None)
-        self._in_range("--clips-per-shard", self.clips_per_shard, 1, None)
-        self._in_range("--shard-size", self.shard_size_bytes, 1_000_000, None)
-        self._in_range("--item-timeout", self.item_timeout_s, 0.1, None)
-        self._in_range("--item-memory", self.item_memory_bytes, 100_000_000, None)
-        self._in_range("--start", self.start_s, 0, 1e9)
-        self._in_range("--end", self.end_s, 0, 1e9)
-        self._in_range("--shuffle", self.shuffle, 0, 2**63 - 1)
+        if self.copy_if_fits and self.encoding != "jpeg":
+            raise InvalidSpec(
+                f"--copy-if-fits stores JPEG files as they are, --encoding is {self.encoding}: "
+                "leave one of them out"
+            )
+        check_range("--quality", self.quality, 1, 100)
+        check_range("--max-frames", self.max_frames, 1, None)
+        check_range("--clips-per-shard", self.clips_per_shard, 1, None)
+        check_range("--shard-size", self.shard_size_bytes, 1_000_000, None)
+        check_range("--item-timeout", self.item_timeout_s, 0.1, None)
+        check_range("--item-memory", self.item_memory_bytes, 100_000_000, None)
+        check_range("--start", self.start_s, 0, 1e9)
+        check_range("--end", self.end_s, 0, 1e9)
+        check_range("--clip-seconds", self.clip_s, 0.001, 1e9)
+        check_range("--clip-stride", self.clip_stride_s, 0.001, 1e9)
+        check_range("--shuffle", self.shuffle, 0, 2**63 - 1)
         if self.end_s is not None and self.end_s <= (self.start_s or 0):
             raise InvalidSpec(
                 f"--end must be after --start, got [{self.start_s or 0:g}, {self.end_s:g})"
             )
+        if self.clip_stride_s is not None and self.clip_s is None:
+            raise InvalidSpec("--clip-stride is how far clips are apart: give --clip-seconds too")
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),
-            ("--labels", self.labels, ("dirs", "none")),
+            ("--dedup", self.dedup, get_args(Dedup)),
         ):
             if value not in choices:
                 raise InvalidSpec(f"{flag} must be one of {', '.join(choices)}; got {value!r}")
+        self.label_source.check()
         _ = self.selection, self.geometry, self.splits  # each checks its own numbers
         if self.split_group is not None and self.split is None:
             raise InvalidSpec("--split-group keeps inputs together in a split: give --split too")
@@ -203,21 +276,6 @@ class Spec:
                 "--format npy is one array of equal frames: give --encoding raw, and "
                 "--size WxH --upscale, --crop WxH --upscale or --fit WxH --pad"
             )
-
-    def _one_of(self, *flags: str) -> None:
-        given = [
-            f.metadata["flag"]
-            for f in dataclasses.fields(self)
-            if f.metadata["flag"] in flags and getattr(self, f.name) != f.default
-        ]
-        if len(given) > 1:
-            raise InvalidSpec(f"give one of {', '.join(flags)}; got {' and '.join(given)}")
-
-    @staticmethod
-    def _in_range(flag: str, value: float | None, low: float, high: float | None) -> None:
-        if value is not None and not (low <= value and (high is None or value <= high)):
-            limits = f"in [{low:,}, {high:,}]" if high is not None else f"at least {low:,}"
-            raise InvalidSpec(f"{flag} must be {limits}, got {value:,}")
 
     @property
     def _gives_one_size(self) -> bool:
@@ -236,7 +294,7 @@ class Spec:
         elif self.count is not None:
             policy = sampling.UniformCount(count=self.count)
         elif self.at is not None:
-            policy = sampling.GivenTimes(times_ns=_times_ns(self.at))
+            policy = sampling.GivenTimes(times_ns=times_ns(self.at))
         elif self.keyframes:
             policy = sampling.KeyframesOnly()
         return Selection(
@@ -263,6 +321,16 @@ class Spec:
         return geometry.SourceSize()
 
     @property
+    def label_source(self) -> LabelSource:
+        """Where labels come from."""
+        return LabelSource((self.labels,) if isinstance(self.labels, str) else self.labels)
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether each input's labels, and more, come from what a data set says of it."""
+        return bool(self.label_source.files or self.classes or self.preset)
+
+    @property
     def splits(self) -> tuple[Split, ...]:
         """The splits that inputs are shared out to; none without ``--split``."""
         _ = self.split_pattern
@@ -283,20 +351,22 @@ class Spec:
     @property
     def key(self) -> str:
         """16 hex digits that change when, and only when, the content of shards may change."""
+        text = json.dumps([CONTENT_VERSION, self.content], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What decides the content of shards; what annotations say is told item by item."""
         content = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
             if f.metadata["decides_content"] and f.name != "all"
         }
-        text = json.dumps([CONTENT_VERSION, content], sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return content | ({"labels": "annotations"} if self.is_annotated else {})
 
     def encode(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return dataclasses.asdict(self) | {
-            "include": list(self.include),
-            "exclude": list(self.exclude),
-        }
+        return with_lists(dataclasses.asdict(self))
 
     @classmethod
     def decode(cls, values: Mapping[str, Any]) -> Self:
@@ -311,46 +381,20 @@ class Spec:
                 f"expected a spec of this version, found unknown fields {sorted(unknown)}: "
                 "upgrade shardmill"
             )
-        lists = {name: tuple(values.get(name, ())) for name in ("include", "exclude")}
         try:
-            return cls(**{**values, **lists})
+            return cls(**with_tuples(values))
         except TypeError as error:
             raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
 
     def arguments(self) -> list[str]:
         """Return the command line's options that give this spec."""
-        words: list[str] = []
-        for f in dataclasses.fields(self):
-            value, flag = getattr(self, f.name), f.metadata["flag"]
-            if value == f.default:
-                continue
-            if value is True:
-                words.append(flag)
-            else:
-                values = value if isinstance(value, tuple) else (value,)
-                words += [word for each in values for word in (flag, str(each))]
-        return words
+        return command_words(self)
 
     def differences(self, other: "Spec") -> list[str]:
         """Return one phrase an option in which the content of ``other`` differs."""
+        there, here = self.content, other.content
         return [
-            f"{f.metadata['flag']} {_shown(getattr(self, f.name))} there, "
-            f"{_shown(getattr(other, f.name))} here"
+            f"{f.metadata['flag']} {shown(there[f.name])} there, {shown(here[f.name])} here"
             for f in dataclasses.fields(self)
-            if f.metadata["decides_content"]
-            and f.name != "all"
-            and getattr(self, f.name) != getattr(other, f.name)
+            if f.name in there and there[f.name] != here[f.name]
         ]
-
-
-def _times_ns(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(round(Decimal(part) * NS_PER_S) for part in text.split(","))
-    except (ArithmeticError, ValueError) as error:
-        raise InvalidSpec(f"--at must be seconds, as in 0.5,2,10, got {text!r}") from error
-
-
-def _shown(value: object) -> str:
-    if value in (None, (), False):
-        return "unset"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)

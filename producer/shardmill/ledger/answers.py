@@ -1,11 +1,12 @@
 """What the ledger answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import State
+from shardmill.ledger.told import Failure, Live, Share
 
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
@@ -24,22 +25,6 @@ class Claim:
     """Claims charged to the batch, this one included."""
     batch: Batch | None = None
     """What to do; None unless claimed or exhausted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """What running attempts have done so far, by estimate; for display only."""
-
-    worked_us: int = 0
-    """Work, microseconds of one core."""
-    frames: int = 0
-    """Frames stored."""
-
-    @classmethod
-    def total(cls, texts: Sequence[str]) -> Self:
-        """Add up what beats have told."""
-        pairs = [text.split() for text in texts]
-        return cls(sum(int(w) for w, _ in pairs), sum(int(f) for _, f in pairs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +46,12 @@ class Snapshot:
     leased: int
     """Batches a worker holds."""
     live: Live
-    """What running attempts have done so far."""
+    """What running attempts have done so far, together."""
     seconds: float
     """Wall-clock time since the job began, until it ended."""
+    held: Sequence[Live] = ()
+    """What each running attempt has told last."""
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    """What each worker has committed since the job was opened."""
+    failures: Sequence[Failure] = ()
+    """The last files that failed since then, the newest first."""

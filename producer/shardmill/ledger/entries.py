@@ -4,28 +4,38 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
-from shardmill.ledger.answers import Live, Snapshot
+from shardmill.ledger.answers import Snapshot
+from shardmill.ledger.told import Failure, Live, Share
 
-_TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
+_TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 
 
-def encode(job: Job, *, run: str) -> dict[str, str | int]:
-    """Return the entry of a job that begins; ``run`` tells this opening from others."""
-    return {
+def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str | int]:
+    """Return the entry of a job that begins.
+
+    Args:
+        job: The job.
+        counters: What its manifest holds already; remembered apart, so that rates are of this run.
+        run: Tells this opening from others.
+    """
+    before = {f"{name}_before": counters.get(name, 0) for name in ("probed", "frames")}
+    entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
         "out": job.out,
-        "root": json.dumps(job.root),
+        "roots": json.dumps(job.roots.paths),
         "goal": job.goal,
         "spec": json.dumps(job.spec.encode()),
         "run": run,
         "started_ms": round(job.started_s * 1000),
     }
+    files = {} if job.inputs is None else {"files": job.inputs}
+    return entry | files | before | dict(counters)
 
 
 def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
@@ -35,13 +45,15 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
         InvalidMessage: The entry is no job of this version.
     """
     try:
+        root, *more_roots = map(_path, json.loads(values["roots"]))
         job = Job(
             name=name,
-            root=_path(values["root"]),
+            root=root,
+            more_roots=tuple(more_roots),
             out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
             spec=_spec(values["spec"]),
-            inputs=int(values["inputs"]) if "inputs" in values else None,
+            inputs=int(values["files"]) if "files" in values else None,
             started_s=int(values["started_ms"]) / 1000,
         )
         return job, values["run"]
@@ -55,21 +67,18 @@ def _spec(text: str) -> Spec:
     return Spec.decode(json.loads(text))
 
 
-def snapshot(
-    name: str,
-    values: Mapping[str, str],
-    *,
-    now_ms: int,
-    waiting: int,
-    leased: int,
-    live: Sequence[str],
-) -> Snapshot:
-    """Return a job's numbers.
+def snapshot(name: str, answer: Sequence[Any]) -> Snapshot | None:
+    """Return a job's numbers from what the script tells; None if the ledger does not know it.
 
     Raises:
         InvalidMessage: The entry is no job of this version.
     """
+    flat, waiting, leased, live, now_ms, shares, failures = answer
+    values = _pairs(flat)
+    if "state" not in values:
+        return None
     try:
+        held = [Live.decode(text) for text in live]
         ended_ms = int(values.get("ended_ms") or now_ms)
         return Snapshot(
             state=values["state"],  # type: ignore[arg-type]
@@ -79,19 +88,26 @@ def snapshot(
             counters={k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS},
             inflight=waiting + leased,
             leased=leased,
-            live=Live.total(live),
+            live=Live.total(held),
             seconds=max(0.0, (ended_ms - int(values["started_ms"])) / 1000),
+            held=held,
+            shares=Share.decode_all(_pairs(shares)),
+            failures=[Failure.decode(text) for text in failures],
         )
     except (KeyError, ValueError) as error:
         raise _invalid(name, error) from error
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Return a hash as a script tells it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _invalid(name: str, error: Exception) -> InvalidMessage:
     return InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}")
 
 
-def _path(text: str) -> str:
-    path = json.loads(text)
+def _path(path: object) -> str:
     if not isinstance(path, str) or not os.path.isabs(path):
         raise ValueError(f"expected an absolute path, got {path!r}")
     return path

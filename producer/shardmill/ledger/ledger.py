@@ -12,8 +12,9 @@ from shardmill.contract.errors import EnvironmentFault, InvalidMessage
 from shardmill.contract.job import Job, State
 from shardmill.contract.settings import Settings
 from shardmill.ledger import entries
-from shardmill.ledger.answers import Claim, Held, Live, Reserved, Snapshot
+from shardmill.ledger.answers import Claim, Held, Reserved, Snapshot
 from shardmill.ledger.client import Client
+from shardmill.ledger.told import NOTHING, Live, Told
 
 FINISH_ID: Final = "finish"
 """Name of a job's one finish batch."""
@@ -50,11 +51,12 @@ class Ledger:
     def open(self, job: Job, counters: Mapping[str, int]) -> None:
         """Begin a job, or take it up again; ``counters`` is what its manifest holds already.
 
+        Its counter ``inputs`` is how many items there are; it grows where a file becomes several.
         The run number makes the files of this opening differ from those of any other.
         """
-        values = entries.encode(job, run=secrets.token_hex(2)) | dict(counters)
+        values = entries.encode(job, counters, run=secrets.token_hex(2))
         flat = [part for pair in values.items() for part in pair]
-        keys = [names.job_key(job.name), names.JOBS, *_sets(job.name), names.live_key(job.name)]
+        keys = [names.job_key(job.name), names.JOBS, *_sets(job.name), *_shown(job.name)]
         self._run("open", keys, job.name, names.batch_key(job.name, ""), *flat)
 
     def reserve(
@@ -101,9 +103,7 @@ class Ledger:
         """Renew a lease and tell how much of the batch's estimated work is done."""
         keys = [names.job_key(job), names.lease_key(job), names.live_key(job)]
         keys.append(names.batch_key(job, batch_id))
-        answer: Held = self._run(
-            "beat", keys, batch_id, fence, _ms(lease_s), f"{live.worked_us} {live.frames}"
-        )
+        answer: Held = self._run("beat", keys, batch_id, fence, _ms(lease_s), live.encode())
         return answer
 
     def commit(
@@ -114,6 +114,7 @@ class Ledger:
         counters: Mapping[str, int],
         children: Mapping[str, Batch],
         fence: int | None = None,
+        told: Told = NOTHING,
     ) -> bool:
         """Count a batch and put its children in flight; False if it was counted before.
 
@@ -124,15 +125,17 @@ class Ledger:
             children: Batches that follow from this one, by their names.
             fence: Of the claim, where no manifest part has decided which attempt counts: False
                 too if there was a later claim.
+            told: What people are to see of it while the job runs.
         """
-        keys = [*_batch_keys(job, batch_id), *(names.batch_key(job, child) for child in children)]
+        keys = [*_batch_keys(job, batch_id), *_shown(job)[1:]]
+        keys += [names.batch_key(job, child) for child in children]
         added = {name: amount for name, amount in counters.items() if amount}
         followers = [[name, child.stage, child.encode()] for name, child in children.items()]
         answer = self._run(
             "commit",
             keys,
             *(batch_id, "" if fence is None else fence),
-            *(json.dumps(added), json.dumps(followers), _ms(KEEP_S)),
+            *(json.dumps(added), json.dumps(followers), _ms(KEEP_S), told.encode()),
         )
         return bool(answer)
 
@@ -140,18 +143,17 @@ class Ledger:
         """Give a batch back, uncharged; False if it was no longer held."""
         return bool(self._run("release", _batch_keys(job, batch_id), batch_id, fence))
 
-    def close(self, job: str, *, inputs: int, batches: int) -> None:
+    def close(self, job: str, *, batches: int) -> None:
         """Tell that every input is enumerated.
 
         Args:
             job: Name of the job.
-            inputs: Items to do, those done already among them.
             batches: How many were reserved since the job was opened.
 
         Raises:
             EnvironmentFault: Redis has lost the job, or batches of it.
         """
-        if self._run("close", [names.job_key(job)], inputs, batches) != "closed":
+        if self._run("close", [names.job_key(job)], batches) != "closed":
             raise EnvironmentFault(LOST)
 
     def drain(self, job: str) -> bool:
@@ -190,7 +192,8 @@ class Ledger:
 
     def shift(self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]) -> bool:
         """Change a job's state if it is one of ``allowed``; True if it was."""
-        answer = self._run("shift", [names.job_key(job)], state, reason, _ms(KEEP_S), *allowed)
+        keys = [names.job_key(job), *_shown(job)[1:]]
+        answer = self._run("shift", keys, state, reason, _ms(KEEP_S), *allowed)
         return bool(answer == "shifted")
 
     def job(self, name: str) -> tuple[Job, str] | None:
@@ -208,14 +211,8 @@ class Ledger:
         Raises:
             InvalidMessage: The entry is no job of this version.
         """
-        keys = [names.job_key(name), *_sets(name), names.live_key(name)]
-        flat, waiting, leased, live, now_ms = self._run("snapshot", keys)
-        values = dict(zip(flat[::2], flat[1::2], strict=True))
-        if "state" not in values:
-            return None
-        return entries.snapshot(
-            name, values, now_ms=now_ms, waiting=waiting, leased=leased, live=live
-        )
+        keys = [names.job_key(name), *_sets(name), *_shown(name)]
+        return entries.snapshot(name, self._run("snapshot", keys))
 
     def queued(self) -> int:
         """Return how many messages wait in the queues."""
@@ -254,7 +251,8 @@ class Ledger:
         there = self._client.call(look) if known else []
         for name, exists in zip(known, there, strict=True):
             if not exists:
-                self._run("forget", [names.JOBS, names.job_key(name), *_sets(name)], name)
+                keys = [names.JOBS, names.job_key(name), *_sets(name), *_shown(name)]
+                self._run("forget", keys, name)
         return [name for name, exists in zip(known, there, strict=True) if exists]
 
     def lead(self, worker: str, *, seconds: float) -> bool:
@@ -270,13 +268,18 @@ class Ledger:
 
         return self._client.call(take)
 
-    def appear(self, worker: str, *, forget_after_s: float) -> None:
+    def appear(self, worker: str, *, slots: int, forget_after_s: float) -> None:
         """Tell that a worker is alive; forget those not seen for a while."""
-        self._run("appear", [names.WORKERS], worker, _ms(forget_after_s))
+        self._run("appear", [names.WORKERS, names.SLOTS], worker, _ms(forget_after_s), slots)
 
     def disappear(self, worker: str) -> None:
         """Tell that a worker is leaving."""
-        self._client.call(lambda: self._client.ledger.zrem(names.WORKERS, worker))
+        self._run("disappear", [names.WORKERS, names.SLOTS], worker)
+
+    def slots(self) -> int:
+        """Return how many slots the workers seen lately have together."""
+        found: Any = self._client.call(lambda: self._client.ledger.hvals(names.SLOTS))
+        return sum(int(slots) for slots in found)
 
     def workers(self) -> list[str]:
         """Return the workers seen lately."""
@@ -287,6 +290,11 @@ class Ledger:
 def _sets(job: str) -> list[str]:
     """A batch in flight is in exactly one of these."""
     return [names.waiting_key(job), names.lease_key(job)]
+
+
+def _shown(job: str) -> list[str]:
+    """What is for display only."""
+    return [names.live_key(job), names.share_key(job), names.failures_key(job)]
 
 
 def _batch_keys(job: str, batch_id: str) -> list[str]:

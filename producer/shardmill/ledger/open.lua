@@ -1,11 +1,11 @@
 -- open: begin a job or take it up again; counters start from what its manifest holds already.
--- KEYS job jobs waiting lease live   ARGV name batch_prefix, then field value ...
+-- KEYS job jobs waiting lease live share failures   ARGV name batch_prefix, then field value ...
 for i = 3, 4 do
   for _, batch in ipairs(redis.call('ZRANGE', KEYS[i], 0, -1)) do
     redis.call('DEL', ARGV[2] .. batch)
   end
 end
-redis.call('DEL', KEYS[1], KEYS[3], KEYS[4], KEYS[5])
+redis.call('DEL', KEYS[1], unpack(KEYS, 3))
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('SADD', KEYS[2], ARGV[1])
 return redis.status_reply('OK')

@@ -1,10 +1,13 @@
 -- shift: change a job's state if it is in one of the states that allow it.
--- KEYS job   ARGV new reason keep_ms allowed...
+-- KEYS job share failures   ARGV new reason keep_ms allowed...
 local state = redis.call('HGET', KEYS[1], 'state')
 for i = 4, #ARGV do
   if state == ARGV[i] then
     redis.call('HSET', KEYS[1], 'state', ARGV[1], 'reason', ARGV[2])
-    if ARGV[1] == 'cancelled' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+    if ARGV[1] == 'cancelled' then
+      redis.call('PEXPIRE', KEYS[1], ARGV[3])
+      redis.call('DEL', KEYS[2], KEYS[3])
+    end
     return 'shifted'
   end
 end

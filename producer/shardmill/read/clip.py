@@ -1,9 +1,10 @@
 """A clip and its frames: the bytes of those that are asked for, decoded into one array."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,29 @@ class Clip:
 
     @property
     def label(self) -> str | None:
-        """Class name; None if unlabelled."""
+        """Class name, the first if there are several; None if unlabelled."""
         return self.entry.label
 
     @property
     def label_id(self) -> int | None:
         """Class number; None if unlabelled."""
         return self.entry.label_id
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all its classes."""
+        return tuple(self.entry.labels)
+
+    @property
+    def label_ids(self) -> tuple[int, ...]:
+        """Numbers of all its classes."""
+        return tuple(self.entry.label_ids)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What else its annotation says; empty without one."""
+        found: dict[str, Any] = json.loads(self.entry.extra or "{}")
+        return found
 
     @property
     def pts_ns(self) -> NDArray[np.int64]:

@@ -20,6 +20,8 @@ from shardmill.contract.layout import Layout
 
 SHORTEST: Final = "keyframe"
 """Of the lists of an index the one with the fewest bytes; each is one element a frame."""
+LABELS: Final = "label_ids"
+"""The column that tells how many classes a clip has."""
 _READERS: Final = 4
 
 Taken = TypeVar("Taken")
@@ -72,3 +74,9 @@ def of_each_index(
 def frames_of(clips: pa.Table) -> NDArray[np.int32]:
     """Return how many frames each clip has, from the column ``SHORTEST``.  Shape (N,)."""
     return np.asarray(pc.list_value_length(clips[SHORTEST]), np.int32)
+
+
+def classes_of(clips: pa.Table) -> int:
+    """Return the greatest number of classes that a clip has, from the column ``LABELS``."""
+    most = pc.max(pc.list_value_length(clips[LABELS])).as_py()
+    return int(most or 0)

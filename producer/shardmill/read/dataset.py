@@ -1,6 +1,7 @@
 """Windows of consecutive frames of an output directory, in any order."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, get_args
 
@@ -24,7 +25,9 @@ class Window(TypedDict):
     mask: NDArray[np.bool_]
     """True where the clip has a frame.  Shape (T,)."""
     label_id: int
-    """Class number; ``UNLABELLED`` (-1) if there is none."""
+    """Class number, the first if there are several; ``UNLABELLED`` (-1) if there is none."""
+    label_ids: NDArray[np.int64]
+    """All class numbers, filled up with ``UNLABELLED``.  Shape (L,), L the most that a clip has."""
     pts_ns: NDArray[np.int64]
     """When each frame is shown, on the stream's own clock; 0 where ``mask`` is False."""
     clip_id: str
@@ -179,9 +182,15 @@ class ClipDataset:
             frames=frames,
             mask=np.arange(self.window) < count,
             label_id=UNLABELLED if source.label_id is None else source.label_id,
+            label_ids=self._padded(source.label_ids),
             pts_ns=pts_ns,
             clip_id=source.clip_id,
         )
+
+    def _padded(self, label_ids: Sequence[int]) -> NDArray[np.int64]:
+        padded = np.full(self.clips.most_labels, UNLABELLED, np.int64)
+        padded[: len(label_ids)] = label_ids
+        return padded
 
     def _window_of(self, number: int, *, epoch: int) -> Window:
         (clip,), (start,) = self.spots(np.array([number]), epoch=epoch)

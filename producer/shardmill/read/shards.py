@@ -19,7 +19,14 @@ from shardmill.contract.errors import UsageError
 from shardmill.contract.index import entry_at, open_index
 from shardmill.contract.layout import Layout, split_of
 from shardmill.read.clip import Clip
-from shardmill.read.committed import SHORTEST, committed_shards, frames_of, of_each_index
+from shardmill.read.committed import (
+    LABELS,
+    SHORTEST,
+    classes_of,
+    committed_shards,
+    frames_of,
+    of_each_index,
+)
 from shardmill.read.wanted import Wanted
 from shardmill.read.windows import locate
 
@@ -51,6 +58,7 @@ class Shards(Sequence[Clip]):
         out: Output directory.
         names: Its shards.
         clips: Of each shard, how many frames each clip has, and which clips are wanted.
+        most_labels: How many classes a clip may have.
         threads: How many decode the frames that are asked for at a time.
     """
 
@@ -60,8 +68,11 @@ class Shards(Sequence[Clip]):
         names: Sequence[str],
         clips: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]],
         *,
+        most_labels: int = 1,
         threads: int = 1,
     ) -> None:
+        self.most_labels = most_labels
+        """The greatest number of classes that a clip of these shards has, at least 1."""
         self._layout, self._names, self._threads = Layout(out), names, threads
         self._index = _Index(self._layout)
         self._edges = np.cumsum([0, *(lengths.size for lengths, _ in clips)], dtype=np.int64)
@@ -138,7 +149,7 @@ def open_shards(
     Args:
         out: Output directory.
         split: Only clips of this split; None means all.
-        labels: Only clips of these classes; None means all.
+        labels: Only clips that have one of these classes; None means all.
         where: Only clips of inputs for which this SQL condition is true, over the columns of the
             manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
             path like 'train/%'``.
@@ -156,11 +167,15 @@ def open_shards(
     names = _of_split(committed_shards(out), split)
     wanted = Wanted(out, labels=labels, where=where)
 
+    most_labels = [1]
+
     def sizes(clips: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        most_labels.append(classes_of(clips))
         return frames_of(clips), wanted.among(clips)
 
-    clips = of_each_index(out, names, [SHORTEST, *wanted.columns], sizes)
-    return Shards(out, names, clips, threads=threads)
+    columns = [SHORTEST, LABELS, *wanted.columns]
+    clips = of_each_index(out, names, columns, sizes)
+    return Shards(out, names, clips, most_labels=max(most_labels), threads=threads)
 
 
 def _of_split(shards: Sequence[str], split: str | None) -> Sequence[str]:

@@ -24,7 +24,7 @@ from shardmill.read.order import Share, shuffled
 _FEATURES: Final = {
     "frames": tf.io.RaggedFeature(tf.string),
     "pts_ns": tf.io.RaggedFeature(tf.int64),
-    "class_label": tf.io.FixedLenFeature([], tf.int64, UNLABELLED),
+    "class_label": tf.io.RaggedFeature(tf.int64),
     "encoding": tf.io.FixedLenFeature([], tf.string),
     "height": tf.io.FixedLenFeature([], tf.int64),
     "width": tf.io.FixedLenFeature([], tf.int64),
@@ -44,17 +44,20 @@ def tf_windows(
         share: Which windows; by default all.
     """
     places = (share or Share()).places(len(dataset), first=first)
-    names = ("frames", "mask", "label_id", "pts_ns", "clip_id")
-    types = (tf.uint8, tf.bool, tf.int64, tf.int64, tf.string)
+    names = ("frames", "mask", "label_id", "label_ids", "pts_ns", "clip_id")
+    types = (tf.uint8, tf.bool, tf.int64, tf.int64, tf.int64, tf.string)
 
     def read(place: np.int64) -> tuple[Any, ...]:
         window: Any = dataset.at(int(place), epoch=epoch)
-        values = [window[name] for name in names]
-        return values[0], values[1], np.int64(values[2]), values[3], values[4].encode()
+        fit = window | {
+            "label_id": np.int64(window["label_id"]),
+            "clip_id": window["clip_id"].encode(),
+        }
+        return tuple(fit[name] for name in names)
 
     def element(place: tf.Tensor) -> dict[str, tf.Tensor]:
         tensors = tf.numpy_function(read, [place], types, stateful=False)
-        return _shaped(dict(zip(names, tensors, strict=True)), dataset.window)
+        return _shaped(dict(zip(names, tensors, strict=True)), dataset)
 
     source = tf.data.Dataset.range(places.start, places.stop, places.step)
     return source.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -145,16 +148,18 @@ def _window_of(
     mask = numbers < length
     numbers = tf.boolean_mask(numbers, mask)
     missing = dataset.window - tf.shape(numbers)[0]
+    unlabelled = dataset.clips.most_labels - tf.shape(clip["class_label"])[0]
     frames = _decoded(tf.gather(clip["frames"], numbers), clip)
     return _shaped(
         {
             "frames": tf.pad(frames, [[0, missing], [0, 0], [0, 0], [0, 0]]),
             "mask": mask,
-            "label_id": clip["class_label"],
+            "label_id": clip["class_label"][0],
+            "label_ids": tf.pad(clip["class_label"], [[0, unlabelled]], constant_values=UNLABELLED),
             "pts_ns": tf.pad(tf.gather(clip["pts_ns"], numbers), [[0, missing]]),
             "clip_id": clip_id,
         },
-        dataset.window,
+        dataset,
     )
 
 
@@ -177,7 +182,9 @@ def _decoded(frames: tf.Tensor, clip: dict[str, tf.Tensor]) -> tf.Tensor:
     )
 
 
-def _shaped(window: dict[str, tf.Tensor], length: int) -> dict[str, tf.Tensor]:
+def _shaped(window: dict[str, tf.Tensor], dataset: ClipDataset) -> dict[str, tf.Tensor]:
     """Tell TensorFlow what is known of the shapes before anything is read."""
+    length = dataset.window
     shapes = {"frames": [length, None, None, 3], "mask": [length], "pts_ns": [length]}
+    shapes["label_ids"] = [dataset.clips.most_labels]
     return {name: tf.ensure_shape(value, shapes.get(name, [])) for name, value in window.items()}

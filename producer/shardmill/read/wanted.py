@@ -16,7 +16,7 @@ class Wanted:
 
     Args:
         out: Output directory.
-        labels: Its class is one of these; None means any, or none.
+        labels: One of its classes is one of these; None means any, or none.
         where: This SQL condition is true of its input, over the columns of the manifest.
 
     Raises:
@@ -27,7 +27,7 @@ class Wanted:
     def __init__(self, out: str, *, labels: Collection[str] | None, where: str | None) -> None:
         self._values: dict[str, set[str]] = {}
         if labels is not None:
-            self._values["label"] = _known(out, labels)
+            self._values["labels"] = _known(out, labels)
         if where is not None:
             self._values["clip_id"] = _answers(out, where)
 
@@ -47,7 +47,11 @@ class Wanted:
         """
         chosen = np.ones(clips.num_rows, bool)
         for column, values in self._values.items():
-            chosen &= [value in values for value in clips[column].to_pylist()]
+            found = clips[column].to_pylist()
+            if column == "labels":
+                chosen &= [not values.isdisjoint(labels) for labels in found]
+            else:
+                chosen &= [value in values for value in found]
         return chosen
 
 

@@ -1,8 +1,10 @@
 """What a job will come to, before it is done: from probing all of it and extracting a little."""
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -11,7 +13,10 @@ from numpy.typing import NDArray
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.roots import Roots
+from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.spec import Spec
+from shardmill.report import store
 from shardmill.report.failures import FailureGroup, groups
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
 
@@ -22,6 +27,9 @@ SAMPLE_FRAMES: Final = 300
 LENGTHS: Final = [8, 16, 32, 64, 128, 256, 512, 1024]
 """Truncations that people choose from."""
 
+Asked = tuple[str, int | None, int | None]
+"""Path of a file, and the range of it that was asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -31,8 +39,10 @@ class Plan:
     """Files there are."""
     skipped: int
     """Files that are left out with a reason."""
+    sound: int
+    """Files that can be used, as far as probing tells."""
     clips: int
-    """Files that probing finds sound: a clip each."""
+    """What they become: a clip for each file that probing finds sound, or several."""
     failures: tuple[FailureGroup, ...]
     """Files that cannot be used, as far as probing tells."""
     frames: Forecast
@@ -59,7 +69,7 @@ class Foresight:
 
     def __init__(self, probed: str, spec: Spec) -> None:
         self._probed, self._spec = probed, spec
-        self._paths: list[str] = []
+        self._asked: list[Asked] = []
         self._frames: list[int] = []
         self._pixels: list[int] = []
         self._sums = Estimate(0, 0, 0.0, 0)
@@ -76,9 +86,9 @@ class Foresight:
         self._drawn = draw(self._weights, SAMPLE, seed=spec.shuffle)
 
     def _take(self, row: Row, foreseen: Estimate) -> None:
-        self._paths.append(row.item.path)
-        self._frames.append(foreseen.frames_kept)
-        self._pixels.append(foreseen.frame_pixels)
+        self._asked.append(_asked(row))
+        self._frames += [foreseen.frames_kept // foreseen.clips] * foreseen.clips
+        self._pixels += [foreseen.frame_pixels] * foreseen.clips
         self._sums = Estimate(
             frames=self._sums.frames + foreseen.frames,
             frames_kept=self._sums.frames_kept + foreseen.frames_kept,
@@ -87,15 +97,33 @@ class Foresight:
         )
 
     @property
-    def sample(self) -> set[str]:
-        """Paths of the files to extract, to see how far the estimates are off."""
-        return {self._paths[number] for number in self._drawn.tolist()}
+    def sample(self) -> set[Asked]:
+        """What to extract, to see how far the estimates are off."""
+        return {self._asked[number] for number in self._drawn.tolist()}
 
-    @property
-    def sample_spec(self) -> Spec:
-        """What to do with them: the same, but no more than a few frames of each."""
+    def sample_spec(self, annotations: str) -> Spec:
+        """Return what to do with it: the same, but only a few frames and one clip of each.
+
+        Args:
+            annotations: A file to be made, where annotations tell which ranges are clips.
+        """
         most = min(self._spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
-        return replace(self._spec, include=("*",), exclude=(), max_frames=most)
+        spec = replace(
+            self._spec,
+            include=("*",),
+            exclude=(),
+            hidden=True,
+            dedup="none",
+            max_frames=most,
+            clip_s=None,
+            clip_stride_s=None,
+        )
+        if not spec.is_annotated:
+            return spec
+        with open(annotations, "w", encoding="ascii") as file:
+            file.writelines(map(_annotation, sorted(self.sample, key=str)))
+        unset = replace(spec, labels=annotations, preset=None, columns=(), form=(), classes=None)
+        return replace(unset, keep_unannotated=False, strict=False)
 
     def plan(self, sampled: str) -> Plan:
         """Return the plan.
@@ -103,9 +131,10 @@ class Foresight:
         Args:
             sampled: Output directory of the job that extracted the sample.
         """
-        rows = {row.item.path: row for row in _rows(sampled)}
-        draws = [rows[self._paths[number]] for number in self._drawn.tolist()]
-        foreseen = [estimate(row.item, row.facts, self.sample_spec) for row in draws]
+        rows = {_asked(row): row for row in _rows(sampled)}
+        draws = [rows[self._asked[number]] for number in self._drawn.tolist()]
+        spec = store.job_of(sampled).spec
+        foreseen = [estimate(row.item, row.facts, spec) for row in draws]
         weights = self._weights[self._drawn]
 
         def total(actual: Iterable[float], expected: Iterable[float], whole: float) -> Forecast:
@@ -115,7 +144,8 @@ class Foresight:
         return Plan(
             inputs=self._inputs,
             skipped=self._skipped,
-            clips=len(self._paths),
+            sound=len(self._asked),
+            clips=len(self._frames),
             failures=tuple(groups(self._probed)),
             frames=total(
                 (row.outcome.frames_kept or 0 for row in draws),
@@ -155,15 +185,28 @@ def _rows(out: str) -> Iterable[Row]:
         yield from read_part(part)
 
 
-def farm(directory: str, root: str, paths: Iterable[str]) -> None:
-    """Make a directory of links to some files of another, under the same names.
+def _asked(row: Row) -> Asked:
+    return row.item.path, row.item.clip_start_ns, row.item.clip_end_ns
+
+
+def _annotation(asked: Asked) -> str:
+    path, *range_ns = asked
+    times = {
+        name: None if time_ns is None else str(Decimal(time_ns) / NS_PER_S)
+        for name, time_ns in zip(("start", "end"), range_ns, strict=True)
+    }
+    return json.dumps({"path": path, **times}) + "\n"
+
+
+def farm(directory: str, roots: Roots, paths: Iterable[str]) -> None:
+    """Make a directory of links to some inputs, under the same names.
 
     Args:
         directory: Where the links go.
-        root: The other directory.
-        paths: Files below it.
+        roots: The input directories.
+        paths: Files below them.
     """
     for path in paths:
         link = os.path.join(directory, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(os.path.join(root, path), link)
+        os.symlink(roots.place(path), link)

@@ -11,7 +11,7 @@ home as (
 ),
 clip as materialized (
     select
-        clip_id, path, label, label_id, shard, home.part,
+        clip_id, path, label, label_id, labels, label_ids, extra, shard, home.part,
         len(pts_ns) as frames,
         list_sum("length") as bytes
     from clip_index join home using (shard)
@@ -25,6 +25,28 @@ problem as (
     from item
     group by path, path_raw, segment
     having count(*) > 1
+    union all
+    select
+        'torn file',
+        path,
+        format('is cut into {} parts and into {}', min(segments), max(segments)),
+        max(part)
+    from item
+    group by path, path_raw
+    having min(segments) <> max(segments)
+    union all
+    select 'impossible part', path, format('has part {} of {}', segment + 1, segments), part
+    from item
+    where segment < 0 or segment >= segments
+    union all
+    select
+        'lacking part',
+        path,
+        format('has rows for {} of its {} parts', count(distinct segment), max(segments)),
+        null
+    from item
+    group by path, path_raw
+    having count(distinct segment) < max(segments)
     union all
     select 'no clip', path, 'is ok in the manifest but names no clip', part
     from item
@@ -69,11 +91,13 @@ problem as (
             item.part,
             {
                 'path': item.path, 'label': item.label, 'label_id': item.label_id,
-                'frames': item.frames_kept, 'bytes': item.bytes_out
+                'labels': item.labels, 'label_ids': item.label_ids,
+                'extra': item.extra, 'frames': item.frames_kept, 'bytes': item.bytes_out
             }::varchar as said,
             {
                 'path': clip.path, 'label': clip.label, 'label_id': clip.label_id,
-                'frames': clip.frames, 'bytes': clip.bytes
+                'labels': clip.labels, 'label_ids': clip.label_ids,
+                'extra': clip.extra, 'frames': clip.frames, 'bytes': clip.bytes
             }::varchar as found
         from item join clip using (clip_id, shard)
     )

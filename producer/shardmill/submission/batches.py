@@ -14,6 +14,8 @@ PROBE_ONLY: Final = 256
 """Files in a batch that is probed only; small against a lease, large against a message."""
 WANTED_BATCHES: Final = 16
 """A small job is cut into this many batches, so that several workers have something to do."""
+MOST_SAID: Final = 8_000_000
+"""Characters of labels and other columns from annotations in a batch: it is one entry in Redis."""
 SMALLEST: Final = 4
 """But not into batches of fewer files than this: a shard each."""
 
@@ -46,6 +48,7 @@ def probe_batches(
         batch.append(item)
         size_bytes += item.size_bytes
         fill += 1 / (MAX_IMAGES if suffix(item.path) in IMAGE_SUFFIXES else MAX_VIDEOS)
+        fill += (sum(map(len, item.labels)) + len(item.extra)) / MOST_SAID if item.extra else 0
         if len(batch) >= most or fill >= 1 - 1e-9 or size_bytes >= full_bytes:
             yield Batch("probe", tuple(batch))
             batch, fill, size_bytes = [], 0.0, 0

@@ -4,7 +4,9 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from celery import Celery
@@ -19,29 +21,33 @@ from shardmill.contract.errors import (
     OutputConflict,
 )
 from shardmill.contract.job import Job, read_json, write_json
-from shardmill.contract.labels import label_of, number_classes
+from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP
-from shardmill.contract.settings import Settings, celery_configuration
+from shardmill.contract.settings import Settings, celery_configuration, window_of
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import scratch
+from shardmill.submission import left_out, said, scratch
+from shardmill.submission.annotated import annotate
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
+from shardmill.submission.duplicates import leave_out_duplicates
+from shardmill.submission.left_out import LeftOut
+from shardmill.submission.listing import listed
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_stale
 from shardmill.submission.scan import Filter, Found, scan
-from shardmill.submission.spool import Spool
+from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
 
-WINDOW_PAUSE_S: Final = 0.1
+WINDOW_PAUSE_S: Final = 0.05
 """How often a full window is looked at."""
 PATIENCE_S: Final = 300.0
 """How long a Redis that was there may be away: a restart is no reason to give a night's job up."""
@@ -63,6 +69,8 @@ class Feeder:
         self._scratch = scratch.make("spool")
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
         self._lock: OutputLock | None = None
+        self._label_of = _rule_of(request)
+        self._said_labels: set[str] = set()
         self._classes: dict[str, int] = {}
         self.inputs = 0
 
@@ -84,6 +92,8 @@ class Feeder:
             job = Job(
                 name=request.name,
                 root=request.root,
+                more_roots=request.more_roots,
+                list_file=request.list_file,
                 out=request.out,
                 spec=request.spec,
                 goal=request.goal,
@@ -100,12 +110,21 @@ class Feeder:
 
     def _enumerate(self) -> None:
         request = self._request
-        wanted = Filter(request.spec.include, request.spec.exclude)
-        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        include, exclude = request.spec.include, request.spec.exclude
+        if request.list_file is not None:
+            wanted = Filter(include or ("*",), exclude)
+            self._spool.add(listed(request.list_file, request.roots, wanted))
+        else:
+            wanted = Filter(include, exclude, hidden=request.spec.hidden)
+            for base, top in request.roots.bases():
+                self._spool.add(scan(base, wanted, self._note, top=top))
+        self.inputs = self._spool.count()
         if self.inputs == 0:
-            raise InvalidInput(
-                f"{request.root} holds no media files: give another directory, or --include GLOB "
-                "for files without a known suffix"
+            raise InvalidInput(request.why_empty)
+        if request.sources is not None:
+            path = os.path.join(self._scratch, "annotations")
+            self._said_labels = annotate(
+                self._spool, request.sources, request.spec, path, self._note
             )
 
     def _take_possession(self) -> None:
@@ -144,14 +163,13 @@ class Feeder:
         remove_results(layout)
         self._await_earlier_work()
         leftovers.remove(layout, leftovers.find(layout))
-        self._spool.add_manifest(layout, again=request.retry or None)
+        self._spool.add_manifest(layout, request.spec, again=request.retry or None)
         if request.retry:
-            self.inputs = self._spool.add_rows_as_inputs(request.root)
+            self._spool.add_rows_as_inputs(request.roots)
         self._spool.compare()
-        take_out_stale(layout, self._spool)
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
-        if request.spec.labels == "dirs":
-            self._classes = number_classes(known, self._spool.labels())
+        self._classes = number_classes(known, self._labels())
+        self._leave_out()
         write_json(layout.classes, self._classes)
         if request.spec.splits:
             pattern = request.spec.split_pattern
@@ -159,6 +177,23 @@ class Feeder:
                 Dealer(request.spec.splits),
                 lambda path: (group_of(path, pattern), self._label(path)),
             )
+
+    def _labels(self) -> Iterable[str]:
+        if self._request.spec.is_annotated:
+            return self._said_labels
+        return self._spool.labels(self._label_of)
+
+    def _leave_out(self) -> None:
+        """Commit the rows of what is left out; what is stale goes first, so none has two rows."""
+        layout, request = self._layout, self._request
+        if request.retry:
+            take_out_stale(layout, self._spool)
+        else:
+            if request.spec.dedup == "exact":
+                leave_out_duplicates(self._spool, request.roots, self._whole, self._note)
+            take_out_stale(layout, self._spool)
+            left_out.write_anew(layout, map(self._numbered, self._spool.left_out()))
+        self.inputs = self._spool.count()
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
@@ -185,10 +220,11 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        kept = self.inputs - self._spool.todo_count()
+        todo, kept = self._spool.todo_count(), self._spool.done_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
-        self._ledger.open(job, done | {"probed": kept, "inputs": self.inputs})
+        rows = Tally.from_counters(done).items
+        self._ledger.open(job, done | {"probed": rows, "inputs": rows + todo})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.
@@ -203,7 +239,7 @@ class Feeder:
     def _feed(self, job: Job) -> None:
         extracting = job.goal == "extract"
         batches = probe_batches(
-            (self._item(*todo) for todo in self._spool.todo(shuffled=extracting)),
+            (self._item(todo) for todo in self._spool.todo(shuffled=extracting)),
             count=self._spool.todo_count(),
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
@@ -214,7 +250,7 @@ class Feeder:
             if not self._reserve(job, batch, batch_id, number):
                 return
             self._send(job, batch_id, batch)
-        self._ledger.close(job.name, inputs=self.inputs, batches=number)
+        self._ledger.close(job.name, batches=number)
         if self._ledger.drain(job.name):
             self._send(job, FINISH_ID, "finish")
 
@@ -229,7 +265,7 @@ class Feeder:
                 job.name,
                 batch,
                 batch_id=batch_id,
-                window=self._settings.window,
+                window=self._settings.window or window_of(self._ledger.slots()),
                 number=number,
             )
             if answer in {"reserved", "known"}:
@@ -244,7 +280,14 @@ class Feeder:
             self._ended.wait(WINDOW_PAUSE_S)
         return False
 
-    def _item(self, found: Found, split: str | None) -> Item:
+    def _item(self, todo: Todo) -> Item:
+        if todo.said is None:
+            return replace(self._whole(todo.found), split=todo.split)
+        item = said.item_of(todo.found, todo.segment, todo.said, self._classes)
+        return replace(item, split=todo.split)
+
+    def _whole(self, found: Found) -> Item:
+        """Return an input as one item, whatever annotations make of it."""
         label = self._label(found.path)
         return Item(
             path=found.path,
@@ -252,11 +295,17 @@ class Feeder:
             mtime_ns=found.mtime_ns,
             label=label,
             label_id=self._classes.get(label) if label is not None else None,
-            split=split,
         )
 
     def _label(self, path: str) -> str | None:
-        return label_of(path) if self._request.spec.labels == "dirs" else None
+        if not self._request.spec.is_annotated:
+            return self._label_of(path)
+        text = self._spool.first_said(path)
+        return said.label_in(text) if text is not None else None
+
+    def _numbered(self, left: LeftOut) -> LeftOut:
+        item, reason = left
+        return replace(item, label_ids=said.numbers_of(item.labels, self._classes)), reason
 
     def close(self) -> None:
         """Give everything up, once ``feed`` has returned: lock, spool, connections."""
@@ -268,3 +317,11 @@ class Feeder:
                 self._lock.close()
             self._app.close()
             self._ledger.close_connections()
+
+
+def _rule_of(request: Request) -> LabelOf:
+    """Return what gives a path its label: by what it is below its own root."""
+    rule, roots = request.spec.label_source.rule, request.roots
+    if rule is no_label or not roots.are_several:
+        return rule
+    return lambda path: rule(roots.below(path))

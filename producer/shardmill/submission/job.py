@@ -116,7 +116,7 @@ class Job:
         check: Callable[[], None] | None,
         until: Callable[[Snapshot], bool],
     ) -> Status:
-        meter, answered = Meter(), time.monotonic()
+        meter, answered = Meter(self.name), time.monotonic()
         while True:
             if check is not None:
                 check()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any, Final
 
-from shardmill.contract.quantity import format_count, format_duration, printable
+from shardmill.contract.quantity import format_count, format_duration, format_span, printable
 from shardmill.submission.progress import Progress
 from shardmill.submission.watcher import SILENT, Watcher
 
@@ -119,6 +119,6 @@ class CellBars(Watcher):
         told = [format_count(progress.frames, "frame")]
         if progress.snapshot.state == "running" and not self._ended:
             told.append(f"{progress.frame_rate_hz:,.0f} a second")
-            if progress.eta_s is not None:
-                told.append(f"about {format_duration(progress.eta_s)} left")
+            if progress.eta_range_s is not None:
+                told.append(f"{format_span(*progress.eta_range_s)} left")
         yield "extract", progress.share_done, " · ".join(told)

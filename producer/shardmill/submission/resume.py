@@ -29,7 +29,11 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
                         os.unlink(path)
             spool.forget(part)  # the rest of a file that was cut into ranges is now stale too
     for part, stale in spool.stale_rows().items():
-        rows = [row for row in read_part(part) if os.fsencode(row.item.path) not in stale]
+        rows = [
+            row
+            for row in read_part(part)
+            if (os.fsencode(row.item.path), row.item.segment) not in stale
+        ]
         if rows:
             waiting = os.path.join(layout.tmp, os.path.basename(part))
             write_part(waiting, rows)

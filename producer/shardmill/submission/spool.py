@@ -5,26 +5,58 @@ them.  What is left to do is a question in SQL.
 """
 
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict
 from importlib.resources import files
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardmill.contract.labels import label_of
+from shardmill.contract.labels import LabelOf, label_of, no_label
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_columns
+from shardmill.contract.manifest import Item, read_columns
+from shardmill.contract.roots import Roots
+from shardmill.contract.spec import Spec
+from shardmill.submission import said
 from shardmill.submission.dealing import Dealer, place_in_order
-from shardmill.submission.scan import Found
+from shardmill.submission.left_out import LeftOut
+from shardmill.submission.scan import Found, found_at
 
 _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
-    *("status", "error_class", "shard", "split"),
+    *("status", "error_class", "shard", "split", "segment", "segments"),
 ]
+_BARE: Final = "from input where path not in (select path from said)"
+_OF_EQUAL_SIZE: Final = (
+    "from input where size > 0 "
+    "and size in (select size from input group by size having count(*) > 1)"
+)
+
+
+class Said(NamedTuple):
+    """What an annotation says of an input."""
+
+    path: str
+    segment: int
+    """Which of the input's annotations, from 0."""
+    split: str | None
+    text: str
+    """See ``said``."""
+
+
+class Todo(NamedTuple):
+    """What is to be done: an input, or one of its annotations."""
+
+    found: Found
+    split: str | None
+    segment: int
+    said: str | None
+    """What the annotation says; None without one."""
 
 
 class Spool:
@@ -40,15 +72,18 @@ class Spool:
         """Close the file."""
         self._db.close()
 
-    def add(self, found: Iterable[Found]) -> int:
-        """Take in inputs; return how many there are."""
+    def add(self, found: Iterable[Found]) -> None:
+        """Take in inputs; one that is here already stays as it is."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert into input (path, size, mtime, rank) values (?, ?, ?, ?)",
+            "insert or ignore into input (path, size, mtime, rank) values (?, ?, ?, ?)",
             ((_blob(f.path), f.size_bytes, f.mtime_ns, self._rank(f.path)) for f in found),
         )
         self._db.execute("commit")
-        return self._count("select count(*) from input")
+
+    def count(self) -> int:
+        """Return how many inputs there are, those left out among them."""
+        return self._count("select count(*) from input") + self.left_out_count()
 
     def _rank(self, path: str) -> int:
         digest = hashlib.blake2b(_blob(path), digest_size=8, key=self._seed).digest()
@@ -58,44 +93,144 @@ class Spool:
         count: int = self._db.execute(query).fetchone()[0]
         return count
 
-    def add_manifest(self, layout: Layout, *, again: Collection[str] | None = None) -> None:
+    def add_manifest(
+        self, layout: Layout, spec: Spec, *, again: Collection[str] | None = None
+    ) -> None:
         """Take in the rows of an output directory.
 
         Args:
             layout: The output directory.
-            again: Classes of the failed rows to be tried again; None means all.
+            spec: Says whether annotations tell of inputs, and of their splits.
+            again: Classes of the failed rows to be tried again; None means all, and that what is
+                to be left out is decided anew.
 
         Raises:
             DatasetDamaged: A manifest part cannot be read.
         """
+        decided_anew = set(layout.left_out_parts() if again is None else ())
         self._db.execute("begin")
         for number, part in enumerate(layout.parts()):
+            if part in decided_anew:
+                continue
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
-                "insert into row values (?, ?, ?, ?, ?, ?, ?)",
-                zip(repeat(number), *_columns(part, again)),
+                "insert into row (part, path, size, mtime, again, has_clip, split, segment, "
+                "segments, place, said) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                zip(repeat(number), *_columns(part, again), *_said(part, spec)),
             )
         self._db.execute("commit")
 
-    def add_rows_as_inputs(self, root: str) -> int:
+    def add_rows_as_inputs(self, roots: Roots) -> None:
         """Take the files that have rows for the inputs, instead of looking into the directory.
 
         Those to be tried again are as they are now; one that is gone has size 0, as in a scan.
+        What annotations said is taken from the rows too.
         """
+        self._db.execute(
+            "insert or ignore into said (path, segment, split, content) "
+            "select path, place, split, said from row where said is not null"
+        )
         self._db.execute(
             "insert or ignore into input (path, size, mtime, rank) "
             "select path, size, mtime, 0 from row where not again"
         )
         again = self._db.execute("select distinct path from row where again").fetchall()
         self._db.executemany("delete from input where path = ?", again)
-        return self.add(_as_it_is(root, os.fsdecode(path)) for (path,) in again)
+        paths = (os.fsdecode(path) for (path,) in again)
+        self.add(found_at(roots.base_of(path), path) for path in paths)
 
     def compare(self) -> None:
         """Hold the rows against the inputs, once all are here."""
         self._db.executescript(_sql("spool_compare"))
 
-    def labels(self) -> list[str]:
-        """Return the labels of all inputs, sorted."""
+    def of_equal_size(self) -> Iterator[Found]:
+        """Yield the inputs that have the size of another one, by path."""
+        for path, size, mtime in self._db.execute(f"select path, size, mtime {_OF_EQUAL_SIZE}"):
+            yield Found(os.fsdecode(path), size, mtime)
+
+    def count_of_equal_size(self) -> int:
+        """Return how many they are."""
+        return self._count(f"select count(*) {_OF_EQUAL_SIZE}")
+
+    def add_digests(self, digests: Iterable[tuple[str, bytes]]) -> None:
+        """Take in the hash of the content of some inputs; what is not here is equal to none."""
+        self._db.execute("begin")
+        self._db.executemany(
+            "insert into digest values (?, ?)", ((_blob(path), each) for path, each in digests)
+        )
+        self._db.execute("commit")
+
+    def duplicates(self) -> Iterator[tuple[Found, str]]:
+        """Yield each input whose bytes another has too, and the path of the one to keep."""
+        for path, size, mtime, kept in self._db.execute(_sql("spool_duplicates")):
+            yield Found(os.fsdecode(path), size, mtime), os.fsdecode(kept)
+
+    def leave_out(self, left_out: Iterable[LeftOut]) -> None:
+        """Take inputs, or what should have been one, from what is to do.
+
+        What was made of them before is stale.  They may come from a question to this very spool.
+        """
+        self._db.execute("begin")
+        self._db.executemany(
+            "insert or ignore into left_out values (?, ?, ?, ?)",
+            (
+                (_blob(item.path), item.segment, json.dumps(asdict(item)), reason)
+                for item, reason in left_out
+            ),
+        )
+        self._db.execute(
+            "insert or ignore into stale_row select path, own from row "
+            "where path in (select path from left_out)"
+        )
+        self._db.execute("delete from input where path in (select path from left_out)")
+        self._db.execute("commit")
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield the inputs that are left out, with the reason, by path."""
+        query = "select item, reason from left_out order by path, segment"
+        for item, reason in self._db.execute(query):
+            yield Item(**json.loads(item)), reason
+
+    def left_out_count(self) -> int:
+        """Return how many inputs are left out."""
+        return self._count("select count(distinct path) from left_out")
+
+    def paths(self) -> Iterator[str]:
+        """Yield the inputs, by path."""
+        for (path,) in self._db.execute("select path from input order by path"):
+            yield os.fsdecode(path)
+
+    def add_said(self, annotations: Iterable[Said]) -> None:
+        """Take in what annotations say of inputs."""
+        self._db.execute("begin")
+        self._db.executemany(
+            "insert into said (path, segment, split, content) values (?, ?, ?, ?)",
+            ((_blob(each.path), *each[1:]) for each in annotations),
+        )
+        self._db.execute("commit")
+
+    def first_said(self, path: str) -> str | None:
+        """Return what the first annotation of an input says; None without one."""
+        query = "select content from said where path = ? and segment = 0"
+        found = self._db.execute(query, (_blob(path),)).fetchone()
+        return found[0] if found else None
+
+    def bare(self) -> Iterator[Found]:
+        """Yield the inputs of which no annotation says anything, by path."""
+        query = f"select path, size, mtime {_BARE} order by path"
+        for path, size, mtime in self._db.execute(query):
+            yield Found(os.fsdecode(path), size, mtime)
+
+    def bare_count(self) -> int:
+        """Return how many they are."""
+        return self._count(f"select count(*) {_BARE}")
+
+    def labels(self, rule: LabelOf) -> Iterable[str]:
+        """Return the labels that a rule gives the inputs."""
+        if rule is no_label:
+            return ()
+        if rule is not label_of:
+            return filter(None, map(rule, self.paths()))
         slash = "instr(path, x'2f')"
         folders = self._db.execute(
             f"select distinct substr(path, 1, {slash}) from input where {slash} > 0"  # noqa: S608
@@ -107,22 +242,18 @@ class Spool:
         query = "select distinct file from stale where has_clip order by file"
         return [part for (part,) in self._db.execute(query)]
 
-    def stale_rows(self) -> dict[str, set[bytes]]:
-        """Return, by part, the paths whose row does not count any more."""
-        stale: dict[str, set[bytes]] = {}
-        for part, path in self._db.execute("select file, path from stale"):
-            stale.setdefault(part, set()).add(path)
+    def stale_rows(self) -> dict[str, set[tuple[bytes, int]]]:
+        """Return, by part, path and segment of the rows that do not count any more."""
+        stale: dict[str, set[tuple[bytes, int]]] = {}
+        for part, *row in self._db.execute("select file, path, segment from stale"):
+            stale.setdefault(part, set()).add(tuple(row))
         return stale
 
     def forget(self, part: str) -> None:
         """Leave out all rows of a part that no longer exists; their inputs are to be done."""
         ((number,),) = self._db.execute("select id from part where file = ?", (part,)).fetchall()
-        for query in (
-            "insert or ignore into stale_path select path from row where part = ?",
-            "update input set done = 0 where path in (select path from row where part = ?)",
-        ):
-            self._db.execute(query, (number,))
-        self._db.execute("delete from row where part = ?", (number,))
+        self._db.execute("insert into gone values (?)", (number,))
+        self._db.executescript(_sql("spool_forget"))
 
     def deal(self, dealer: Dealer, members: Callable[[str], tuple[bytes, str | None]]) -> None:
         """Decide to which split each input goes; what has rows with a split keeps it.
@@ -150,23 +281,19 @@ class Spool:
             if split is None:
                 yield group, dealer.deal(label, sources=sources)
 
-    def todo(self, *, shuffled: bool) -> Iterator[tuple[Found, str | None]]:
-        """Yield the inputs without a good row, and their split: in the seed's order, or by path.
-
-        Those of a split come together.
-        """
-        query = (
-            "select path, size, mtime, split from input "
-            "left join member using (path) left join dealt using (grp) "
-            "where not done order by split, "
-        )
-        query += "rank, path" if shuffled else "path"
-        for path, size, mtime, split in self._db.execute(query):
-            yield Found(os.fsdecode(path), size, mtime), split
+    def todo(self, *, shuffled: bool) -> Iterator[Todo]:
+        """Yield what has no good row, in the seed's order, or by path; a split comes together."""
+        query = _sql("spool_todo") + (" rank, path, segment" if shuffled else " path, segment")
+        for path, size, mtime, *rest in self._db.execute(query):
+            yield Todo(Found(os.fsdecode(path), size, mtime), *rest)
 
     def todo_count(self) -> int:
-        """Return how many inputs have no good row."""
-        return self._count("select count(*) from input where not done")
+        """Return how many there are."""
+        return self._count(f"select count(*) from ({_sql('spool_todo')} path)")  # noqa: S608
+
+    def done_count(self) -> int:
+        """Return how many inputs have good rows."""
+        return self._count("select count(*) from input where done")
 
 
 def _sql(name: str) -> str:
@@ -187,18 +314,18 @@ def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
         failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
     columns = (
         *(paths, table["size_bytes"], table["mtime_ns"], failed),
-        *(pc.is_valid(table["shard"]), table["split"]),
+        *(pc.is_valid(table["shard"]), table["split"], table["segment"], table["segments"]),
     )
     return tuple(column.to_pylist() for column in columns)
 
 
+def _said(part: str, spec: Spec) -> tuple[Iterable[int], Iterable[str | None]]:
+    """Return for each row of a part which annotation it is about, and what that said."""
+    if not spec.is_annotated:
+        return repeat(0), repeat(None)
+    rows = list(said.of_rows(read_columns(part, said.COLUMNS), spec))
+    return [place for place, _ in rows], [text for _, text in rows]
+
+
 def _placed(group: bytes, label: str | None) -> tuple[bytes, int, str | None]:
     return group, place_in_order(group), label
-
-
-def _as_it_is(root: str, path: str) -> Found:
-    try:
-        status = os.stat(os.path.join(root, path))
-    except OSError:
-        return Found(path, 0, 0)  # probing gives it its row: unreadable
-    return Found(path, status.st_size, status.st_mtime_ns)

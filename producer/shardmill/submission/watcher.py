@@ -16,3 +16,10 @@ class Watcher:
 
 
 SILENT: Final = Watcher()
+
+
+class ProgressOnly(Watcher):
+    """Passes the progress on, and no sentence: of work that the user did not ask for."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.progress = watcher.progress  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from shardmill.contract.quantity import (
     format_bytes,
     format_count,
     format_duration,
+    format_span,
     parse_bytes,
     printable,
 )
@@ -109,3 +110,20 @@ def test_printable_text_is_one_line_of_utf8_and_stays_as_it_is(text):
     assert shown.isprintable()
     shown.encode("utf-8")
     assert printable(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("least_s", "most_s", "told"),
+    [
+        (2, 9, "<10 s"),
+        (11, 14, "10-15 s"),
+        (41, 58.5, "40-60 s"),
+        (59, 121, "<3 min"),
+        (125, 290, "2-5 min"),
+        (3500, 3600, "58-60 min"),
+        (3700, 7100, "1-2 h"),
+        (40_000, 90_000, "11-25 h"),
+    ],
+)
+def test_a_span_is_rounded_outward(least_s, most_s, told):
+    assert format_span(least_s, most_s) == told

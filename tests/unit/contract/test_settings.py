@@ -4,7 +4,7 @@ import pytest
 
 from shardmill.contract import settings as module
 from shardmill.contract.errors import UsageError
-from shardmill.contract.settings import Settings
+from shardmill.contract.settings import Settings, window_of
 
 
 def test_the_environment_decides():
@@ -20,6 +20,11 @@ def test_the_environment_decides():
     assert (settings.slots, settings.lease_s, settings.root_list) == (3, 2.5, ("/a", "/b"))
 
 
+@pytest.mark.parametrize(("slots", "batches"), [(0, 16), (2, 16), (4, 16), (5, 20), (256, 1024)])
+def test_a_window_has_four_batches_a_slot_and_sixteen_at_least(slots, batches):
+    assert window_of(slots) == batches
+
+
 def test_another_process_reads_the_same_settings():
     settings = Settings(redis_url="unix:///run/r.sock?db=2", slots=5, window=9, roots="/a")
 
@@ -31,7 +36,7 @@ def test_another_process_reads_the_same_settings():
     [
         ("SLOTS", "many", r"SHARDMILL_SLOTS must be a number \(int\), got 'many'"),
         ("SLOTS", "-1", "SHARDMILL_SLOTS must be at least 0"),
-        ("WINDOW", "0", "SHARDMILL_WINDOW must be at least 1"),
+        ("WINDOW", "-1", "SHARDMILL_WINDOW must be at least 0"),
         ("LEASE_S", "nan", "SHARDMILL_LEASE_S must be at least 0.1"),
         ("REDIS_URL", "http://x", "SHARDMILL_REDIS_URL must begin with"),
         ("REDIS_URL", "localhost", "SHARDMILL_REDIS_URL must begin with"),

@@ -19,6 +19,8 @@ OTHER = {
     "keyframes": True,
     "start_s": 1.5,
     "end_s": 9.0,
+    "clip_s": 10.0,
+    "clip_stride_s": 5.0,
     "max_frames": 10,
     "keep_partial": True,
     "size": "160x120",
@@ -29,14 +31,23 @@ OTHER = {
     "upscale": True,
     "encoding": "png",
     "quality": 80,
+    "copy_if_fits": True,
     "format": "hdf5",
     "shard_size_bytes": 10_000_000,
     "clips_per_shard": 5,
     "labels": "none",
+    "preset": "kinetics",
+    "columns": ("path=video", "label=class"),
+    "form": ("match=stem",),
+    "classes": "classes.txt",
+    "keep_unannotated": True,
+    "strict": True,
     "split": "train=.8,val=.2",
     "split_group": "g[0-9]+",
     "include": ("*.mp4",),
     "exclude": ("*.tmp",),
+    "hidden": True,
+    "dedup": "exact",
     "shuffle": 7,
     "count_frames": True,
     "check": True,
@@ -44,13 +55,22 @@ OTHER = {
     "item_memory_bytes": 500_000_000,
 }
 """A value other than the default for every field that has more than one."""
-NOT_CONTENT = {"all", "item_timeout_s", "item_memory_bytes"}
+ANNOTATED = {"preset", "columns", "form", "classes"}
+"""Fields that tell where annotations come from; what those say is told item by item."""
+NOT_CONTENT = {"all", "item_timeout_s", "item_memory_bytes", "keep_unannotated", "strict"}
+NOT_CONTENT |= ANNOTATED
 """Fields that never change a byte of a shard."""
 
 
 def changed(name: str) -> Spec:
     """A spec that differs from the default in one field, and in what that field needs."""
-    needs = {"pad": {"fit": "64x64"}, "split_group": {"split": "a=1"}}.get(name, {})
+    needs = {
+        "pad": {"fit": "64x64"},
+        "split_group": {"split": "a=1"},
+        "clip_stride_s": {"clip_s": 1.0},
+    }.get(name, {})
+    if name in ANNOTATED:
+        needs = {"labels": "clips.csv"}
     return Spec(**needs, **{name: OTHER[name]})
 
 
@@ -143,6 +163,10 @@ def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
         ("start_s", float("nan"), "--start"),
         ("end_s", float("inf"), "--end"),
         ("end_s", 0.0, "--end must be after --start"),
+        ("clip_s", 0.0, "--clip-seconds must be in"),
+        ("clip_s", float("nan"), "--clip-seconds must be in"),
+        ("clip_stride_s", -1.0, "--clip-stride must be in"),
+        ("clip_stride_s", 1.0, "--clip-stride is how far clips are apart: give --clip-seconds too"),
         ("shuffle", -1, "--shuffle"),
         ("shuffle", 2**63, "--shuffle"),
         ("size", "big", "--size must be WxH"),
@@ -151,7 +175,11 @@ def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
         ("short_side", 0, "--short-side must be in"),
         ("encoding", "gif", "--encoding must be one of jpeg, png, raw; got 'gif'"),
         ("format", "zip", "--format must be one of tfrecord, hdf5, webdataset, npy; got 'zip'"),
-        ("labels", "names", "--labels"),
+        ("labels", "", "--labels must be a word, a pattern or a file, got nothing"),
+        ("labels", (), "--labels must be a word"),
+        ("labels", ("dirs", "a.csv"), "one word or pattern, or files; got dirs, a.csv"),
+        ("labels", ("dirs", "last"), "one word or pattern, or files; got dirs, last"),
+        ("labels", "(?P<label>", "--labels: expected a regular expression"),
     ],
 )
 def test_values_out_of_range_are_refused(name, value, message):
@@ -290,3 +318,31 @@ def test_there_is_a_difference_exactly_where_the_key_differs(name):
     two = dataclasses.replace(one, **{name: default(name)})
 
     assert bool(one.differences(two)) == (one.key != two.key)
+
+
+def test_where_annotations_lie_is_no_other_spec():
+    here, there = Spec(labels="a.csv"), Spec(labels=("train=b.csv", "c.csv"), preset="kinetics")
+
+    assert here.key == there.key != Spec().key
+    assert here.differences(there) == []
+    assert Spec().differences(here) == ["--labels dirs there, annotations here"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "files"),
+    [
+        ("dirs", ()),
+        ("last", ()),
+        ("none", ()),
+        (r"_(?P<label>\w+)\.", ()),
+        ("a.csv", ("a.csv",)),
+        (("a.csv",), ("a.csv",)),
+        (("train=a.csv", "b.csv"), ("train=a.csv", "b.csv")),
+        ("./dirs", ("./dirs",)),
+    ],
+)
+def test_what_is_neither_a_word_nor_a_pattern_is_a_file(labels, files):
+    spec = Spec(labels=labels)
+
+    assert spec.label_source.files == files
+    assert spec.is_annotated == bool(files)

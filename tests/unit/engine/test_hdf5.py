@@ -85,6 +85,18 @@ def test_what_is_known_of_a_clip_are_its_attributes(tmp_path, item, text, label)
         assert group["pts_ns"][:].tolist() == [0, 10]
 
 
+def test_an_annotated_clip_has_all_its_classes_and_the_other_columns(tmp_path):
+    said = {"labels": ("é", "b"), "label_ids": (4, 1), "extra": '{"n":[1.5]}'}
+    item = Item(path="a.mp4", size_bytes=1, mtime_ns=1, **said)
+    written(tmp_path / "shard.h5", clip_of([5], item=item))
+
+    with h5py.File(tmp_path / "shard.h5") as shard:
+        about = shard["0" * 16].attrs
+        assert (about["class_text"], about["class_label"]) == ("é", 4)
+        assert (list(about["class_texts"]), about["class_labels"].tolist()) == (["é", "b"], [4, 1])
+        assert about["extra"] == '{"n":[1.5]}'
+
+
 def test_no_object_tells_when_it_was_made(tmp_path):
     """A time of whole seconds would show only in files that were not made in the same one."""
     written(tmp_path / "shard.h5", clip_of([5]), clip_of([6], clip_id="a1"))

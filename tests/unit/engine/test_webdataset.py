@@ -86,6 +86,20 @@ def test_what_is_known_of_a_clip_lies_beside_its_frames(tmp_path, item, text, la
     }
 
 
+def test_an_annotated_clip_has_all_its_classes_and_the_other_columns(tmp_path):
+    said = {"labels": ("é", "b"), "label_ids": (4, 1), "extra": '{"n":[1.5]}'}
+    item = Item(path="a.mp4", size_bytes=1, mtime_ns=1, **said)
+    written(tmp_path / "shard.tar", clip_of([5], clip_id="f0", item=item))
+
+    found = members(tmp_path / "shard.tar")
+
+    assert int(found["f0.cls"]) == 4
+    about = json.loads(found["f0.json"])
+    assert (about["class_text"], about["class_label"]) == ("é", 4)
+    assert (about["class_texts"], about["class_labels"]) == (["é", "b"], [4, 1])
+    assert about["extra"] == {"n": [1.5]}
+
+
 def test_no_member_tells_of_time_or_owner(tmp_path):
     written(tmp_path / "shard.tar", clip_of([5], clip_id="f0"))
 

@@ -131,3 +131,18 @@ def test_a_job_is_named_after_its_folder(tmp_path, folder, begin):
     assert re.fullmatch(re.escape(begin) + "[0-9a-f]{6,16}", name)
     assert request(tmp_path / folder, tmp_path / "out").name == name
     assert request(tmp_path / folder, tmp_path / "other").name != name
+
+
+def test_the_order_of_several_directories_makes_no_other_job(tmp_path, root):
+    (tmp_path / "more").mkdir()
+    more, out = tmp_path / "more", tmp_path / "out"
+
+    asked = request(root, out, more_roots=(str(more),))
+    out.mkdir()
+    Job(
+        name=asked.name, root=asked.root, more_roots=asked.more_roots, out=str(out), spec=asked.spec
+    ).write()
+
+    assert request(more, out, more_roots=(str(root),)).name == asked.name
+    with pytest.raises(OutputConflict, match=f"input {root}, {more} there, {more} here"):
+        request(more, out)

@@ -7,6 +7,7 @@ import pytest
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
+from shardmill.contract.spec import Spec
 from shardmill.submission.resume import take_out_stale
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool
@@ -47,7 +48,7 @@ def take_out(out: OutDir, **found: int) -> None:
     """Compare with inputs of these sizes."""
     spool = Spool(os.path.join(out.out, "..", "spool"), seed=0)
     spool.add(Found(path, size_bytes, 1) for path, size_bytes in found.items())
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
     take_out_stale(out.layout, spool)
     spool.close()

@@ -8,12 +8,18 @@ from dataclasses import replace
 import pytest
 
 from out_dir import OutDir, failed, skipped
+from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.roots import Roots
+from shardmill.contract.spec import Spec
 from shardmill.contract.split import parse_splits
+from shardmill.submission import said
+from shardmill.submission.annotations.annotation import Annotation, Place
 from shardmill.submission.dealing import Dealer
+from shardmill.submission.resume import take_out_stale
 from shardmill.submission.scan import Found
-from shardmill.submission.spool import Spool
+from shardmill.submission.spool import Said, Spool
 
 ODD = os.fsdecode(b"a/\xff\n.mp4")
 
@@ -40,14 +46,15 @@ def ok(path: str) -> Row:
 
 
 def todo(spool: Spool) -> list[str]:
-    paths = [item.path for item, _ in spool.todo(shuffled=False)]
+    paths = [each.found.path for each in spool.todo(shuffled=False)]
     assert spool.todo_count() == len(paths)
     return paths
 
 
 def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
-    assert spool.add(inputs("b", ODD, "a")) == 3
-    spool.add_manifest(out.layout)
+    spool.add(inputs("b", ODD, "a"))
+    assert spool.count() == 3
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
 
     assert todo(spool) == sorted(["b", ODD, "a"], key=os.fsencode)
@@ -74,10 +81,10 @@ def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
 def test_a_row_counts_while_its_file_is_unchanged(spool, out, row, found, is_stale, is_to_do):
     out.part("b1", row)
     spool.add(found)
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
 
-    stale = {out.layout.part("b1"): {os.fsencode(row.item.path)}} if is_stale else {}
+    stale = {out.layout.part("b1"): {(os.fsencode(row.item.path), 0)}} if is_stale else {}
     assert spool.stale_rows() == stale
     assert todo(spool) == ([row.item.path] if is_to_do else [])
     changed = is_stale and row.outcome.status == "ok"
@@ -88,7 +95,7 @@ def test_a_forgotten_part_has_all_its_inputs_done_again(spool, out):
     out.part("b1", ok("a"), ok("b"))
     out.part("b2", ok("c"))
     spool.add(inputs("a", "b", "c"))
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
     spool.forget(out.layout.part("b1"))
 
@@ -101,7 +108,7 @@ def test_the_order_is_the_seeds_alone(tmp_path):
     def order(seed: int, given: list[str], place: str) -> list[str]:
         spool = Spool(str(tmp_path / place), seed=seed)
         spool.add(inputs(*given))
-        found = [item.path for item, _ in spool.todo(shuffled=True)]
+        found = [each.found.path for each in spool.todo(shuffled=True)]
         spool.close()
         return found
 
@@ -117,11 +124,11 @@ def test_the_order_is_the_seeds_alone(tmp_path):
 def test_labels_are_the_first_folders(spool):
     spool.add(inputs("b/1", "a/2", "a/deep/3", "4"))
 
-    assert spool.labels() == ["a", "b"]
+    assert spool.labels(label_of) == ["a", "b"]
 
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
-    spool.add_manifest(Layout(str(tmp_path / "nothing")))
+    spool.add_manifest(Layout(str(tmp_path / "nothing")), Spec())
     spool.compare()
 
     assert spool.todo_count() == 0
@@ -137,7 +144,7 @@ def test_every_stretch_of_the_order_is_a_fair_sample_of_the_classes(tmp_path, se
     classes = {"a": 2000, "b": 1000, "c": 200}
     spool = Spool(str(tmp_path / "spool"), seed=seed)
     spool.add(Found(f"{c}/{k:05d}.mp4", 1, 1) for c, n in classes.items() for k in range(n))
-    order = [found.path[0] for found, _ in spool.todo(shuffled=True)]
+    order = [each.found.path[0] for each in spool.todo(shuffled=True)]
     spool.close()
 
     total = sum(classes.values())
@@ -170,34 +177,53 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     (tmp_path / "slow").write_bytes(b"x" * 7)
     (tmp_path / "unnamed").symlink_to("nowhere")
 
-    spool.add_manifest(out.layout, again=again)
-    count = spool.add_rows_as_inputs(str(tmp_path))
+    spool.add_manifest(out.layout, Spec(), again=again)
+    spool.add_rows_as_inputs(Roots.of(str(tmp_path)))
     spool.compare()
 
-    assert count == 5
+    assert spool.count() == 5
     assert todo(spool) == wanted
     sizes = {"slow": 7, "lost": 0, "unnamed": 0}
-    found = {each.path: each.size_bytes for each, _ in spool.todo(shuffled=True)}
+    found = {each.found.path: each.found.size_bytes for each in spool.todo(shuffled=True)}
     assert found == {path: sizes[path] for path in wanted}
     assert spool.changed_parts() == []
-    assert set().union(*spool.stale_rows().values()) == {path.encode() for path in wanted}
+    assert set().union(*spool.stale_rows().values()) == {(path.encode(), 0) for path in wanted}
 
 
-def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
+def parts(path: str, *segments: int, of: int) -> list[Row]:
+    whole = ok(path)
+    return [
+        replace(whole, item=replace(whole.item, segment=segment, segments=of))
+        for segment in segments
+    ]
+
+
+def test_the_parts_of_one_file_stand_and_fall_together(spool, out):
     """Half of a long video in one shard, half in another: the sound half is made again too."""
-    half = ok("long")
-    out.part("b1", half, ok("a"))
-    out.part("b2", replace(half, item=replace(half.item, segment=1)), ok("b"))
-    out.part("b3", failed("long", "crash", segment=2), ok("c"))
+    out.part("b1", *parts("long", 0, of=3), ok("a"))
+    out.part("b2", *parts("long", 1, of=3), ok("b"))
+    out.part("b3", failed("long", "crash", segment=2, segments=3), ok("c"))
     spool.add(inputs("long", "a", "b", "c"))
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
 
     assert spool.changed_parts() == [out.layout.part("b1"), out.layout.part("b2")]
     spool.forget(out.layout.part("b1"))
     spool.forget(out.layout.part("b2"))
-    assert spool.stale_rows() == {out.layout.part("b3"): {b"long"}}
+    assert spool.stale_rows() == {out.layout.part("b3"): {(b"long", 2)}}
     assert todo(spool) == ["a", "b", "long"]
+
+
+def test_a_file_of_which_a_part_is_missing_is_to_do(spool, out):
+    """The job ended between two batches of a long video; another one is whole."""
+    out.part("b1", *parts("long", 0, 2, of=3), ok("a"))
+    out.part("b2", *parts("whole", 1, 0, of=2))
+    spool.add(inputs("long", "whole", "a"))
+    spool.add_manifest(out.layout, Spec())
+    spool.compare()
+
+    assert spool.changed_parts() == [out.layout.part("b1")]
+    assert todo(spool) == ["long"]
 
 
 HALVES = parse_splits("train=.5,val=.5")
@@ -210,13 +236,13 @@ def by_folder(path: str) -> tuple[bytes, str | None]:
 
 def dealt(spool: Spool, members=by_folder) -> dict[str, str | None]:
     spool.deal(Dealer(HALVES), members)
-    return {found.path: split for found, split in spool.todo(shuffled=True)}
+    return {each.found.path: each.split for each in spool.todo(shuffled=True)}
 
 
 def test_without_splits_nothing_has_one(spool):
     spool.add(inputs("a/1"))
 
-    assert [split for _, split in spool.todo(shuffled=True)] == [None]
+    assert [each.split for each in spool.todo(shuffled=True)] == [None]
 
 
 def test_every_class_is_shared_out_and_a_split_comes_in_one_piece(spool):
@@ -249,7 +275,7 @@ def test_what_has_its_split_keeps_it_and_so_does_its_group(spool, out):
     ]
     out.part("b0", *rows)
     spool.add([*inputs("a/1", "a/3", "a/4"), Found("a/2", 7, 7)])
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
 
     assert dealt(spool, lambda path: (b"one", "a")) == dict.fromkeys(["a/2", "a/3", "a/4"], "val")
@@ -260,7 +286,190 @@ def test_new_sources_make_up_for_what_is_there(spool, out):
         "b0", *(replace(ok(f"a/{n}"), item=replace(ok(f"a/{n}").item, split="val")) for n in "123")
     )
     spool.add(inputs(*(f"a/{n}" for n in range(1, 7))))
-    spool.add_manifest(out.layout)
+    spool.add_manifest(out.layout, Spec())
     spool.compare()
 
     assert dealt(spool) == dict.fromkeys(["a/4", "a/5", "a/6"], "train")
+
+
+def test_what_is_left_out_is_not_to_do_and_what_was_made_of_it_is_stale(spool, out):
+    out.part("b1", ok("a"), ok("b"))
+    spool.add(inputs("a", "b", ODD))
+    spool.add_manifest(out.layout, Spec())
+    spool.compare()
+    missing = Item(path="missing", size_bytes=0, mtime_ns=0, label="x", segment=2, segments=3)
+    odd = Item(path=ODD, size_bytes=1000, mtime_ns=1)
+
+    spool.leave_out([(odd, "odd"), (missing, "is not there")])
+    assert spool.changed_parts() == []
+    spool.leave_out([(Item(path="a", size_bytes=1000, mtime_ns=1), "unwanted")])
+    assert spool.changed_parts() == [out.layout.part("b1")]
+    spool.forget(out.layout.part("b1"))
+
+    assert todo(spool) == ["b"]
+    assert (spool.count(), spool.left_out_count()) == (4, 3)
+    assert [(item.path, reason) for item, reason in spool.left_out()] == [
+        *(("a", "unwanted"), (ODD, "odd"), ("missing", "is not there")),
+    ]
+    assert [item for item, _ in spool.left_out()][1:] == [odd, missing]
+
+
+def test_of_equal_contents_the_first_with_a_good_row_is_kept_else_the_first(spool, out):
+    out.part("b1", ok("m"), failed("c", "crash"))
+    spool.add(inputs("a", "c", "m", "z"))
+    spool.add(inputs("e", "f", "g", size_bytes=9))
+    spool.add(inputs("alone", size_bytes=10))
+    spool.add(inputs("empty 1", "empty 2", size_bytes=0))
+    spool.add_manifest(out.layout, Spec())
+    spool.compare()
+
+    assert [found.path for found in spool.of_equal_size()] == ["a", "c", "e", "f", "g", "m", "z"]
+    assert spool.count_of_equal_size() == 7
+    spool.add_digests((path, b"1") for path in "acmzef")  # g could not be read
+
+    assert [(found.path, kept) for found, kept in spool.duplicates()] == [
+        *(("a", "m"), ("c", "m"), ("f", "e"), ("z", "m")),
+    ]
+
+
+ANNOTATED = Spec(labels="a.csv")
+
+
+def said_of(path: str, *labels: str, split: str | None = None) -> list[Said]:
+    """What annotations of a file say: a label each, and the second second of it."""
+    place = Place("a.csv", "line", 1)
+    each = [
+        Annotation(source=path, labels=(label,), end_ns=9, split=split, place=place)
+        for label in labels
+    ]
+    return [
+        Said(path, n, split, said.of_annotation(a, segments=len(each))) for n, a in enumerate(each)
+    ]
+
+
+def rows_of(annotations: list[Said], **changes) -> list[Row]:
+    """Good rows of them."""
+    outcome = Outcome(status="ok", shard="part-b1-a1.tfrecord")
+    return [
+        Row(
+            replace(
+                said.item_of(Found(s.path, 1000, 1), s.segment, s.text, {"x": 0, "y": 1, "z": 2}),
+                **changes,
+            ),
+            Facts(),
+            outcome,
+        )
+        for s in annotations
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "again"),
+    [
+        pytest.param(("x", "y"), ("x", "y"), [], id="the same"),
+        pytest.param(("x", "y"), ("x", "z"), [("a", 1)], id="another label"),
+        pytest.param(("x",), ("y",), [("a", 0)], id="another label of the only one"),
+        pytest.param(("x",), ("x", "y"), [("a", 0), ("a", 1)], id="one more"),
+        pytest.param(("x", "y"), ("x",), [("a", 0)], id="one fewer"),
+        pytest.param(("x", "y"), (), [("a", 0)], id="none any more"),
+    ],
+)
+def test_an_annotation_is_to_do_where_its_row_says_something_else(spool, out, before, now, again):
+    out.part("b1", *rows_of(said_of("a", *before)))
+    out.part("b2", *rows_of(said_of("b", "x")))
+    spool.add(inputs("a", "b"))
+    spool.add_said([*said_of("a", *now), *said_of("b", "x")])
+    spool.add_manifest(out.layout, ANNOTATED)
+    spool.compare()
+
+    found = [(each.found.path, each.segment) for each in spool.todo(shuffled=True)]
+    assert found == again
+    assert spool.changed_parts() == ([out.layout.part("b1")] if again else [])
+    take_out_stale(out.layout, spool)
+    found = [(each.found.path, each.segment) for each in spool.todo(shuffled=True)]
+    assert found == ([("a", n) for n in range(max(1, len(now)))] if again else [])
+    assert spool.todo_count() == len(found)
+
+
+def test_an_annotation_that_failed_is_done_again_alone(spool, out):
+    first, second, third = rows_of(said_of("a", "x", "y", "z"))
+    bad = replace(second, outcome=Outcome(status="failed", error_class="empty"))
+    out.part("b1", first)
+    out.part("b2", bad, replace(third, outcome=Outcome(status="skipped")))
+    spool.add(inputs("a"))
+    spool.add_said(said_of("a", "x", "y", "z"))
+    spool.add_manifest(out.layout, ANNOTATED)
+    spool.compare()
+    take_out_stale(out.layout, spool)
+
+    assert [each.segment for each in spool.todo(shuffled=False)] == [1]
+    assert [row.item.segment for row in read_part(out.layout.part("b2"))] == [2]
+    assert spool.done_count() == 0
+
+
+def test_a_whole_file_that_was_cut_is_one_annotation(spool, out):
+    (row,) = rows_of(said_of("a", "x"))
+    cut = [
+        replace(row, item=replace(row.item, segment=n, segments=2, start_ns=n, end_ns=n + 1))
+        for n in range(2)
+    ]
+    out.part("b1", cut[0])
+    out.part("b2", cut[1])
+    spool.add(inputs("a"))
+    spool.add_said(said_of("a", "x"))
+    spool.add_manifest(out.layout, ANNOTATED)
+    spool.compare()
+
+    assert todo(spool) == []
+
+
+def test_clips_of_a_length_are_one_annotation(spool, out):
+    whole = Said("a", 0, None, said_of("a", "x")[0].text.replace('"clip_end_ns":9,', ""))
+    (row,) = rows_of([whole])
+    clips = [
+        replace(row, item=replace(row.item, segment=n, segments=2, clip_start_ns=n))
+        for n in range(2)
+    ]
+    out.part("b1", *clips)
+    spool.add(inputs("a"))
+    spool.add_said([whole])
+    spool.add_manifest(out.layout, replace(ANNOTATED, clip_s=1.0))
+    spool.compare()
+
+    assert todo(spool) == []
+
+
+@pytest.mark.parametrize(("split", "is_done"), [("train", True), ("val", False), (None, False)])
+def test_a_split_that_annotations_name_is_kept_only_while_they_do(spool, out, split, is_done):
+    out.part("b1", *rows_of(said_of("a", "x", split="train")))
+    spool.add(inputs("a"))
+    spool.add_said(said_of("a", "x", split=split))
+    spool.add_manifest(out.layout, ANNOTATED)
+    spool.compare()
+
+    assert [each.split for each in spool.todo(shuffled=True)] == ([] if is_done else [split])
+
+
+def test_a_split_that_was_dealt_is_none_of_an_annotation(spool, out):
+    out.part("b1", *rows_of(said_of("a", "x"), split="train"))
+    spool.add(inputs("a"))
+    spool.add_said(said_of("a", "x"))
+    spool.add_manifest(out.layout, replace(ANNOTATED, split="train=1"))
+    spool.compare()
+
+    assert todo(spool) == []
+
+
+def test_a_retry_finds_in_the_rows_what_annotations_said(spool, out, tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+    os.utime(tmp_path / "a", ns=(1, 1))
+    sound, other = rows_of(said_of("a", "x", "y"))
+    bad = replace(other, outcome=Outcome(status="failed", error_class="crash"))
+    out.part("b1", sound, *rows_of(said_of("b", "z")))
+    out.part("b2", bad)
+    spool.add_manifest(out.layout, ANNOTATED, again=["crash"])
+    spool.add_rows_as_inputs(Roots.of(str(tmp_path)))
+    spool.compare()
+
+    (again,) = spool.todo(shuffled=False)
+    assert (again.found.path, again.segment, again.said) == ("a", 1, said_of("a", "x", "y")[1].text)

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from shardmill.contract.errors import InvalidMessage, LedgerUnavailable
-from shardmill.ledger.answers import Live, Snapshot
+from shardmill.ledger.answers import Snapshot
+from shardmill.ledger.told import Live
 from shardmill_worker.metrics import LedgerCollector
 from source_tree import ROOT
 

@@ -1,5 +1,7 @@
 """Work is cut into equal parts, in order, within the shard's limits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,6 +115,30 @@ def test_one_dear_item_leaves_the_others_together():
     parts = plan(batch(*[STILL] * 4, video(1850), *[STILL] * 2), SMALL)
 
     assert sizes(parts) == [4, 3]
+
+
+def test_the_parts_of_a_long_video_are_batches_of_their_own():
+    """Ten seconds of work each: two of anything else would go together."""
+    parts = tuple(replace(file(), segment=n, segments=4, start_ns=n) for n in range(4))
+    clips = tuple(replace(file(), segment=n, segments=4, clip_start_ns=n) for n in range(4))
+
+    assert sizes(plan(Batch("extract", parts, (video(462),) * 4), SMALL)) == [1, 1, 1, 1]
+    assert sizes(plan(Batch("extract", clips, (STILL,) * 4), SMALL)) == [4]
+
+
+def test_the_clips_of_a_file_are_read_in_the_order_of_time():
+    clips = [
+        replace(file(name=name), segment=n, segments=3, clip_start_ns=start)
+        for name in ("1.mp4", "2.mp4")
+        for n, start in enumerate([7, None, 5])
+    ]
+
+    (whole,) = plan(Batch("extract", tuple(clips), (STILL,) * 6), SMALL)
+
+    assert [(item.path, item.segment) for item in whole.items] == [
+        *(("1.mp4", 1), ("1.mp4", 2), ("1.mp4", 0)),
+        *(("2.mp4", 1), ("2.mp4", 2), ("2.mp4", 0)),
+    ]
 
 
 FACTS = st.lists(

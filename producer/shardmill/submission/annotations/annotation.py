@@ -15,7 +15,7 @@ from shardmill.contract.quantity import printable
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Unit = Literal["line", "element"]
 Kind = Literal[
-    "columns", "path", "time", "label", "json", "quotes", "long", "value", "duplicate", "cut"
+    "columns", "path", "time", "label", "json", "quotes", "long", "split", "duplicate", "cut"
 ]
 KEPT: Final = 100
 """Bad lines that are kept with their reasons; the others are only counted."""

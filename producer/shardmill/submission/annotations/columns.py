@@ -1,12 +1,15 @@
 """From a record of columns to an annotation: paths, times, labels, each checked."""
 
+import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from shardmill.contract.labels import label_of, last_folder, pattern_label
 from shardmill.contract.quantity import printable
+from shardmill.contract.split import SPLIT_NAME
 from shardmill.submission.annotations.annotation import (
     Annotation,
     Faults,
@@ -24,6 +27,10 @@ LONGEST_PATH: Final = 4096
 """Bytes of a path; Linux takes no longer one."""
 LONGEST_LABEL: Final = 1000
 """Characters.  More is a caption."""
+LONGEST_TEXT: Final = 16_384
+"""Characters of all labels, or of all other columns, as JSON: they go with every clip."""
+SPLIT: Final = re.compile(SPLIT_NAME, re.ASCII)
+"""A plain word, for it names a folder."""
 FOLDERS: Final = {"first": label_of, "last": last_folder}
 
 
@@ -73,20 +80,37 @@ class Mapper:
                 f"expected an end after the start, got {shown(_get(record, columns.start))} "
                 f"to {shown(_get(record, columns.end))}",
             )
-        split = _get(record, columns.split)
+        extra = {
+            _utf8(name): _json(value) for name, value in record.items() if name not in self._mapped
+        }
+        labels = list(dict.fromkeys(self._labels(source, record)))
+        for what, value in (("labels", labels), ("other columns", extra)):
+            size = len(json.dumps(value))
+            if size > LONGEST_TEXT:
+                raise Unfit(
+                    "long", f"expected {what} of at most {LONGEST_TEXT:,} characters, got {size:,}"
+                )
         return Annotation(
             source=source,
-            labels=tuple(dict.fromkeys(self._labels(source, record))),
+            labels=tuple(labels),
             start_ns=start_ns,
             end_ns=end_ns,
-            split=_plain_text("split", split) if split not in {None, ""} else self._preset.split,
-            extra={
-                _utf8(name): _json(value)
-                for name, value in record.items()
-                if name not in self._mapped
-            },
+            split=self._split(record),
+            extra=extra,
             place=place,
         )
+
+    def _split(self, record: Mapping[str, object]) -> str | None:
+        split = _get(record, self._columns.split)
+        if split is None or split == "":
+            return self._preset.split
+        text = _plain_text("split", split)
+        if not SPLIT.fullmatch(text):
+            raise Unfit(
+                "split",
+                f"expected a split of at most 32 letters, digits, _ and -, got {shown(text)}",
+            )
+        return text
 
     def _source(self, record: Mapping[str, object]) -> str:
         if self._template is not None:
@@ -176,12 +200,10 @@ def _checked(source: str) -> str:
     return source
 
 
-def _plain_text(what: str, value: object) -> str:
+def _plain_text(what: Literal["label", "split"], value: object) -> str:
     if isinstance(value, str | Decimal) or type(value) is int:
         return printable(str(value))
-    raise Unfit(
-        "label" if what == "label" else "value", f"expected text as {what}, got {shown(value)}"
-    )
+    raise Unfit(what, f"expected text as {what}, got {shown(value)}")
 
 
 def _utf8(text: str) -> str:

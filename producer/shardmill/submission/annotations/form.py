@@ -185,3 +185,8 @@ PRESETS: Final[dict[str, Preset]] = {
     ),
 }
 """Name to preset."""
+
+FAMILIES: Final[dict[str, dict[str, str]]] = {
+    "ucf101": {"trainlist": "ucf101-train", "testlist": "ucf101-test"},
+}
+"""Name to the presets of a data set's files, by how the files' names begin."""

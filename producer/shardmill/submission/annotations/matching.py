@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Final, Literal
 
 from shardmill.contract.labels import check_class_count
+from shardmill.contract.split import MAX_SPLITS
 from shardmill.submission.annotations.annotation import Annotation, Faults, Json, Place, shown
 from shardmill.submission.scan import MEDIA_SUFFIXES, suffix
 
@@ -67,6 +68,18 @@ class Missing:
     """Why: no such file, or several."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A file that annotations name and that is no input."""
+
+    path: str
+    """As they name it."""
+    first: Missing
+    """The first of them."""
+    count: int
+    """How many there are."""
+
+
 class Matching(AbstractContextManager["Matching"]):
     """Brings annotations to inputs.  Add both, ``join``, then ask; each once, in this order.
 
@@ -106,7 +119,8 @@ class Matching(AbstractContextManager["Matching"]):
                 annotations raises it.
         """
         self._many(
-            "insert into annotation (key, folded, digest, content) values (?, ?, ?, ?)",
+            "insert into annotation (key, folded, source, digest, split, content) "
+            "values (?, ?, ?, ?, ?, ?)",
             (self._row(annotation) for annotation in annotations),
         )
 
@@ -118,7 +132,8 @@ class Matching(AbstractContextManager["Matching"]):
         content = _encoded(annotation)
         said = SORTED.encode(content[1:6]).encode()
         digest = hashlib.blake2b(key + b"\0" + said, digest_size=16).digest()
-        return key, folded, digest, COMPACT.encode(content)
+        source = os.fsencode(_named(annotation.source))
+        return key, folded, source, digest, annotation.split, COMPACT.encode(content)
 
     def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._db.execute("begin")
@@ -126,23 +141,26 @@ class Matching(AbstractContextManager["Matching"]):
         self._db.execute("commit")
 
     def join(self, faults: Faults) -> Counts:
-        """Take out what is said twice, and give every annotation its input.
+        """Take out what is said twice, give every annotation its input, and every input one split.
 
         Args:
-            faults: Takes the duplicates: same file, range, labels, split and other columns.
+            faults: Takes the duplicates (same file, range, labels, split and other columns), and
+                what puts a file into another split than it has.
 
         Raises:
-            InvalidAnnotations: There is a duplicate and ``faults`` allows none.
+            InvalidAnnotations: There is such an annotation and ``faults`` allows none.
         """
         self._db.execute("create index annotation_digest on annotation (digest, number)")
-        for later, first in self._db.execute(
-            "select content, first_content from duplicate order by number"
-        ):
-            place = _decoded(later).place
-            faults.add(place, "duplicate", f"says the same as {_decoded(first).place}")
-        self._db.execute("delete from annotation where number in (select number from duplicate)")
+        for later, first in self._taken_out("duplicate"):
+            faults.add(later.place, "duplicate", f"says the same as {first.place}")
         self._db.execute("drop index annotation_digest")
         self._script("join.sql")
+        for later, first in self._taken_out("torn"):
+            faults.add(
+                later.place,
+                "split",
+                f"expected split {first.split} as in {first.place}, got {later.split}",
+            )
         annotations, matched, folded, annotated = self._row_of(
             "select count(*), count(file), total(is_folded and file is not null), "
             "count(distinct file) from annotation"
@@ -157,6 +175,21 @@ class Matching(AbstractContextManager["Matching"]):
             annotated=annotated,
             bare=inputs - annotated,
         )
+
+    def _taken_out(self, view: Literal["duplicate", "torn"]) -> Iterator[tuple[Annotation, ...]]:
+        """Yield what contradicts an earlier annotation, with that, and then take it out."""
+        query = f"select content, first_content from {view} order by number"  # noqa: S608
+        for later, first in self._db.execute(query):
+            yield _decoded(later), _decoded(first)
+        self._db.execute(f"delete from annotation where number in (select number from {view})")  # noqa: S608
+
+    def splits(self) -> list[str]:
+        """Return the splits of the matched annotations, sorted; a few more than a job may have."""
+        query = (
+            "select distinct split from annotation where file is not null and split is not null "
+            "order by split limit ?"
+        )
+        return [split for (split,) in self._db.execute(query, (MAX_SPLITS + 1,))]
 
     def _row_of(self, query: str) -> tuple[int, ...]:
         row: tuple[int, ...] = self._db.execute(query).fetchone()
@@ -177,6 +210,16 @@ class Matching(AbstractContextManager["Matching"]):
         for content, hits, folded in self._db.execute(query):
             yield Missing(_decoded(content), self._why(folded) if hits else "no such file")
 
+    def lost(self) -> Iterator[Lost]:
+        """Yield the files that annotations without an input name, each once, in file order."""
+        query = (
+            "select content, hits, folded, count(*), min(number) from annotation "
+            "where file is null group by key order by min(number)"
+        )
+        for content, hits, folded, count, _ in self._db.execute(query):
+            first = Missing(_decoded(content), self._why(folded) if hits else "no such file")
+            yield Lost(_named(first.annotation.source), first, count)
+
     def _why(self, folded: bytes) -> str:
         query = "select path from input where folded = ? order by number limit ?"
         paths = [os.fsdecode(path) for (path,) in self._db.execute(query, (folded, NAMED + 1))]
@@ -195,6 +238,10 @@ class Matching(AbstractContextManager["Matching"]):
 
 def _path_key(source: str) -> str:
     return "/".join(part for part in source.split("/") if part not in {"", "."})
+
+
+def _named(source: str) -> str:
+    return _path_key(source) or source
 
 
 def _input_stem(path: str) -> str:

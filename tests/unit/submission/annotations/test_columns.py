@@ -7,6 +7,7 @@ import pytest
 from shardmill.contract.errors import UsageError
 from shardmill.submission.annotations.annotation import Unfit
 from shardmill.submission.annotations.classes import Classes
+from shardmill.submission.annotations.columns import LONGEST_TEXT
 from shardmill.submission.annotations.form import Columns, Preset
 from shardmill.submission.annotations.template import Template
 from shardmill.submission.annotations.times import time_ns
@@ -298,3 +299,30 @@ def test_a_preset_that_cannot_be_is_refused_before_the_file_is_opened(desk, colu
 def test_impossible_columns_are_refused(values):
     with pytest.raises(UsageError, match="expected"):
         Columns(**values)
+
+
+@pytest.mark.parametrize("split", ["train", "val_2", "x-1", "0", "a" * 32])
+def test_a_split_is_a_plain_word(desk, split):
+    found = desk.read("a.csv", f"path,split\na,{split}\n")
+
+    assert [a.split for a in found.annotations] == [split]
+
+
+@pytest.mark.parametrize("split", ["../x", "a b", "a/b", "-a", "a" * 33, "Ä", "."])
+def test_what_could_name_no_folder_is_no_split(desk, split):
+    found = desk.read("a.csv", f"path,split\na,{split}\nb,val\n")
+
+    assert found.left_out == [(2, "split")]
+    assert found.sources == ["b"]
+
+
+def test_what_goes_with_every_clip_is_short(desk):
+    most = LONGEST_TEXT - len(json.dumps({"note": ""}))
+    lines = [{"path": str(n), "note": "x" * (most + n)} for n in (0, 1)]
+    lines.append({"path": "2", "label": ["y" * 900 + str(n) for n in range(20)]})
+
+    found = desk.read("a.jsonl", "\n".join(map(json.dumps, lines)))
+
+    assert found.sources == ["0"]
+    assert found.left_out == [(2, "long"), (3, "long")]
+    assert "expected other columns of at most 16,384 characters, got 16,385" in found.reasons

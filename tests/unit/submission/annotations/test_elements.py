@@ -10,12 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shardmill.contract.errors import InvalidAnnotations
+from shardmill.submission.annotations import columns
 from shardmill.submission.annotations.form import Columns, Form, Preset
 from shardmill.submission.annotations.stream import LIMIT
 from shardmill.submission.annotations.window import CHUNK
 
 KEYED = Preset(columns=Columns(path="key"))
 VALUED = Preset(columns=Columns(path="value"))
+
+
+@pytest.fixture
+def of_any_length(monkeypatch):
+    """Let an element be as long as it can be read."""
+    monkeypatch.setattr(columns, "LONGEST_TEXT", 2 * LIMIT)
 
 
 def inside(*names: str) -> Preset:
@@ -183,6 +190,7 @@ def test_open_brackets_without_end_cost_no_look_at_a_megabyte_each(desk):
     assert faults.counts == {"json": 50_000}
 
 
+@pytest.mark.usefixtures("of_any_length")
 @pytest.mark.parametrize("where", [CHUNK - 40, CHUNK, 3 * CHUNK + 1])
 @pytest.mark.parametrize("kind", ["text", "array", "escapes"])
 def test_an_element_longer_than_the_limit_is_left_out(desk, where, kind):
@@ -196,6 +204,7 @@ def test_an_element_longer_than_the_limit_is_left_out(desk, where, kind):
     assert found.sources == ["a", "c"]
 
 
+@pytest.mark.usefixtures("of_any_length")
 def test_elements_up_to_the_limit_are_read_wherever_the_window_ends(desk):
     sizes = [0, 1, CHUNK // 2, CHUNK - 20, CHUNK, CHUNK + 1, LIMIT - 40, 3, 5]
     elements = [{"path": str(size), "fill": '"}]é' * (size // 8)} for size in sizes]

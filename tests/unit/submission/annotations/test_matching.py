@@ -227,3 +227,70 @@ def test_too_many_labels_end_the_reading(join, monkeypatch):
 
     with pytest.raises(UsageError, match="at most 10 classes, got more, 'caption 10' among them"):
         join([], captions())
+
+
+def test_a_file_is_in_the_split_that_its_first_annotation_names(join):
+    notes = [
+        note("a.mp4", 2, start_ns=1),
+        note("a.mp4", 3, start_ns=2, split="train"),
+        note("a.mp4", 4, start_ns=3, split="val"),
+        note("b.mp4", 5, split="val"),
+        note("gone.mp4", 6, split="train"),
+        note("gone.mp4", 7, split="val"),
+    ]
+
+    table = join(["a.mp4", "b.mp4"], notes)
+
+    assert table.pairs == [("a.mp4", 2), ("a.mp4", 3), ("b.mp4", 5)]
+    assert [str(fault) for fault in table.faults.kept] == [
+        "a.csv, line 4: expected split train as in a.csv, line 3, got val"
+    ]
+    assert dict(table.faults.counts) == {"split": 1}
+
+
+def test_strict_allows_no_second_split(join):
+    with pytest.raises(InvalidAnnotations, match=r"line 3: expected split a as in a\.csv, line 2"):
+        join(["a"], [note("a", 2, split="a"), note("a", 3, split="b")], strict=True)
+
+
+def test_the_splits_are_those_of_matched_annotations(tmp_path):
+    with Matching(str(tmp_path / "table"), by="path") as matching:
+        matching.add_inputs(["a", "b", "c"])
+        matching.add(
+            [note("a", split="val"), note("b"), note("c", split="x"), note("d", split="y")]
+        )
+        matching.join(Faults())
+
+        assert matching.splits() == ["val", "x"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "source", "path"),
+    [
+        (["a.mp4", "d/a.webm"], "a.mp4", "a.mp4"),
+        (["d/a.mp4", "e/a.mp4"], "./d//a.mp4", "d/a.mp4"),
+        (["d/a.mp4", "e/a.mp4"], "a.mp4", None),
+        (["a.b"], "a.b", "a.b"),
+    ],
+)
+def test_of_several_files_with_a_stem_the_one_with_the_very_path_is_meant(
+    join, inputs, source, path
+):
+    table = join(inputs, [note(source)], by="stem")
+
+    assert [m.path for m in table.matched] == ([path] if path else [])
+
+
+def test_a_lost_file_is_told_once_with_its_first_annotation(tmp_path):
+    with Matching(str(tmp_path / "table"), by="stem") as matching:
+        matching.add_inputs(["x/b.mp4", "y/b.mp4", "a.mp4"])
+        matching.add(
+            [note("z/./c.mp4", 2), note("b", 3), note("c", 4), note("a", 5), note("c", 6, end_ns=1)]
+        )
+        matching.join(Faults())
+
+        found = [
+            (lost.path, lost.first.annotation.place.number, lost.count) for lost in matching.lost()
+        ]
+
+    assert found == [("z/c.mp4", 2, 2), ("b", 3, 1)], "line 4 says the same as line 2"

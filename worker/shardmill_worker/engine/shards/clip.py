@@ -49,14 +49,14 @@ class Clip:
     """In display order, at least one."""
 
     @property
-    def class_label(self) -> int:
-        """Class number, or ``UNLABELLED``."""
-        return UNLABELLED if self.item.label_id is None else self.item.label_id
+    def class_labels(self) -> tuple[int, ...]:
+        """Numbers of its classes; ``UNLABELLED`` alone if there is none."""
+        return self.item.label_ids or (UNLABELLED,)
 
     @property
-    def class_text(self) -> str:
-        """Class name, empty if there is none."""
-        return self.item.label or ""
+    def class_texts(self) -> tuple[str, ...]:
+        """Names of its classes; one empty name if there is none."""
+        return self.item.labels or ("",)
 
     @property
     def size_bytes(self) -> int:

@@ -45,6 +45,11 @@ class HDF5Writer:
         group = h5py.Group(h5py.h5g.create(self._file.id, clip.clip_id.encode(), gcpl=creation))
         group.attrs.create("filename", os.fsencode(clip.item.path), dtype=h5py.string_dtype())
         group.attrs.update(_about(clip))
+        if clip.item.extra is not None:
+            text = h5py.string_dtype()
+            group.attrs.create("class_texts", list(clip.class_texts), dtype=text)
+            group.attrs.create("class_labels", np.array(clip.class_labels, np.int64))
+            group.attrs.create("extra", clip.item.extra, dtype=text)
         ends = np.cumsum([len(frame.data) for frame in clip.frames], dtype=np.int64)
         edges = np.concatenate([np.zeros(1, np.int64), ends])
         shape: tuple[int, ...] = (len(clip.frames), clip.height, clip.width, CHANNELS)
@@ -184,8 +189,8 @@ def _reserve(group: h5py.Group, name: str, shape: tuple[int, ...]) -> int:
 def _about(clip: Clip) -> dict[str, Any]:
     """Return what is known of a clip, under the names that a TFRecord's features have."""
     return {
-        "class_text": clip.class_text,
-        "class_label": np.int64(clip.class_label),
+        "class_text": clip.class_texts[0],
+        "class_label": np.int64(clip.class_labels[0]),
         "encoding": clip.encoding,
         "num_frames": np.int64(len(clip.frames)),
         "height": np.int64(clip.height),

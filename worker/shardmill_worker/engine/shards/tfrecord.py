@@ -73,8 +73,11 @@ def _about(clip: Clip) -> bytes:
     """Return the record's part with everything but the frames."""
     example = Example()
     features = example.features.feature
+    features["class_text"].bytes_list.value.extend(map(os.fsencode, clip.class_texts))
+    features["class_label"].int64_list.value.extend(clip.class_labels)
+    if clip.item.extra is not None:
+        features["extra"].bytes_list.value.append(clip.item.extra.encode())
     for name, text in (
-        ("class_text", os.fsencode(clip.class_text)),
         ("filename", os.fsencode(clip.item.path)),
         ("encoding", clip.encoding.encode()),
     ):
@@ -84,7 +87,6 @@ def _about(clip: Clip) -> bytes:
         ("height", clip.height),
         ("width", clip.width),
         ("channels", CHANNELS),
-        ("class_label", clip.class_label),
     ):
         features[name].int64_list.value.append(number)
     features["pts_ns"].int64_list.value.extend(frame.pts_ns for frame in clip.frames)

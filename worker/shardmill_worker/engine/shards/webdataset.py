@@ -38,7 +38,7 @@ class WebDatasetWriter:
         """
         start = self._file.end
         self._member(f"{clip.clip_id}.json", _about(clip))
-        self._member(f"{clip.clip_id}.cls", str(clip.class_label).encode())
+        self._member(f"{clip.clip_id}.cls", str(clip.class_labels[0]).encode())
         head, suffix = b"", _SUFFIXES[clip.encoding]
         if clip.encoding == "raw":
             head = array_header((clip.height, clip.width, CHANNELS))
@@ -76,8 +76,8 @@ def _about(clip: Clip) -> bytes:
     """Return what is known of a clip, under the names that a TFRecord's features have."""
     about = {
         "filename": printable(clip.item.path),
-        "class_text": clip.class_text,
-        "class_label": clip.class_label,
+        "class_text": clip.class_texts[0],
+        "class_label": clip.class_labels[0],
         "encoding": clip.encoding,
         "num_frames": len(clip.frames),
         "height": clip.height,
@@ -86,4 +86,7 @@ def _about(clip: Clip) -> bytes:
         "fps": clip.fps,
         "pts_ns": [frame.pts_ns for frame in clip.frames],
     }
+    if clip.item.extra is not None:
+        about |= {"class_texts": clip.class_texts, "class_labels": clip.class_labels}
+        about["extra"] = json.loads(clip.item.extra)
     return json.dumps(about, separators=(",", ":")).encode()
