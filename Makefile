@@ -67,6 +67,10 @@ format: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write docs/correctness.md (SHARDMILL_CORPUS)
 	@PYTHONPATH=tests $(BIN)/python -m correctness
 
+.PHONY: pictures
+pictures: $(VENV)/dev.stamp ## Write docs/*.png anew, from real runs
+	@PYTHONPATH=tests $(BIN)/python -m pictures
+
 .PHONY: docs
 docs: $(VENV)/dev.stamp ## Write docs/cli.md from the commands' own help
 	@PYTHONPATH=tests $(BIN)/python -m cli_page

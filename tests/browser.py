@@ -46,14 +46,24 @@ class Page:
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
 
-    def open(self, path: Path, *, width: int = 1200, dark: bool = False) -> None:
-        """Show a file and wait until it is there."""
+    def open(
+        self,
+        place: Path | str,
+        *,
+        width: int = 1200,
+        height: int = 900,
+        scale: float = 1,
+        dark: bool = False,
+    ) -> None:
+        """Show a file or an address and wait until it is there."""
         self.events.clear()
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        url = place.absolute().as_uri() if isinstance(place, Path) else place
+        self.call("Page.navigate", url=url)
         while not self.of("Page.loadEventFired"):
             self._receive()
 

@@ -118,6 +118,7 @@ NEEDS = {
     "redis": Need(_redis_server, "install redis-server"),
     "docker": Need(_docker, "start a Docker engine"),
     "tmpfs": Need(_tmpfs, "run as root, in a container with --cap-add SYS_ADMIN"),
+    "tmux": Need(_program("tmux"), "install tmux"),
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
     "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
     "torch": Need(_python_with("torch"), "make frameworks"),

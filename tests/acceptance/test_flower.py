@@ -2,88 +2,30 @@
 
 import base64
 import html
-import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
 from awaiting import wait_for
+from flower_page import PASSWORD, Flower, flower
 from made_media import pictures
-from private_redis import free_port
-from source_tree import ROOT
 
-PASSWORD = "open sesame"
-USER = "shardmill:open%20sesame@"
 HOSTILE = "<img src=x onerror=document.title=1>.mp4"
 BROWSER_S = 60
 
 
-class Flower:
-    """A running Flower with the options of ``ops/flower.py``."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def get(self, path: str, *, password: str | None = PASSWORD) -> tuple[int, str]:
-        """Return status and text; status 0 if nothing answers."""
-        request = Request(f"http://127.0.0.1:{self.port}{path}")
-        if password is not None:
-            pair = base64.b64encode(f"shardmill:{password}".encode()).decode()
-            request.add_header("Authorization", f"Basic {pair}")
-        try:
-            with urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as refusal:
-            return refusal.code, ""
-        except (URLError, ConnectionError):
-            return 0, ""
-
-    def tasks(self) -> list[dict]:
-        """Return the tasks that it knows by name."""
-        _, text = self.get("/api/tasks?limit=1000")
-        return [task for task in json.loads(text).values() if task["name"]]
-
-
-@pytest.fixture
-def flower(here, tmp_path) -> Callable:
-    """Starts Flower on the tests' Redis; each start finds the state of the one before."""
-    password = tmp_path / "flower-password"
-    password.write_text(PASSWORD)
-    port = free_port()
-    here.environment |= {
-        "FLOWER_PASSWORD_FILE": str(password),
-        "FLOWER_DB": str(tmp_path / "flower-state"),
-    }
-
-    @contextmanager
-    def start() -> Iterator[Flower]:
-        conf = ROOT / "ops" / "flower.py"
-        options = (f"--conf={conf}", f"--port={port}", "--address=127.0.0.1")
-        process = here.start("-A", "shardmill_worker.app", "flower", *options, module="celery")
-        running = Flower(port)
-        wait_for(lambda: running.get("/healthcheck")[0] == 200, "an answer of Flower")
-        wait_for(lambda: json.loads(running.get("/api/workers?refresh=1")[1]), "Flower's workers")
-        yield running
-        process.terminate()
-        here.end(process)
-
-    return start
-
-
-def page(chromium: str, flower: Flower, path: str, scratch: Path) -> list[list[str]]:
+def page(chromium: str, shown: Flower, path: str, scratch: Path) -> list[list[str]]:
     """Return the text of the cells of each row that a browser shows."""
     done = subprocess.run(
         [
             *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
             *(f"--user-data-dir={scratch}", "--virtual-time-budget=8000", "--dump-dom"),
-            f"http://{USER}127.0.0.1:{flower.port}{path}",
+            shown.url(path),
         ],
         capture_output=True,
         text=True,
@@ -97,14 +39,14 @@ def page(chromium: str, flower: Flower, path: str, scratch: Path) -> list[list[s
 
 
 def test_a_person_sees_batches_progress_failures_and_workers(
-    here, start_worker, flower, chromium, corpus, tmp_path
+    here, start_worker, chromium, corpus, tmp_path
 ):
     media, out = pictures(tmp_path / "basketball", 6), tmp_path / "out"
     (media / HOSTILE).write_bytes(b"\0" * 5000)
     shutil.copy(corpus / "clips" / "media3__long_1080p_lowbitrate.mp4", media)
     start_worker("box-1")
     start_worker("box-2")
-    with flower() as shown:
+    with flower(here, tmp_path) as shown:
         job = here.start(
             "submit", media, "--out", out, "--size", "16x12", "--max-frames", 3000, "--wait"
         )
@@ -133,19 +75,19 @@ def test_a_person_sees_batches_progress_failures_and_workers(
         assert {cell for row in workers for cell in row} >= {"shardmill@box-1", "shardmill@box-2"}
 
 
-def test_what_flower_has_seen_outlives_it(here, start_worker, flower, media, out):
+def test_what_flower_has_seen_outlives_it(here, start_worker, media, out, tmp_path):
     start_worker("box-1")
-    with flower() as shown:
+    with flower(here, tmp_path) as shown:
         assert here.run("submit", media, "--out", out, "--size", "16x12", "--wait").code == 0
         before = wait_for(lambda: {t["uuid"] for t in shown.tasks()}, "tasks")
 
-    with flower() as shown:
+    with flower(here, tmp_path) as shown:
         assert {task["uuid"] for task in shown.tasks()} >= before
 
 
-def test_nothing_is_shown_or_done_without_the_password(here, start_worker, flower):
+def test_nothing_is_shown_or_done_without_the_password(here, start_worker, tmp_path):
     start_worker("box-1")
-    with flower() as shown:
+    with flower(here, tmp_path) as shown:
         for path in ("/", "/tasks", "/workers", "/broker", "/api/workers", "/api/tasks"):
             for password in (None, "shardmill", ""):
                 assert shown.get(path, password=password)[0] == 401

@@ -23,8 +23,8 @@ from shardmill.report.page import document
 PLOTS = ["size", "aspect", "duration", "clip_frames", "frame_bytes", "fps", "codec", "pix_fmt"]
 DRAWN = "[...document.querySelectorAll('[data-plot]')].every((place) => place.querySelector('svg'))"
 MILLION, PARTS = 1_000_000, 1000
-SECONDS, BYTES = 30, 5_000_000
-"""A machine three times as slow as the one that the promise of ten seconds is about."""
+CPU_S, BYTES = 20, 5_000_000
+"""Of all threads: others on the machine must not count; ten seconds of two cores are promised."""
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +173,11 @@ def million(tmp_path_factory) -> str:
 
 def test_a_million_rows_take_seconds_and_a_small_page(page, million):
     status = summary.status_of(million)
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     path = document.write(million, status)
-    took_s = time.perf_counter() - began_s
+    took_s = time.process_time() - began_s
 
-    assert took_s < SECONDS
+    assert took_s < CPU_S
     assert os.path.getsize(path) < BYTES
     page.open(Path(path))
     page.wait(DRAWN)

@@ -24,6 +24,7 @@ PARTS = {
 """Part to the other parts it may import.  The longest name that fits a module is its part."""
 
 PACKAGES = {
+    "IPython": {"submission/notebook.py"},  # where it runs already
     "PIL": {"read/frames.py"},
     "av": {"engine", "sample.py"},
     "celery": {"submission", "worker"},

@@ -23,6 +23,7 @@ from shardmill.submission.annotations.sources import with_absolute_paths
 from shardmill.submission.feed import Feeder
 from shardmill.submission.job import Job, given_up
 from shardmill.submission.local import LocalCluster
+from shardmill.submission.notebook import showing
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import SILENT, ProgressOnly, Watcher
 
@@ -34,7 +35,7 @@ def run(
     spec: Spec | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Turn a directory into shards on this machine, and wait until it is done.
 
@@ -44,7 +45,7 @@ def run(
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another spec's work in ``out``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
@@ -61,7 +62,7 @@ def probe(
     spec: Spec | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Find out what every file of a directory is, on this machine; ``out`` gets the manifest.
 
@@ -72,7 +73,7 @@ def probe(
             ``hidden``, ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
@@ -88,7 +89,7 @@ def plan(
     out: str | Path,
     spec: Spec | None = None,
     jobs: int | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Plan:
     """Tell what ``run`` with the same arguments would come to; nothing is written to ``out``.
 
@@ -100,22 +101,23 @@ def plan(
         out: The output directory.
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: The request is impossible, or ``out`` belongs to another job.
         EnvironmentFault: This machine cannot do it.
     """
     request = _request(directory, out, spec, goal="extract", overwrite=False)
-    with tempfile.TemporaryDirectory(prefix=f"shardmill-plan-{os.getpid()}-") as scratch:
+    scratch_name = f"shardmill-plan-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=scratch_name) as scratch, showing(watcher) as shown:
         probed, links, sampled = (f"{scratch}/{name}" for name in ("probed", "links", "sampled"))
-        _run_here(replace(request, out=probed, goal="probe"), jobs, watcher)
+        _run_here(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
         if foresight.sample:
             farm(links, request.roots, {path for path, *_ in foresight.sample})
             spec = foresight.sample_spec(f"{scratch}/sample.jsonl")
             sample = Request(root=links, out=sampled, spec=spec, goal=request.goal)
-            _run_here(sample, jobs, ProgressOnly(watcher), roots="")  # the links lie below no root
+            _run_here(sample, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
         return foresight.plan(sampled)
 
 
@@ -154,7 +156,7 @@ def retry(
     *,
     error_class: str | None = None,
     settings: Settings | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
     **limits: Any,
 ) -> Status:
     """Try the failed files of a finished job again, and nothing else; wait until it is done.
@@ -165,7 +167,7 @@ def retry(
         out: Output directory of the job.
         error_class: Only the files that failed for this reason; None means all.
         settings: Where the cluster is; None does it on this machine, like ``run``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
         limits: ``item_timeout_s`` and ``item_memory_bytes`` as in ``Spec``; None as before.
 
     Raises:
@@ -181,7 +183,7 @@ def mend(
     *,
     deep: bool = False,
     settings: Settings | None = None,
-    watcher: Watcher = SILENT,
+    watcher: Watcher | None = None,
 ) -> Status:
     """Make again what ``verify`` finds damaged, and whatever else the job has to do.
 
@@ -189,7 +191,7 @@ def mend(
         out: Output directory of the job.
         deep: Look for frames that do not decode, too.
         settings: Where the cluster is; None does it on this machine, like ``run``.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: ``out`` is no output directory.
@@ -202,19 +204,21 @@ def mend(
     job.check_repeatable()
     request = Request.of(job)  # refuses what cannot be done before anything is taken away
     found = verify(str(out), deep=deep).problems
-    watcher.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
-    return _do(request, settings, watcher)
+    with showing(watcher) as shown:
+        shown.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
+        return _do(request, settings, shown)
 
 
-def _do(request: Request, settings: Settings | None, watcher: Watcher) -> Status:
+def _do(request: Request, settings: Settings | None, watcher: Watcher | None) -> Status:
     """Do a job on this machine, or on the cluster."""
     if settings is None:
         return _run_here(request, None, watcher)
-    job = hand_over(request, settings, watcher)
-    try:
-        return job.wait(watcher)
-    finally:
-        job.close()
+    with showing(watcher) as shown:
+        job = hand_over(request, settings, shown)
+        try:
+            return job.wait(shown)
+        finally:
+            job.close()
 
 
 def _retry_request(
@@ -280,7 +284,7 @@ def hand_over(request: Request, settings: Settings, watcher: Watcher) -> Job:
 
 
 def _run_here(
-    request: Request, jobs: int | None, watcher: Watcher, *, roots: str | None = None
+    request: Request, jobs: int | None, watcher: Watcher | None, *, roots: str | None = None
 ) -> Status:
     settings = Settings.from_environment()
     settings = replace(
@@ -288,10 +292,10 @@ def _run_here(
         slots=settings.slots if jobs is None else jobs,
         roots=settings.roots if roots is None else roots,
     )
-    with LocalCluster(settings) as cluster:
-        job = hand_over(request, cluster.settings, watcher)
+    with showing(watcher) as shown, LocalCluster(settings) as cluster:
+        job = hand_over(request, cluster.settings, shown)
         try:
             # Paused by hand it waits for its resumption: its Redis would end with it.
-            return job.wait(watcher, check=cluster.check, until=given_up)
+            return job.wait(shown, check=cluster.check, until=given_up)
         finally:
             job.close()

@@ -49,14 +49,14 @@ def status(job: str | Path, *, settings: Settings | None = None) -> Status:
 
 
 def watch(
-    job: str | Path, *, settings: Settings | None = None, watcher: Watcher = SILENT
+    job: str | Path, *, settings: Settings | None = None, watcher: Watcher | None = None
 ) -> Status:
     """Wait until a job is done, paused or cancelled, whoever began it.
 
     Args:
         job: An output directory, or the name of a job.
         settings: Where the cluster is; by default from the environment.
-        watcher: Is told how it goes.
+        watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
 
     Raises:
         UsageError: Neither an output directory nor a job of that name.

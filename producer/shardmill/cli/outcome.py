@@ -12,6 +12,7 @@ from rich.table import Table
 from shardmill.cli.display import print_lines, summary_lines
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
+from shardmill.contract.quantity import printable
 from shardmill.report import failures, survey
 
 DONE: Final = 0
@@ -44,8 +45,11 @@ def end(
         there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
         groups = failures.groups(out) if there else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
-        last = f"  next     {keep or _next(status, out)}"
-        print_lines([*summary_lines(status, groups, shards), last])
+        lines = summary_lines(status, groups, shards)
+        report = Layout(out).report
+        if keep is None and os.path.exists(report):
+            lines.append(f"  report   {printable(shlex.quote(report))}")
+        print_lines([*lines, f"  next     {keep or _next(status, out)}"])
     return exit_code(status, allow_failures=allow_failures)
 
 

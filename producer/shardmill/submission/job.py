@@ -12,8 +12,9 @@ from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission.feed import PATIENCE_S, Feeder
+from shardmill.submission.notebook import showing
 from shardmill.submission.progress import Meter
-from shardmill.submission.watcher import SILENT, Watcher
+from shardmill.submission.watcher import Watcher
 
 POLL_S: Final = 0.2
 BY_HAND: Final = "by hand"
@@ -91,7 +92,7 @@ class Job:
 
     def wait(
         self,
-        watcher: Watcher = SILENT,
+        watcher: Watcher | None = None,
         *,
         check: Callable[[], None] | None = None,
         until: Callable[[Snapshot], bool] = stopped,
@@ -99,13 +100,22 @@ class Job:
         """Wait until the job is done, paused or cancelled.
 
         Args:
-            watcher: Is told the progress a few times a second.
+            watcher: Is told the progress a few times a second; by default bars in a notebook.
             check: Called as often; raises to end the waiting.
             until: Tells whether to end the waiting.
 
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
+        with showing(watcher) as shown:
+            return self._wait(shown, check, until)
+
+    def _wait(
+        self,
+        watcher: Watcher,
+        check: Callable[[], None] | None,
+        until: Callable[[Snapshot], bool],
+    ) -> Status:
         meter, answered = Meter(self.name), time.monotonic()
         while True:
             if check is not None:

@@ -228,6 +228,7 @@ def test_failures_come_with_examples_and_the_command_that_retries_them(out):
     assert "c5.mp4" not in text
     assert "and 2 more" in text
     assert f"shardmill retry {shlex.quote(out.out)} --class timeout" in text
+    assert "Fetch the file again, or keep the frames before its damage with --keep-partial" in text
 
 
 def test_odd_files_are_named(out):

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 import duckdb
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.job import Job, Status, read_json
@@ -144,6 +145,7 @@ def _render(content: dict[str, Any]) -> str:
         "bytes": format_bytes,
         "cut": cut,
         "duration": brief,
+        "flags": _flags,
         "json": _json,
     }
     scripts = [_file(name) for name in _SCRIPTS]
@@ -170,6 +172,11 @@ def _hash(script: str) -> str:
     """Return what a content security policy calls a script."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return f"'sha256-{digest}'"
+
+
+def _flags(sentence: str) -> Markup:
+    """Return a sentence whose options are code, which is not broken at their hyphens."""
+    return Markup(re.sub(r"--[a-z-]+", r"<code>\g<0></code>", str(escape(sentence))))  # noqa: S704
 
 
 def _json(value: object) -> Markup:

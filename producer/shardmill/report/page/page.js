@@ -34,6 +34,7 @@ const KINDS = {
     height: Math.min(460, 0.75 * width + 60),
     marginLeft: 50,
     marginRight: 44,
+    inset: width < NARROW ? 14 : 24, // as far as a dot reaches
     x: {label: "width", ...below, type: "log", base: 2, grid: true, tickFormat: String, ticks: width < NARROW ? 4 : 8},
     y: {label: "height", type: "log", base: 2, grid: true, tickFormat: String, ticks: 6},
     r: {range: [0, width < NARROW ? 14 : 24]},

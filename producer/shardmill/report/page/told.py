@@ -45,7 +45,7 @@ def tiles(job: Job, status: Status, *, shards: int) -> list[tuple[str, str]]:
     """Return the key figures: name and value."""
     tally = status.tally
     found = [
-        ("inputs", "not yet counted" if status.inputs is None else f"{status.inputs:,}"),
+        ("inputs", "counting" if status.inputs is None else f"{status.inputs:,}"),
         ("ok", f"{tally.ok:,}"),
         ("failed", f"{tally.failed:,}"),
         ("skipped", f"{tally.skipped:,}"),
@@ -58,11 +58,14 @@ def tiles(job: Job, status: Status, *, shards: int) -> list[tuple[str, str]]:
             ("shards", f"{shards:,}"),
             ("of frames", format_bytes(tally.bytes_out)),
         ]
-    return [
-        *found,
+    found += [
         ("read", format_bytes(tally.bytes_in)),
         ("time", format_duration(status.seconds)),
     ]
+    if job.goal == "extract":
+        rate_hz = tally.frames / status.seconds if status.seconds else 0.0
+        found.append(("frames a second", f"{rate_hz:,.0f}"))
+    return found
 
 
 def command(job: Job) -> str:

@@ -1,0 +1,1 @@
+"""The pictures of the documentation, from a real run: ``make pictures``."""
