@@ -51,7 +51,10 @@ def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
         values = np.arange(each * frames)
         constant = {"shard": name, "encoding": "jpeg", "width": 160, "height": 120, "crc32c": 0}
         constant |= {"record_offset": 0, "record_length": 1, "label": "class", "label_id": 0}
-        columns = {key: [value] * each for key, value in constant.items()}
+        columns: dict[str, Any] = {
+            field.name: pa.nulls(each, field.type) for field in index.SCHEMA if field.nullable
+        }
+        columns |= {key: [value] * each for key, value in constant.items()}
         columns |= {"clip_id": ids, "path": [f"class/{clip}.mp4" for clip in ids]}
         for field in index.SCHEMA:
             if pa.types.is_list(field.type):
