@@ -9,8 +9,8 @@ processes.
 
 from dataclasses import dataclass, replace
 
+from likeness import check_alike
 from media import HD, KINETICS, UCF11, Clip, warm
-from pictures import check_alike
 from program import (
     OUT,
     STARTING,

@@ -9,8 +9,8 @@ byte for byte, with the same frame of a job of ours that decodes everything.
 from dataclasses import replace
 from pathlib import Path
 
+from likeness import check_alike, check_identical
 from media import HD, warm
-from pictures import check_alike, check_identical
 from program import OUT, Bench, command, options, parser, peer, publish, run, shardmill
 from record import Aim, Record, Table
 from side_by_side import Result, best, named, race

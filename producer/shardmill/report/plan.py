@@ -133,7 +133,7 @@ class Foresight:
         """
         rows = {_asked(row): row for row in _rows(sampled)}
         draws = [rows[self._asked[number]] for number in self._drawn.tolist()]
-        spec = store.job_of(sampled).spec
+        spec = store.job_of(sampled).spec if draws else self._spec  # of no sound file no sample
         foreseen = [estimate(row.item, row.facts, spec) for row in draws]
         weights = self._weights[self._drawn]
 

@@ -132,7 +132,7 @@ def test_work_that_was_not_done_ends_the_comparison(tmp_path):
 
 def test_pictures_that_differ_end_the_comparison():
     import numpy as np
-    from pictures import difference
+    from likeness import difference
 
     black, grey = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 200, np.uint8)
 
