@@ -29,6 +29,7 @@ import redis
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import Job
 from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import Ledger
@@ -212,7 +213,7 @@ def plain_loop(root: str, out: str) -> None:
     facts = [probe_item(root, item) for item in items]
     for number, batch in enumerate(plan(Batch("extract", tuple(items), tuple(facts)), SIZE)):
         work = ExtractWork(
-            root=root,
+            roots=Roots.of(root),
             out=out,
             spec=SIZE,
             batch_id=f"{number:016x}",

@@ -123,6 +123,7 @@ NEEDS = {
     "torch": Need(_python_with("torch"), "make frameworks"),
     "grain": Need(_python_with("grain"), "make frameworks"),
     "webdataset": Need(_python_with("webdataset"), "make frameworks"),
+    "kubernetes_validate": Need(_python_with("kubernetes_validate"), "make frameworks"),
 }
 
 
@@ -258,6 +259,12 @@ def torch_python() -> str:
 def grain_python() -> str:
     """A Python that has Grain: not this one, so run it."""
     return require("grain")
+
+
+@pytest.fixture(scope="session")
+def kubernetes_validate_python() -> str:
+    """A Python that has the published schemas of Kubernetes: not this one, so run it."""
+    return require("kubernetes_validate")
 
 
 @pytest.fixture(scope="session")

@@ -213,9 +213,9 @@ def _row(video: Video, clip: ClipEntry, split: str | None) -> Row:
     )
 
 
-def failed(path: str, error_class: str | None, message: str = "bad", segment: int = 0) -> Row:
+def failed(path: str, error_class: str | None, message: str = "bad", **of_item: int) -> Row:
     return Row(
-        Item(path=path, size_bytes=500, mtime_ns=1, segment=segment),
+        Item(path=path, size_bytes=500, mtime_ns=1, **of_item),
         Facts(),
         Outcome(
             status="failed",

@@ -15,6 +15,7 @@ import threading
 
 from shardmill.contract.errors import EnvironmentFault, ItemError
 from shardmill.contract.manifest import Item, Outcome
+from shardmill.contract.roots import Roots
 from shardmill_worker.engine.work import ProbeWork
 from shardmill_worker.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
 
@@ -78,7 +79,7 @@ class SlotThread(threading.Thread):
 
     def stream(self, items: list[Item]):
         depth = self.asked.get("depth", "header")
-        work = ProbeWork(root=self.asked["root"], items=tuple(items), depth=depth)
+        work = ProbeWork(roots=Roots.of(self.asked["root"]), items=tuple(items), depth=depth)
         limits = Limits(
             item_s=[self.asked.get("item_s", 300)] * len(items),
             frame_s=self.asked.get("frame_s", 0),

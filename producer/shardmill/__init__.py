@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         watch,
     )
     from shardmill.contract.job import Status
+    from shardmill.contract.roots import Inputs
     from shardmill.contract.spec import Spec
     from shardmill.submission.job import Job
 
 _HOMES = {
+    "Inputs": "shardmill.contract.roots",
     "Job": "shardmill.submission.job",
     "Spec": "shardmill.contract.spec",
     "Status": "shardmill.contract.job",
@@ -41,6 +43,7 @@ _HOMES = {
 """Where a name is, if not in ``shardmill.api``."""
 
 __all__ = [
+    "Inputs",
     "Job",
     "Spec",
     "Status",

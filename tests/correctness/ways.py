@@ -30,11 +30,12 @@ from shardmill.contract.sampling import (
     UniformCount,
 )
 from shardmill_worker.engine.decode import Clock, SourceFrame, source_frames
+from shardmill_worker.engine.gathering import Keep
 from shardmill_worker.engine.media import Media, open_media
 from shardmill_worker.engine.packets import timeline_of
 from shardmill_worker.engine.pixels import PixelReader
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.video import Keep, VideoReader
+from shardmill_worker.engine.video import VideoReader
 
 LONGEST_FRAMES = 3_000
 """Files with more frames by ffprobe's count take minutes each: two, of 10,883 and 21,766."""
@@ -157,11 +158,9 @@ def read_items(root: str, items: list[Item], *, selection: Selection) -> tuple[l
     decoded = 0
     for item in items:
         reopen: partial[AbstractContextManager[Media]] = partial(open_media, root, item)
-        reader = VideoReader(
-            reopen=reopen, item=item, selection=selection, keep=Checksum(), advance=lambda: None
-        )
+        reader = VideoReader(reopen=reopen, selection=selection, advance=lambda: None)
         try:
-            reading = reader.read()
+            reading = reader.read(item, Checksum())
         except Empty:
             continue
         kept += reading.kept

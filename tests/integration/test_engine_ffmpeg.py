@@ -13,6 +13,7 @@ from PIL import Image
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
@@ -55,7 +56,7 @@ def stored_by_engine(path, out, **options) -> tuple[dict, list[bytes]]:
     found = os.stat(path)
     item = Item(path=path.name, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
     work = ExtractWork(
-        root=str(path.parent),
+        roots=Roots.of(str(path.parent)),
         out=str(out),
         spec=Spec(**options),
         batch_id="b",

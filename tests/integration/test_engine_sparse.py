@@ -13,6 +13,7 @@ from correctness.ways import item_of, read_ways
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.media import open_media
@@ -93,7 +94,7 @@ def test_times_of_decoding_are_not_taken_for_times_of_showing(ffmpeg, tmp_path):
 def extract(root: str, out: str, item: Item) -> str:
     """Extract one item as a decoder would; return its shard's name."""
     work = ExtractWork(
-        root=root,
+        roots=Roots.of(root),
         out=out,
         spec=Spec(fps=10, size="80x60"),
         batch_id=f"b{item.segment}",

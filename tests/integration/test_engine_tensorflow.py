@@ -7,6 +7,7 @@ import subprocess
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
@@ -47,7 +48,7 @@ def test_tensorflow_parses_every_feature(tensorflow_python, sample_set, tmp_path
     paths = sorted(str(p.relative_to(root)) for p in sample_set.rglob("*.mp4"))[:2]
     items = (item_of(root, paths[0], label="jump", label_id=3), item_of(root, paths[1]))
     work = ExtractWork(
-        root=root,
+        roots=Roots.of(root),
         out=str(tmp_path),
         spec=Spec(size="160x120", max_frames=20),
         batch_id="b",

@@ -73,7 +73,7 @@ class Cluster:
         )
 
     def finish(self) -> None:
-        self.ledger.close(self.job.name, inputs=len(self.batch.items), batches=1)
+        self.ledger.close(self.job.name, batches=1)
         self.ledger.drain(self.job.name)
         perform(self.worker("other"), self.job.name, FINISH_ID)
 

@@ -140,7 +140,7 @@ def cancelled_while_claimed(ledger: Ledger) -> None:
 
 
 def enumerated(ledger: Ledger) -> None:
-    ledger.close(JOB, inputs=1, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
+    ledger.close(JOB, batches=ledger.snapshot(JOB).counters.get("reserved", 0))
 
 
 def finish_in_flight(ledger: Ledger) -> None:
@@ -265,7 +265,7 @@ def test_a_redis_that_went_back_is_found_out(ledger, database):
 
     assert reserve(ledger, "b3", number=3) == "behind"
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=2)
+        ledger.close(JOB, batches=2)
     assert not ledger.drain(JOB), "nothing is told to be enumerated"
 
 
@@ -273,7 +273,7 @@ def test_a_job_that_redis_has_lost_is_not_closed(ledger, database):
     database.flushall()
 
     with pytest.raises(EnvironmentFault, match="run the same command again"):
-        ledger.close(JOB, inputs=3, batches=0)
+        ledger.close(JOB, batches=0)
     assert database.keys() == []
 
 
@@ -531,10 +531,11 @@ def test_a_job_tells_who_has_done_what_and_what_failed_last(ledger, database):
     told = ledger.snapshot(JOB)
     assert told.shares == {"a": Share(0, 21), "b": Share(4, 14)}
     assert [failure.path for failure in told.failures] == ["b4", "b3", "b2"], "newest first"
-    ledger.open(job(), {"probed": 5, "frames": 44})
+    ledger.open(job(), {"inputs": 9, "probed": 5, "frames": 44})
     again = ledger.snapshot(JOB)
     assert (again.shares, list(again.failures)) == ({}, []), "of this run only"
-    assert counted(ledger, "probed_before", "frames_before", "frames") == {
+    assert counted(ledger, "inputs_before", "probed_before", "frames_before", "frames") == {
+        "inputs_before": 9,
         "probed_before": 5,
         "frames_before": 44,
         "frames": 44,
@@ -687,15 +688,14 @@ def test_a_released_batch_is_charged_nothing(ledger):
 
 
 def test_the_snapshot_tells_the_numbers(ledger):
-    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1})
+    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1, "inputs": 8})
     for batch_id in ("b1", "b2", "b3", "b4"):
         reserve(ledger, batch_id)
     for batch_id, live in (("b1", Live(100, 10)), ("b2", Live(20, 2))):
         fence = claim(ledger, batch_id).fence
         beat(ledger, fence, batch_id=batch_id, live=live)
-    assert ledger.snapshot(JOB).inputs is None
-    ledger.close(JOB, inputs=9, batches=4)
-    commit(ledger, "b4", ok=2, worked_us=7)
+    ledger.close(JOB, batches=4)
+    commit(ledger, "b4", ok=2, worked_us=7, inputs=1)
 
     told = ledger.snapshot(JOB)
     assert (told.state, told.reason, told.out, told.inputs) == ("running", "", "/out", 9)
@@ -726,7 +726,7 @@ def test_opening_again_starts_over_with_another_run_number(ledger):
         runs.add(ledger.job(JOB)[1])
 
     assert counted(ledger, "ok") == {"ok": 1}
-    assert ledger.snapshot(JOB).inputs is None
+    assert ledger.snapshot(JOB).inputs is None, "nobody has told how many there are"
     assert len(runs | {before}) > 1
 
 
@@ -811,14 +811,15 @@ def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database,
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("root", "relative"),
-        ("root", json.dumps("relative")),
-        ("root", "7"),
+        ("roots", "relative"),
+        ("roots", json.dumps(["relative"])),
+        ("roots", "7"),
+        ("roots", "[]"),
         ("spec", "{"),
         ("spec", "[]"),
         ("spec", '{"colour": 1}'),
         ("started_ms", "soon"),
-        ("inputs", "many"),
+        ("files", "many"),
     ],
 )
 def test_a_hostile_job_is_no_job(ledger, database, field, value):
@@ -877,7 +878,7 @@ CALLS: list[Step] = [
     lambda ledger: ledger.snapshot(JOB),
     lambda ledger: ledger.queued(),
     lambda ledger: ledger.jobs(),
-    lambda ledger: ledger.close(JOB, inputs=1, batches=0),
+    lambda ledger: ledger.close(JOB, batches=0),
     lambda ledger: ledger.lead("w", seconds=1),
 ]
 

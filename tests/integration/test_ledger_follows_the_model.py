@@ -93,7 +93,7 @@ class Scripts:
         return self._ledger.reserve(JOB, PROBE, batch_id=IDS[name], window=99, number=number)
 
     def close(self, number: int) -> str:
-        return self._ledger._run("close", [names.job_key(JOB)], 3, number)
+        return self._ledger._run("close", [names.job_key(JOB)], number)
 
     def claim(self, name: str, owner: str) -> tuple[str, int, int]:
         claim = self._ledger.claim(JOB, IDS[name], worker=owner, lease_s=3600, max_attempts=3)

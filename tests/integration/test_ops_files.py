@@ -16,6 +16,7 @@ OPS = ROOT / "ops"
 PROMETHEUS = OPS / "prometheus"
 DASHBOARD = OPS / "grafana" / "shardmill.json"
 UNIT = OPS / "systemd" / "shardmill-worker.service"
+KUBERNETES = OPS / "kubernetes" / "shardmill.yaml"
 LEDGERS = {
     f"shardmill_{name}" for name in ("redis_up", "workers", "queue_messages", "backlog_batches")
 }
@@ -100,3 +101,29 @@ def test_systemd_takes_the_unit(systemd_analyze, tmp_path):
     done = run(systemd_analyze, "verify", "--man=no", unit)
 
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def kubernetes_says(python: str, manifest: object) -> "subprocess.CompletedProcess[str]":
+    program = "import sys; from kubernetes_validate.__main__ import main; sys.exit(main())"
+    return run(python, "-c", program, "--strict", manifest)
+
+
+def test_kubernetes_takes_every_manifest(kubernetes_validate_python):
+    """KEDA's object alone is not of Kubernetes' own schemas."""
+    done = kubernetes_says(kubernetes_validate_python, KUBERNETES)
+
+    objects = re.findall(r"^kind: (\w+)", KUBERNETES.read_text(), re.MULTILINE)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    assert told.count(" passed for resource ") == len(objects) - 1 > 5
+    assert told.count("Couldn't find schema for kind ") == objects.count("ScaledObject") == 1
+
+
+def test_a_field_that_kubernetes_does_not_know_would_be_told(kubernetes_validate_python, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(KUBERNETES.read_text().replace("readOnlyRootFilesystem", "readOnlyRoot"))
+
+    done = kubernetes_says(kubernetes_validate_python, wrong)
+
+    assert done.returncode != 0
+    assert "readOnlyRoot" in done.stdout + done.stderr

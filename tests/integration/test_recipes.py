@@ -70,11 +70,27 @@ def clips(here: Path) -> None:
         clip(path, frames=8, rate_hz=Fraction(10), size="160x120", codec="mpeg4")
 
 
+def photos(here: Path) -> None:
+    """Three of the wanted size, one of them under three names, and a larger one."""
+    for name, grey, scale in (("a", 10, 1), ("b", 90, 1), ("large", 170, 2)):
+        pixels = np.full((120 * scale, 160 * scale, 3), grey, np.uint8)
+        (here / "photos").mkdir(exist_ok=True)
+        (here / "photos" / f"{name}.jpg").write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
+    (here / "scans").mkdir()
+    (here / "scans" / "notes.txt").write_text("none of them")
+    first = (here / "photos" / "a.jpg").read_bytes()
+    (here / "photos" / "copy.jpg").write_bytes(first)
+    (here / "scans" / "a.jpg").write_bytes(first)
+    pixels = np.full((120, 160, 3), 250, np.uint8)
+    (here / "scans" / "c.jpg").write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
+
+
 DATA: dict[str, Callable[[Path], None]] = {
     "How": imagenet,
     "UCF11": ucf11,
     "Kinetics": kinetics,
     "HDF5": clips,
+    "Photos": photos,
 }
 """First word of a recipe to what makes its data."""
 

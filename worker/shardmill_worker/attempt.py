@@ -136,7 +136,7 @@ def publish_finish(worker: Worker, job_name: str) -> None:
 
 
 def _check_reach(settings: Settings, job: Job) -> None:
-    for path in (job.root, job.out):
+    for path in (*job.roots.paths, job.out):
         found = obstacle(path, settings.root_list)
         if found is not None:
             raise EnvironmentFault(found)

@@ -4,8 +4,10 @@ Estimates are rough and only compared with each other; they decide how work is c
 has taken too long, and how far a job is.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import groupby, pairwise
 from typing import Final
 
 from shardmill.contract.batch import Batch
@@ -54,9 +56,11 @@ def total(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> Estimate
 
 
 def scatter_ms2(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> int:
-    """Return the sum of the squares of what items will cost: it tells how far they differ."""
-    pairs = zip(items, facts, strict=True)
-    return round(sum((1000 * estimate(item, known, spec).cost_s) ** 2 for item, known in pairs))
+    """Return the sum of the squares of what each file will cost: it tells how far they differ."""
+    costs_s: dict[str, float] = defaultdict(float)
+    for item, known in zip(items, facts, strict=True):
+        costs_s[item.path] += estimate(item, known, spec).cost_s
+    return round(sum((1000 * cost_s) ** 2 for cost_s in costs_s.values()))
 
 
 def plan(batch: Batch, spec: Spec) -> list[Batch]:
@@ -68,13 +72,20 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
     """
     if not batch.items:
         return []
+    batch = _in_time(batch)
     known = zip(batch.items, batch.facts, strict=True)
     estimates = [estimate(item, facts, spec) for item, facts in known]
     # Each item's share of the fullest possible batch, by whichever measure fills it first; in
     # whole numbers, whose sums are the same on every machine and Python.
     shares = {
         "bytes": [e.bytes_out * FULL // spec.shard_size_bytes for e in estimates],
-        "work": [int(e.cost_s * FULL / BATCH_COST_S) for e in estimates],
+        "work": [
+            # The part of a long video is a batch of its own: it is there to be shared out.
+            FULL
+            if item.start_ns is not None or item.end_ns is not None
+            else int(e.cost_s * FULL / BATCH_COST_S)
+            for item, e in zip(batch.items, estimates, strict=True)
+        ],
         "clips": [FULL // (spec.clips_per_shard or FULL) for _ in estimates],
     }
     tightest = max(shares.values(), key=sum)
@@ -86,6 +97,18 @@ def plan(batch: Batch, spec: Spec) -> list[Batch]:
         for start, stop in pairwise(edges)
         for low, high in pairwise(_even_edges(start, stop, cap))
     ]
+
+
+def _in_time(batch: Batch) -> Batch:
+    """Return the same with the clips of each file in the order of time: one pass reads them."""
+    runs = groupby(range(len(batch.items)), lambda i: batch.items[i].path)
+    order = [
+        position
+        for _, run in runs
+        for position in sorted(run, key=lambda i: batch.items[i].clip_start_ns or 0)
+    ]
+    items, facts = [batch.items[i] for i in order], [batch.facts[i] for i in order]
+    return replace(batch, items=tuple(items), facts=tuple(facts))
 
 
 def _even_edges(start: int, stop: int, cap: int) -> list[int]:

@@ -6,9 +6,10 @@ a batch of its own, for one more try in a fresh decoder; the second time it fail
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Literal
 
 from shardmill.contract import leftovers
@@ -28,7 +29,7 @@ from shardmill.ledger.answers import Claim
 from shardmill.ledger.told import Failure, Live
 from shardmill.report import summary
 from shardmill_worker import planner
-from shardmill_worker.engine.work import Depth, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Answer, Depth, Divided, ExtractWork, ProbeWork
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
 from shardmill_worker.workplace import Attempt, Workplace
@@ -36,6 +37,8 @@ from shardmill_worker.workplace import Attempt, Workplace
 MAX_UNBLAMED_DEATHS: Final = 2
 """Decoders that may die after their last item, while finishing a shard, in one attempt; then the
 batch is halved until the item that does it is alone."""
+
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Stages:
 
     def _probe(self, batch: Batch, batch_id: str) -> Done:
         sound: list[tuple[Item, Facts]] = []
+        files = 0
         rows: list[Row] = []
         deferred: list[Batch] = []
         for item, result in self._probe_each(batch):
@@ -150,30 +154,34 @@ class Stages:
             elif isinstance(result, Outcome):
                 rows.append(Row(item, Facts(), replace(result, worker=self._worker)))
             elif self._job.goal == "probe":
-                rows.append(Row(item, result, Outcome(status="ok", worker=self._worker)))
+                rows.append(Row(item, result.facts, Outcome(status="ok", worker=self._worker)))
             else:
-                sound.append((item, result))
+                files += 1
+                sound += [(part, result.facts) for part in result.items]
         items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
         planned = planner.plan(Batch("extract", items, facts), self._job.spec)
-        done = self._commit_rows(batch, batch_id, rows, [*planned, *deferred])
         ahead = planner.total(items, facts, self._job.spec)
         counters = {
+            "inputs": len(sound) - files,
             "probed": len(sound),
             "planned_frames": ahead.frames_kept,
             "planned_us": ahead.cost_us,
             "planned_ms2": planner.scatter_ms2(items, facts, self._job.spec),
         }
-        return replace(done, counters=_sum(done.counters, counters))
+        return self._commit_rows(batch, batch_id, rows, [*planned, *deferred], counters)
 
-    def _probe_each(self, batch: Batch) -> Iterator[tuple[Item, Facts | Outcome | Batch]]:
+    def _probe_each(self, batch: Batch) -> Iterator[tuple[Item, Divided | Outcome | Batch]]:
         """Yield for each item what it is, why not, or the batch in which it gets one more try."""
+        spec = self._job.spec if self._job.goal == "extract" else None
         position = 0
         while position < len(batch.items):
             rest = batch.part(position, len(batch.items))
-            work = ProbeWork(root=self._job.root, items=rest.items, depth=self._depth)
+            work = ProbeWork(roots=self._job.roots, items=rest.items, depth=self._depth, spec=spec)
             try:
                 for result in self._stream(work, rest):
-                    yield batch.items[position], result
+                    item = batch.items[position]
+                    whole = Divided(result, (item,)) if isinstance(result, Facts) else result
+                    yield item, whole
                     position += 1
             except ItemError as error:
                 if position == len(batch.items):
@@ -215,7 +223,7 @@ class Stages:
         outcome = Outcome.of_error(error, stage=batch.stage, attempts=attempts)
         return replace(outcome, worker=self._worker)
 
-    def _stream(self, work: ProbeWork | ExtractWork, batch: Batch) -> Iterator[Facts | Outcome]:
+    def _stream(self, work: ProbeWork | ExtractWork, batch: Batch) -> Iterator[Answer]:
         spec = self._job.spec
         facts: Sequence[Facts | None] = batch.facts or (None,) * len(batch.items)
         limits = Limits(
@@ -255,7 +263,7 @@ class Stages:
 
     def _extract_work(self, batch: Batch, batch_id: str, judged: dict[int, Outcome]) -> ExtractWork:
         return ExtractWork(
-            root=self._job.root,
+            roots=self._job.roots,
             out=self._job.out,
             spec=self._job.spec,
             batch_id=batch_id,
@@ -267,17 +275,23 @@ class Stages:
         )
 
     def _commit_rows(
-        self, batch: Batch, batch_id: str, rows: list[Row], children: Sequence[Batch] = ()
+        self,
+        batch: Batch,
+        batch_id: str,
+        rows: list[Row],
+        children: Sequence[Batch] = (),
+        ahead: Mapping[str, int] = NOTHING,
     ) -> Done:
-        """Commit rows that need no shard."""
+        """Commit rows that need no shard; what is ``ahead`` counts with them, if they are first."""
+        counters = _sum(_counters(batch, rows), ahead)
         if not rows:
-            return Done(_counters(batch, rows), tuple(children), committed=False)
+            return Done(counters, tuple(children), committed=False)
         directory = self._layout.attempt(batch_id, self._attempt.name)
         waiting = os.path.join(directory, "rows.parquet")
         write_part(waiting, rows)
         if not self._commit(waiting, batch_id):
             return self._take_up(batch, batch_id)
-        return _done(batch, rows, tuple(children))
+        return Done(counters, tuple(children), failures=Failure.last(rows))
 
     def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""
@@ -330,6 +344,6 @@ def _counters(batch: Batch, rows: Sequence[Row]) -> dict[str, int]:
     return Tally.of(rows).counters() | probed
 
 
-def _sum(*counters: dict[str, int]) -> dict[str, int]:
+def _sum(*counters: Mapping[str, int]) -> dict[str, int]:
     names = {name for part in counters for name in part}
     return {name: sum(part.get(name, 0) for part in counters) for name in names}

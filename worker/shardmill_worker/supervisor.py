@@ -23,9 +23,8 @@ from shardmill.contract.errors import (
     ItemMemory,
     ItemTimeout,
 )
-from shardmill.contract.manifest import Facts, Outcome
 from shardmill.contract.quantity import format_bytes
-from shardmill_worker.engine.work import ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Answer, ExtractWork, ProbeWork
 
 TICK_S: Final = 0.1
 """How often a slot looks at its decoder."""
@@ -121,7 +120,7 @@ class Slot:
 
     def stream(
         self, work: ProbeWork | ExtractWork, *, limits: Limits, beat: Beat, beat_every_s: float
-    ) -> Iterator[Facts | Outcome]:
+    ) -> Iterator[Answer]:
         """Yield the decoder's answer to each item, in order.
 
         Raises:
@@ -142,7 +141,7 @@ class Slot:
             if not completed:
                 self.kill()
 
-    def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Facts | Outcome]:
+    def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Answer]:
         answered, first = 0, self._decoded.value
         seen = seen_before = first
         now = item_began = frame_came = time.monotonic()

@@ -13,6 +13,7 @@ from shardmill.contract.errors import (
     WrongState,
 )
 from shardmill.contract.job import Goal, Status
+from shardmill.contract.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.report import store, summary
@@ -26,7 +27,7 @@ from shardmill.submission.watcher import SILENT, Watcher
 
 
 def run(
-    directory: str | Path,
+    directory: str | Path | Inputs,
     *,
     out: str | Path,
     spec: Spec | None = None,
@@ -37,7 +38,7 @@ def run(
     """Turn a directory into shards on this machine, and wait until it is done.
 
     Args:
-        directory: The input directory.
+        directory: The input directory, or ``Inputs``.
         out: The output directory.
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
@@ -53,7 +54,7 @@ def run(
 
 
 def probe(
-    directory: str | Path,
+    directory: str | Path | Inputs,
     *,
     out: str | Path,
     spec: Spec | None = None,
@@ -64,9 +65,10 @@ def probe(
     """Find out what every file of a directory is, on this machine; ``out`` gets the manifest.
 
     Args:
-        directory: The input directory.
+        directory: The input directory, or ``Inputs``.
         out: The output directory.
-        spec: Only ``count_frames``, ``check``, ``include``, ``exclude`` and ``labels`` matter.
+        spec: Only ``count_frames``, ``check``, ``include``, ``exclude``,
+            ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
         watcher: Is told how it goes.
@@ -80,7 +82,7 @@ def probe(
 
 
 def plan(
-    directory: str | Path,
+    directory: str | Path | Inputs,
     *,
     out: str | Path,
     spec: Spec | None = None,
@@ -93,7 +95,7 @@ def plan(
     are off.
 
     Args:
-        directory: The input directory.
+        directory: The input directory, or ``Inputs``.
         out: The output directory.
         spec: What to do with each file; by default every frame at source size.
         jobs: Decoders at a time; by default one a core.
@@ -109,14 +111,14 @@ def plan(
         _run_here(replace(request, out=probed, goal="probe"), jobs, watcher)
         foresight = Foresight(probed, request.spec)
         if foresight.sample:
-            farm(links, request.root, foresight.sample)
-            sample = replace(request, root=links, out=sampled, spec=foresight.sample_spec)
+            farm(links, request.roots, foresight.sample)
+            sample = Request(root=links, out=sampled, spec=foresight.sample_spec, goal=request.goal)
             _run_here(sample, jobs, watcher, roots="")  # the links lie below no root
         return foresight.plan(sampled)
 
 
 def submit(
-    directory: str | Path,
+    directory: str | Path | Inputs,
     *,
     out: str | Path,
     spec: Spec | None = None,
@@ -130,7 +132,7 @@ def submit(
     least until everything is sent.
 
     Args:
-        directory: The input directory, at the same place on every worker.
+        directory: The input directory, or ``Inputs``, at the same place on every worker.
         out: The output directory, at the same place on every worker.
         spec: What to do with each file; by default every frame at source size.
         settings: Where the cluster is; by default from the environment.
@@ -195,10 +197,10 @@ def mend(
     job = store.job_of(str(out))
     if summary.status_of(str(out)).state == "running":
         raise WrongState(f"{out} is in work: wait until it is done, then look for damage")
+    job.check_repeatable()
     found = verify(str(out), deep=deep).problems
     watcher.note(f"{len(found)} problems; {withdraw(str(out), found)} parts are made again")
-    request = Request(root=job.root, out=job.out, spec=job.spec, goal=job.goal)
-    return _do(request, settings, watcher)
+    return _do(Request.of(job), settings, watcher)
 
 
 def _do(request: Request, settings: Settings | None, watcher: Watcher) -> Status:
@@ -234,20 +236,26 @@ def _retry_request(
         what = "nothing failed" if error_class is None else f"nothing failed with {error_class}"
         raise WrongState(f"{what} in {out}: `shardmill failures` lists what did")
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    return Request(
-        root=job.root,
-        out=job.out,
-        spec=replace(job.spec, **given),
-        goal=job.goal,
-        retry=classes,
-    )
+    return replace(Request.of(job), spec=replace(job.spec, **given), retry=classes)
 
 
 def _request(
-    directory: str | Path, out: str | Path, spec: Spec | None, *, goal: Goal, overwrite: bool
+    directory: str | Path | Inputs,
+    out: str | Path,
+    spec: Spec | None,
+    *,
+    goal: Goal,
+    overwrite: bool,
 ) -> Request:
+    inputs = directory if isinstance(directory, Inputs) else Inputs((directory,))
+    root, *more_roots = map(os.path.abspath, inputs.directories)
+    list_file = inputs.list_file
+    if list_file is not None and list_file != STANDARD_INPUT:
+        list_file = os.path.abspath(list_file)
     return Request(
-        root=os.path.abspath(directory),
+        root=root,
+        more_roots=tuple(more_roots),
+        list_file=list_file,
         out=os.path.abspath(out),
         spec=spec or Spec(),
         goal=goal,

@@ -157,9 +157,10 @@ def _send_the_rest(out: str, place: locate.Place, watcher: Watcher) -> None:
     if job is None or place.settings is None:
         watcher.note(f"if its producer is gone, go on where {out} can be seen: shardmill resume")
         return
-    request = Request(root=job.root, out=job.out, spec=job.spec, goal=job.goal)
     if is_locked(Layout(job.out)):
         return
+    job.check_repeatable()
+    request = Request.of(job)
     if request.name != place.name:
         watcher.note(f"if its producer is gone, go on where OUT is {out}: {job.command('submit')}")
         return

@@ -9,10 +9,12 @@ import click
 
 from shardmill.cli.options import (
     EXTRACT_FIELDS,
+    inputs_arguments,
     local_path,
     redis_option,
     settings_of,
     spec_options,
+    take_inputs,
     take_spec,
 )
 from shardmill.contract.errors import EnvironmentFault
@@ -20,17 +22,15 @@ from shardmill.contract.settings import PREFIX, Settings
 
 
 @click.command("submit", short_help="Hand a directory to the cluster.", no_args_is_help=True)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", required=True, metavar="OUT", help="where the shards go")
+@inputs_arguments
 @redis_option
 @click.option("--wait", is_flag=True, help="stay until the job is done, and tell how it goes")
 @spec_options(EXTRACT_FIELDS)
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="with --wait: exit with 0 in any case")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
-def submit_command(
-    directory: str, out: str, redis_url: str | None, wait: bool, **options: Any
-) -> int:
+def submit_command(out: str, redis_url: str | None, wait: bool, **options: Any) -> int:
     """Hand a directory to the cluster; DIR and OUT lie at the same place on every worker.
 
     \b
@@ -45,11 +45,11 @@ def submit_command(
 
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
-    spec = take_spec(options)
+    spec, inputs = take_spec(options), take_inputs(options)
     out = local_path(out)
     settings, messages = settings_of(redis_url), Lines()
     job = api.submit(
-        local_path(directory),
+        inputs,
         out=out,
         spec=spec,
         settings=settings,

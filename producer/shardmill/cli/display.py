@@ -177,7 +177,7 @@ def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None
         lines.append(f"  reason   {printable(status.reason)}")
     for group in groups:
         example = group.examples[0]
-        lines.append(f"  failed   {group.count:,} {group.error_class}: {example.path}")
+        lines.append(f"  failed   {group.count:,} {group.error_class}: {example.name}")
         lines.append(f"           {example.message}")
     if tally.clips:
         where = f" in {format_count(shards, 'shard')}" if shards is not None else ""

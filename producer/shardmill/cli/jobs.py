@@ -9,21 +9,29 @@ import click
 
 from shardmill import api
 from shardmill.cli.display import watching
-from shardmill.cli.options import EXTRACT_FIELDS, PROBE_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.options import (
+    EXTRACT_FIELDS,
+    PROBE_FIELDS,
+    inputs_arguments,
+    local_path,
+    spec_options,
+    take_inputs,
+    take_spec,
+)
 from shardmill.cli.outcome import end, print_survey
 
 
 @click.command(
     "run", short_help="Turn a directory into shards, on this machine.", no_args_is_help=True
 )
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", required=True, metavar="OUT", help="where the shards go")
+@inputs_arguments
 @spec_options(EXTRACT_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
-def run_command(directory: str, out: str, jobs: int | None, **options: Any) -> int:
+def run_command(out: str, jobs: int | None, **options: Any) -> int:
     """Turn a directory of videos and images into shards, on this machine.
 
     \b
@@ -33,14 +41,17 @@ def run_command(directory: str, out: str, jobs: int | None, **options: Any) -> i
     Everything the cluster has is started for this one run, and gone at its end: a private Redis
     on a unix socket, and a worker with one decoder a core.  The same command again goes on where
     it stopped.
+
+    With several directories, paths begin with the name of theirs; a label is still the first
+    folder below it.
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
-    spec = take_spec(options)
+    spec, inputs = take_spec(options), take_inputs(options)
     out = local_path(out)
     with watching(extracting=True) as watcher:
         status = api.run(
-            local_path(directory),
+            inputs,
             out=out,
             spec=spec,
             jobs=jobs,
@@ -53,14 +64,14 @@ def run_command(directory: str, out: str, jobs: int | None, **options: Any) -> i
 @click.command(
     "probe", short_help="Tell what is in a directory, and what is broken.", no_args_is_help=True
 )
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", metavar="OUT", help="keep the manifest, for query and failures")
+@inputs_arguments
 @spec_options(PROBE_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another job's work: replace it")
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
-def probe_command(directory: str, out: str | None, jobs: int | None, **options: Any) -> int:
+def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:
     """Tell what is in a directory, and what is broken.
 
     \b
@@ -72,12 +83,12 @@ def probe_command(directory: str, out: str | None, jobs: int | None, **options: 
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
-    spec = take_spec(options)
+    spec, inputs = take_spec(options), take_inputs(options)
     with tempfile.TemporaryDirectory(prefix=f"shardmill-probe-{os.getpid()}-") as scratch:
         place = local_path(out) if out is not None else f"{scratch}/out"
         with watching(extracting=False) as watcher:
             status = api.probe(
-                local_path(directory),
+                inputs,
                 out=place,
                 spec=spec,
                 jobs=jobs,
@@ -86,5 +97,5 @@ def probe_command(directory: str, out: str | None, jobs: int | None, **options: 
             )
         if not as_json:
             print_survey(place)
-        keep = None if out is not None else f"shardmill probe {shlex.quote(directory)} --out OUT"
+        keep = None if out is not None else f"shardmill probe {shlex.join(inputs.words)} --out OUT"
         return end(status, place, allow_failures=allow_failures, as_json=as_json, keep=keep)

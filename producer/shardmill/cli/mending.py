@@ -63,7 +63,7 @@ def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
     if group.retry:
         yield f"  retry    {printable(group.retry)}"
     for example in group.examples:
-        yield f"  example  {example.path}"
+        yield f"  example  {example.name}"
         yield f"           {example.stage}: {example.message}"
     if group.count > len(group.examples):
         yield f"  and {group.count - len(group.examples):,} more"
@@ -135,8 +135,9 @@ def clean_command(out: str, yes: bool, redis_url: str | None, as_json: bool) -> 
     Example:
       shardmill clean shards --yes
 
-    Unfinished files, shards and indexes without their part of the manifest, empty folders.
-    Everything else stays, and what lies behind symbolic links.  Refused while the job is at work.
+    Unfinished files, shards and indexes without their part of the manifest, empty folders of
+    splits.  Everything else stays, whoever made it, and what lies behind symbolic links.  Refused
+    while the job is at work.
     """
     from shardmill import api
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 import click
 
 from shardmill.contract.quantity import format_bytes, parse_bytes
+from shardmill.contract.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import PREFIX, Settings
 from shardmill.contract.spec import Spec
 
@@ -16,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PROBE_ONLY: Final = frozenset({"count_frames", "check"})
 LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
-PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude"}
+PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | {"labels", "include", "exclude", "hidden", "dedup"}
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
 """The fields that matter when frames are extracted."""
@@ -79,6 +80,28 @@ def take_spec(options: dict[str, Any]) -> Spec:
     """
     names = [name for name in options if name.startswith("spec_")]
     return Spec(**{name.removeprefix("spec_"): options.pop(name) for name in names})
+
+
+def inputs_arguments(command: Command) -> Command:
+    """Add the directories, and the list of what to take from them."""
+    directories = click.argument(
+        "directories", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=str)
+    )
+    listed = click.option(
+        "--list",
+        "list_file",
+        metavar="FILE",
+        help="take only the files whose paths it names, a line each; - for standard input",
+    )
+    return directories(listed(command))
+
+
+def take_inputs(options: dict[str, Any]) -> Inputs:
+    """Take what says which files to take out of a command's options."""
+    list_file = options.pop("list_file")
+    if list_file not in (None, STANDARD_INPUT):
+        list_file = local_path(list_file)
+    return Inputs(tuple(map(local_path, options.pop("directories"))), list_file)
 
 
 redis_option = click.option(

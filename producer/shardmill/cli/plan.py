@@ -13,7 +13,14 @@ from rich.table import Table
 
 from shardmill import api
 from shardmill.cli.display import watching
-from shardmill.cli.options import EXTRACT_FIELDS, local_path, spec_options, take_spec
+from shardmill.cli.options import (
+    EXTRACT_FIELDS,
+    inputs_arguments,
+    local_path,
+    spec_options,
+    take_inputs,
+    take_spec,
+)
 from shardmill.cli.outcome import DONE, SOME_FAILED
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.report.failures import FailureGroup
@@ -22,13 +29,13 @@ from shardmill.report.plan import Plan
 
 
 @click.command("plan", no_args_is_help=True)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=str))
 @click.option("--out", required=True, metavar="OUT", help="where the shards would go")
+@inputs_arguments
 @spec_options(EXTRACT_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files would fail")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
-def plan_command(directory: str, out: str, jobs: int | None, **options: Any) -> int:
+def plan_command(out: str, jobs: int | None, **options: Any) -> int:
     """Tell beforehand what a run would come to: frames, bytes, time, and which files would fail.
 
     \b
@@ -39,17 +46,15 @@ def plan_command(directory: str, out: str, jobs: int | None, **options: Any) -> 
     estimates are off.  Nothing is written to OUT.  What follows a ± holds 19 times of 20.
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
-    spec = take_spec(options)
+    spec, inputs = take_spec(options), take_inputs(options)
     with watching(extracting=True) as watcher:
-        plan = api.plan(
-            local_path(directory), out=local_path(out), spec=spec, jobs=jobs, watcher=watcher
-        )
+        plan = api.plan(inputs, out=local_path(out), spec=spec, jobs=jobs, watcher=watcher)
     cores = jobs or os.cpu_count() or 1
     if as_json:
         click.echo(json.dumps(_plain(plan) | {"cores": cores}))
     else:
         _print(plan, cores)
-        what = f"{shlex.quote(directory)} --out {shlex.quote(out)}"
+        what = f"{shlex.join(inputs.words)} --out {shlex.quote(out)}"
         click.echo(f"\n  next     shardmill run {what} … with the same options")
     return SOME_FAILED if plan.failures and not allow_failures else DONE
 
@@ -67,13 +72,14 @@ def _plain(plan: Plan) -> dict[str, Any]:
 
 
 def _print(plan: Plan, cores: int) -> None:
-    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.clips:,} can be used")
+    clips = f", as {format_count(plan.clips, 'clip')}" if plan.clips != plan.sound else ""
+    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.sound:,} can be used{clips}")
     for group in plan.failures:
         example = group.examples[0]
         click.echo(f"  unfit    {group.count:,} {group.error_class}: {example.path}")
         click.echo(f"           {example.message}")
     if plan.skipped:
-        click.echo(f"  left out {plan.skipped:,} without a picture, such as sound alone")
+        click.echo(f"  left out {plan.skipped:,}: duplicates, or sound without a picture")
     if plan.clips:
         click.echo(f"  frames   {_told(plan.frames, lambda value: f'{value:,.0f}')}")
         click.echo(f"  stored   {_told(plan.bytes_out, format_bytes)}")

@@ -35,9 +35,7 @@ class Batch:
 
     def batch_id(self, spec_key: str) -> str:
         """Return 16 hex digits that name this content under this spec."""
-        identity = [
-            (item.path, item.size_bytes, item.mtime_ns, item.segment) for item in self.items
-        ]
+        identity = [_identity(item) for item in self.items]
         text = json.dumps([spec_key, self.stage, self.last_chance, identity])
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -85,6 +83,16 @@ class Batch:
         for item in batch.items:
             if item.path.startswith("/") or ".." in item.path.split("/") or "\0" in item.path:
                 raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")
+            if not item.is_possible:
+                raise InvalidMessage(f"expected a part of a file, got {str(item)[-160:]}")
         if len({item.split for item in batch.items}) > 1:
             raise InvalidMessage("expected items of one split, for they become one shard")
         return batch
+
+
+def _identity(item: Item) -> tuple[str | int | None, ...]:
+    whole = (item.path, item.size_bytes, item.mtime_ns, item.segment)
+    if item.segments == 1 and item.clip_start_ns is None and item.clip_end_ns is None:
+        return whole
+    ranges = (item.start_ns, item.end_ns, item.clip_start_ns, item.clip_end_ns)
+    return (*whole, item.segments, *ranges)

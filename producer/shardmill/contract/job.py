@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, Literal, Self
 
-from shardmill.contract.errors import DatasetDamaged, InvalidSpec
+from shardmill.contract.errors import DatasetDamaged, InvalidInput, InvalidSpec
 from shardmill.contract.layout import Layout
+from shardmill.contract.roots import STANDARD_INPUT, Inputs, Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 from shardmill.contract.tally import Tally
 
@@ -27,17 +28,21 @@ class Job:
     name: str
     """Name in the ledger and on the queue."""
     root: str
-    """Absolute path of the input directory."""
+    """Absolute path of the input directory, the first if there are several."""
     out: str
     """Absolute path of the output directory when the job was written."""
     spec: Spec
     """What to do with each file."""
+    more_roots: tuple[str, ...] = ()
+    """Absolute paths of further input directories."""
+    list_file: str | None = None
+    """Absolute path of the list of inputs, ``-`` for standard input; None without a list."""
     goal: Goal = "extract"
     """``probe`` ends with the facts, ``extract`` with shards."""
     content_version: int = CONTENT_VERSION
     """Which bytes equal input and spec gave when the job was written; see ``spec``."""
     inputs: int | None = None
-    """How many items there are; None while they are being counted."""
+    """How many files there are; None while they are being counted."""
     started_s: float = 0.0
     """When this run began, seconds since 1970."""
 
@@ -47,6 +52,8 @@ class Job:
             "shardmill": VERSION,
             "name": self.name,
             "root": self.root,
+            "more_roots": list(self.more_roots),
+            "list_file": self.list_file,
             "out": self.out,
             "goal": self.goal,
             "content_version": self.content_version,
@@ -56,9 +63,31 @@ class Job:
         }
         write_json(Layout(self.out).job, values)
 
+    @property
+    def roots(self) -> Roots:
+        """All input directories."""
+        return Roots.of(self.root, *self.more_roots)
+
+    @property
+    def sources(self) -> list[str]:
+        """The words of a command that name the inputs."""
+        return Inputs(self.roots.paths, self.list_file).words
+
+    def check_repeatable(self) -> None:
+        """See that another process can enumerate the inputs again.
+
+        Raises:
+            InvalidInput: They came from standard input.
+        """
+        if self.list_file == STANDARD_INPUT:
+            raise InvalidInput(
+                f"expected inputs that can be read again, those of {self.out} came from standard "
+                f"input: give the same command and its list again, `{self.command('run')}`"
+            )
+
     def command(self, verb: Literal["run", "submit"]) -> str:
         """Return the shell command that goes on with this job; one that probes has its own verb."""
-        words = ["probe" if self.goal == "probe" else verb, self.root, "--out", self.out]
+        words = ["probe" if self.goal == "probe" else verb, *self.sources, "--out", self.out]
         return shlex.join(["shardmill", *words, *self.spec.arguments()])
 
     @classmethod
@@ -74,6 +103,8 @@ class Job:
             return cls(
                 name=values["name"],
                 root=values["root"],
+                more_roots=tuple(values.get("more_roots", ())),
+                list_file=values.get("list_file"),
                 out=os.path.abspath(out),
                 spec=Spec.decode(values["spec"]),
                 goal=values["goal"],
@@ -105,6 +136,11 @@ class Status:
     """Wall-clock time of this run."""
     reason: str = ""
     """Why it is paused; empty otherwise."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item has its row."""
+        return self.inputs is not None and self.tally.items >= self.inputs
 
     def encode(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints and ``summary.json`` holds."""

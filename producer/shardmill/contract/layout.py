@@ -8,6 +8,7 @@ OUT/
   index/part-<batch>-<attempt>.idx     where every record lies, for DALI; TFRecord only
   shards/<split>/…  index/<split>/…    with --split, in place of the two lines above
   manifest/part-<batch>.parquet        its appearance is the commit
+  manifest/part-left-<content>.parquet inputs that the producer leaves out
   summary.json  files.parquet  report.html     written at the end, the last also when asked for
   .tmp/<batch>-<attempt>/              what an attempt is writing; gone when it ends
   .lock             held by the producer while it lives; says who it is
@@ -25,6 +26,7 @@ from shardmill.contract.split import SPLIT_NAME
 SUFFIXES: Final = {"tfrecord": ".tfrecord", "hdf5": ".h5", "webdataset": ".tar", "npy": ".npy"}
 """File name suffix of each shard format."""
 _PART: Final = "part-"
+_LEFT_OUT: Final = "part-left-"
 _PARQUET: Final = ".parquet"
 _SHARD: Final = re.compile(rf"(?:(?P<split>{SPLIT_NAME})/)?{_PART}[^/\0]+")
 """Name of a shard in the manifest: with a split, its folder comes first."""
@@ -106,6 +108,14 @@ class Layout:
             for name in names
             if name.startswith(_PART) and name.endswith(_PARQUET)
         )
+
+    def left_out_part(self, content: str) -> str:
+        """Return the manifest part of inputs that the producer leaves out."""
+        return os.path.join(self.manifest, f"{_LEFT_OUT}{content}{_PARQUET}")
+
+    def left_out_parts(self) -> list[str]:
+        """Return those of ``parts`` that hold what the producer leaves out, sorted."""
+        return [part for part in self.parts() if os.path.basename(part).startswith(_LEFT_OUT)]
 
     def shard(self, name: str) -> str:
         """Return the path of a shard named in the manifest.

@@ -155,18 +155,17 @@ def _entries(layout: Layout, folder: str) -> Iterator[tuple[str, os.stat_result]
 
 
 def empty_folders(layout: Layout, without: list[Leftover]) -> list[Leftover]:
-    """Return the folders of shardmill's own that are empty once some files are gone."""
+    """Return the folders of splits that are empty once some files are gone.
+
+    Those that every output directory has belong to it, empty or not.
+    """
     gone = {leftover.path for leftover in without}
-    tops = [os.path.basename(path) for path in (layout.shards, layout.index, layout.tmp)]
-    splits = [os.path.join(top, split) for top in tops[:2] for split in _splits(layout, top)]
+    tops = [os.path.basename(path) for path in (layout.shards, layout.index)]
     found: list[Leftover] = []
-    for folder in (*splits, *tops):
-        path = os.path.join(layout.out, folder)
-        if os.path.islink(path) or not os.path.isdir(path):
-            continue
-        if all(os.path.join(folder, name) in gone for name in os.listdir(path)):
+    for folder in (os.path.join(top, split) for top in tops for split in _splits(layout, top)):
+        names = os.listdir(os.path.join(layout.out, folder))
+        if all(os.path.join(folder, name) in gone for name in names):
             found.append(Leftover(*os.path.split(folder), 0, "empty", is_folder=True))
-            gone.add(folder)
     return found
 
 

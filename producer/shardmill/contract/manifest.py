@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract.errors import DatasetDamaged, ItemError
 from shardmill.contract.quantity import printable
+from shardmill.contract.sampling import MAX_TIME_NS
 from shardmill.contract.seal import OPEN, SEAL, sealed
 
 Kind = Literal["video", "image"]
@@ -25,7 +26,7 @@ Status = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One input file, or one time range of a long one."""
+    """One input file, or one time range of it."""
 
     path: str
     """Below the input directory, with ``/``; undecodable bytes as surrogates (``os.fsdecode``)."""
@@ -40,11 +41,30 @@ class Item:
     split: str | None = None
     """Part of the dataset that it belongs to; None without ``--split``."""
     segment: int = 0
-    """Which part of a long file; 0 if whole."""
+    """Which of its file's items it is, counted from 0."""
+    segments: int = 1
+    """How many items its file is."""
     start_ns: int | None = None
-    """Start of that part on the stream's clock; None if whole."""
+    """Where a long file was cut for parallel work, on the stream's clock: only chosen frames from
+    here on are kept.  What is chosen, the file as a whole decides.  None for no cut."""
     end_ns: int | None = None
-    """End of that part (exclusive); None if whole."""
+    """Where the next such part begins (exclusive); None for no cut."""
+    clip_start_ns: int | None = None
+    """Start of the range that was asked for, from the first frame: frames are chosen within it as
+    if it were all there is.  None for the beginning."""
+    clip_end_ns: int | None = None
+    """End of the range that was asked for (exclusive), from the first frame; None for the end."""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether its numbers could be those of an item."""
+        times = (self.start_ns, self.end_ns), (self.clip_start_ns or 0, self.clip_end_ns)
+        return (
+            0 <= self.segment < self.segments
+            and (self.clip_start_ns or 0) >= 0
+            and all(None in pair or pair[0] < pair[1] for pair in times)  # type: ignore[operator]
+            and all(abs(time or 0) <= MAX_TIME_NS for pair in times for time in pair)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

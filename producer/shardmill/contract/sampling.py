@@ -5,7 +5,7 @@ job is written, a good one plans the decoding before it starts.  Times are integ
 nanoseconds on the stream's own clock, so ties are exact and every machine agrees.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Protocol
@@ -201,6 +201,16 @@ class Selection:
     """End of the range (exclusive), from the first frame; None is the end of the stream."""
     max_frames: int | None = None
     """Keep at most the first so many."""
+
+    def within(self, start_ns: int | None, end_ns: int | None) -> "Selection":
+        """Return the same choice in what this range and ``[start_ns, end_ns)`` have in common.
+
+        Both count from the first frame of the stream; None sets no limit.
+        """
+        ends_ns = [time for time in (self.end_ns, end_ns) if time is not None]
+        return replace(
+            self, start_ns=max(self.start_ns, start_ns or 0), end_ns=min(ends_ns, default=None)
+        )
 
     def choose(self, timeline: Timeline) -> NDArray[np.int64]:
         """Return the indices to keep, shape (K,), strictly increasing; K may be 0.

@@ -25,6 +25,7 @@ CONTENT_VERSION: Final = 3
 
 Encoding = Literal["jpeg", "png", "raw"]
 Format = Literal["tfrecord", "hdf5", "webdataset", "npy"]
+Dedup = Literal["none", "exact"]
 
 
 def option(
@@ -76,6 +77,21 @@ class Spec:
         None, "--end", "end before S seconds after the first frame", metavar="S"
     )
     """End of the range (exclusive), seconds from the first frame."""
+    clip_s: float | None = option(
+        None,
+        "--clip-seconds",
+        "cut each video into clips of S seconds; the last one may be shorter",
+        metavar="S",
+    )
+    """Length of the clips that a video is cut into, seconds."""
+    clip_stride_s: float | None = option(
+        None,
+        "--clip-stride",
+        "seconds from the start of one clip to the start of the next: clips overlap where it is "
+        "less than --clip-seconds, and leave gaps where it is more  [default: --clip-seconds]",
+        metavar="S",
+    )
+    """From the start of one clip to the start of the next, seconds; None means ``clip_s``."""
     max_frames: int | None = option(
         None, "--max-frames", "keep at most the first N frames of a clip", metavar="N"
     )
@@ -106,6 +122,12 @@ class Spec:
     """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
     """JPEG quality, 1 to 100."""
+    copy_if_fits: bool = option(
+        False,
+        "--copy-if-fits",
+        "store a JPEG that has the wanted size already byte for byte, not encoded anew",
+    )
+    """Store JPEG files of the wanted size as they are; their quality is then their own."""
     format: Format = option("tfrecord", "--format", "the shards' format")
     """``tfrecord`` and ``webdataset`` stream, ``hdf5`` has names inside, ``npy`` is one array."""
     shard_size_bytes: int = option(
@@ -142,6 +164,14 @@ class Spec:
         (), "--exclude", "no paths that match (repeatable)", metavar="GLOB"
     )
     """Globs on the path below the input directory that are left out."""
+    hidden: bool = option(
+        False, "--hidden", "take files and folders too whose names begin with a dot"
+    )
+    """Take inputs whose name, or a folder's above them, begins with a dot."""
+    dedup: Dedup = option(
+        "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
+    )
+    """``exact`` leaves out all but one of the inputs with the same bytes."""
     shuffle: int = option(
         0, "--shuffle", "seed for the order of inputs over shards", metavar="SEED"
     )
@@ -175,6 +205,11 @@ class Spec:
         self._one_of("--count-frames", "--check")
         if self.pad and self.fit is None:
             raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
+        if self.copy_if_fits and self.encoding != "jpeg":
+            raise InvalidSpec(
+                f"--copy-if-fits stores JPEG files as they are, --encoding is {self.encoding}: "
+                "leave one of them out"
+            )
         self._in_range("--quality", self.quality, 1, 100)
         self._in_range("--max-frames", self.max_frames, 1, None)
         self._in_range("--clips-per-shard", self.clips_per_shard, 1, None)
@@ -183,14 +218,19 @@ class Spec:
         self._in_range("--item-memory", self.item_memory_bytes, 100_000_000, None)
         self._in_range("--start", self.start_s, 0, 1e9)
         self._in_range("--end", self.end_s, 0, 1e9)
+        self._in_range("--clip-seconds", self.clip_s, 0.001, 1e9)
+        self._in_range("--clip-stride", self.clip_stride_s, 0.001, 1e9)
         self._in_range("--shuffle", self.shuffle, 0, 2**63 - 1)
         if self.end_s is not None and self.end_s <= (self.start_s or 0):
             raise InvalidSpec(
                 f"--end must be after --start, got [{self.start_s or 0:g}, {self.end_s:g})"
             )
+        if self.clip_stride_s is not None and self.clip_s is None:
+            raise InvalidSpec("--clip-stride is how far clips are apart: give --clip-seconds too")
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),
+            ("--dedup", self.dedup, get_args(Dedup)),
             ("--labels", self.labels, ("dirs", "none")),
         ):
             if value not in choices:

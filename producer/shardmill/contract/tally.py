@@ -12,8 +12,8 @@ from shardmill.contract.manifest import Row, read_columns
 from shardmill.contract.sampling import NS_PER_S
 
 _COLUMNS: Final = [
-    *("status", "error_class", "clip_id", "frames_kept", "size_bytes", "segment"),
-    *("bytes_out", "duration_s"),
+    *("status", "error_class", "clip_id", "frames_kept", "size_bytes"),
+    *("segment", "segments", "bytes_out", "duration_s"),
 ]
 
 
@@ -38,7 +38,7 @@ class Tally:
     bytes_out: int = 0
     """Size of the stored frames."""
     video_ns: int = 0
-    """Duration of the videos done, nanoseconds."""
+    """Duration of the videos done, nanoseconds; each part counts as an equal share of its file."""
     failures: dict[str, int] = field(default_factory=dict)
     """Failed items by error class."""
 
@@ -56,7 +56,8 @@ class Tally:
             totals["bytes_out"] += outcome.bytes_out or 0
             if outcome.status == "ok":
                 totals["partial"] += outcome.error_class is not None
-                totals["video_ns"] += round((row.facts.duration_s or 0) * NS_PER_S)
+                share_ns = (row.facts.duration_s or 0) * NS_PER_S / row.item.segments
+                totals["video_ns"] += round(share_ns)
             elif outcome.status == "failed":
                 failures[outcome.error_class or "internal"] += 1
         return cls(**totals, failures=dict(failures))
@@ -72,7 +73,8 @@ class Tally:
         status, error_class = table["status"], table["error_class"]
         ok, failed = pc.equal(status, "ok"), pc.equal(status, "failed")
         whole = pc.equal(table["segment"], 0)
-        lasting = pc.multiply(table["duration_s"].filter(ok), NS_PER_S)
+        lasting = pc.multiply(table["duration_s"], NS_PER_S)
+        lasting = pc.divide(lasting, table["segments"]).filter(ok)
         causes = pc.fill_null(error_class.filter(failed), "internal").to_pylist()
         return cls(
             ok=_sum(ok),

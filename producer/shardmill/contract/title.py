@@ -28,5 +28,5 @@ def title(job: str, batch: Batch) -> str:
     path = printable(item.path)
     if len(path) > LONGEST_PATH:
         path = "…" + path[1 - LONGEST_PATH :]
-    part = f" part {item.segment + 1}" if item.start_ns is not None else ""
+    part = f" part {item.segment + 1}/{item.segments}" if item.segments > 1 else ""
     return f"{job}/{path}{part} {size}"

@@ -12,7 +12,10 @@ from shardmill.contract.spec import Spec
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.told import Failure, Live, Share
 
-_TEXT_FIELDS: Final = {"state", "reason", "out", "root", "goal", "spec", "run"}
+_TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
+
+BEFORE: Final = ("inputs", "probed", "frames")
+"""Counters of which the ledger remembers what they were when the job was opened."""
 
 
 def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str | int]:
@@ -23,17 +26,19 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
         counters: What its manifest holds already; remembered apart, so that rates are of this run.
         run: Tells this opening from others.
     """
-    before = {f"{name}_before": counters.get(name, 0) for name in ("probed", "frames")}
+    before = {f"{name}_before": counters.get(name, 0) for name in BEFORE}
     entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
         "out": job.out,
-        "root": json.dumps(job.root),
+        "roots": json.dumps(job.roots.paths),
         "goal": job.goal,
         "spec": json.dumps(job.spec.encode()),
         "run": run,
         "started_ms": round(job.started_s * 1000),
     }
+    if job.inputs is not None:
+        entry["files"] = job.inputs
     return entry | before | dict(counters)
 
 
@@ -44,13 +49,15 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
         InvalidMessage: The entry is no job of this version.
     """
     try:
+        root, *more_roots = map(_path, json.loads(values["roots"]))
         job = Job(
             name=name,
-            root=_path(values["root"]),
+            root=root,
+            more_roots=tuple(more_roots),
             out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
             spec=_spec(values["spec"]),
-            inputs=int(values["inputs"]) if "inputs" in values else None,
+            inputs=int(values["files"]) if "files" in values else None,
             started_s=int(values["started_ms"]) / 1000,
         )
         return job, values["run"]
@@ -104,8 +111,7 @@ def _invalid(name: str, error: Exception) -> InvalidMessage:
     return InvalidMessage(f"the ledger's entry of job {name!r} is none: {error}")
 
 
-def _path(text: str) -> str:
-    path = json.loads(text)
+def _path(path: object) -> str:
     if not isinstance(path, str) or not os.path.isabs(path):
         raise ValueError(f"expected an absolute path, got {path!r}")
     return path

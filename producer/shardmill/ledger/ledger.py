@@ -51,6 +51,7 @@ class Ledger:
     def open(self, job: Job, counters: Mapping[str, int]) -> None:
         """Begin a job, or take it up again; ``counters`` is what its manifest holds already.
 
+        Its counter ``inputs`` is how many items there are; it grows where a file becomes several.
         The run number makes the files of this opening differ from those of any other.
         """
         values = entries.encode(job, counters, run=secrets.token_hex(2))
@@ -142,18 +143,17 @@ class Ledger:
         """Give a batch back, uncharged; False if it was no longer held."""
         return bool(self._run("release", _batch_keys(job, batch_id), batch_id, fence))
 
-    def close(self, job: str, *, inputs: int, batches: int) -> None:
+    def close(self, job: str, *, batches: int) -> None:
         """Tell that every input is enumerated.
 
         Args:
             job: Name of the job.
-            inputs: Items to do, those done already among them.
             batches: How many were reserved since the job was opened.
 
         Raises:
             EnvironmentFault: Redis has lost the job, or batches of it.
         """
-        if self._run("close", [names.job_key(job)], inputs, batches) != "closed":
+        if self._run("close", [names.job_key(job)], batches) != "closed":
             raise EnvironmentFault(LOST)
 
     def drain(self, job: str) -> bool:

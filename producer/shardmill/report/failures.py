@@ -24,6 +24,13 @@ class Example:
     """Where it failed: ``probe`` or ``extract``."""
     message: str | None
     """What was found."""
+    part: str = ""
+    """Which of its file's items it is, as in ``part 3 of 8``; empty if the file is one."""
+
+    @property
+    def name(self) -> str:
+        """The path, with the part of it."""
+        return f"{self.path} {self.part}" if self.part else self.path
 
 
 @dataclass(frozen=True, slots=True)

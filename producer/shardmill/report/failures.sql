@@ -5,7 +5,10 @@ select
     coalesce(error_class, 'internal') as error_class,
     count(*) as "count",
     arg_min(
-        {'path': path, 'stage': error_stage, 'message': error_message},
+        {
+            'path': path, 'stage': error_stage, 'message': error_message,
+            'part': if(segments > 1, format('part {} of {}', segment + 1, segments), '')
+        },
         {'path': path, 'segment': segment},
         $examples
     ) as examples

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill.report.failures import FailureGroup, groups
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
@@ -31,8 +32,10 @@ class Plan:
     """Files there are."""
     skipped: int
     """Files that are left out with a reason."""
+    sound: int
+    """Files that can be used, as far as probing tells."""
     clips: int
-    """Files that probing finds sound: a clip each."""
+    """What they become: a clip for each file that probing finds sound, or several."""
     failures: tuple[FailureGroup, ...]
     """Files that cannot be used, as far as probing tells."""
     frames: Forecast
@@ -77,8 +80,8 @@ class Foresight:
 
     def _take(self, row: Row, foreseen: Estimate) -> None:
         self._paths.append(row.item.path)
-        self._frames.append(foreseen.frames_kept)
-        self._pixels.append(foreseen.frame_pixels)
+        self._frames += [foreseen.frames_kept // foreseen.clips] * foreseen.clips
+        self._pixels += [foreseen.frame_pixels] * foreseen.clips
         self._sums = Estimate(
             frames=self._sums.frames + foreseen.frames,
             frames_kept=self._sums.frames_kept + foreseen.frames_kept,
@@ -93,9 +96,18 @@ class Foresight:
 
     @property
     def sample_spec(self) -> Spec:
-        """What to do with them: the same, but no more than a few frames of each."""
+        """What to do with them: the same, but no more than a few frames and one clip of each."""
         most = min(self._spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
-        return replace(self._spec, include=("*",), exclude=(), max_frames=most)
+        return replace(
+            self._spec,
+            include=("*",),
+            exclude=(),
+            hidden=True,
+            dedup="none",
+            max_frames=most,
+            clip_s=None,
+            clip_stride_s=None,
+        )
 
     def plan(self, sampled: str) -> Plan:
         """Return the plan.
@@ -115,7 +127,8 @@ class Foresight:
         return Plan(
             inputs=self._inputs,
             skipped=self._skipped,
-            clips=len(self._paths),
+            sound=len(self._paths),
+            clips=len(self._frames),
             failures=tuple(groups(self._probed)),
             frames=total(
                 (row.outcome.frames_kept or 0 for row in draws),
@@ -155,15 +168,15 @@ def _rows(out: str) -> Iterable[Row]:
         yield from read_part(part)
 
 
-def farm(directory: str, root: str, paths: Iterable[str]) -> None:
-    """Make a directory of links to some files of another, under the same names.
+def farm(directory: str, roots: Roots, paths: Iterable[str]) -> None:
+    """Make a directory of links to some inputs, under the same names.
 
     Args:
         directory: Where the links go.
-        root: The other directory.
-        paths: Files below it.
+        roots: The input directories.
+        paths: Files below them.
     """
     for path in paths:
         link = os.path.join(directory, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(os.path.join(root, path), link)
+        os.symlink(roots.place(path), link)

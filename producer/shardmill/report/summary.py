@@ -3,12 +3,13 @@
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
 import duckdb
 
-from shardmill.contract.job import VERSION, Job, State, Status, is_locked, read_json, write_json
+from shardmill.contract.job import VERSION, Job, Status, is_locked, read_json, write_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
@@ -36,6 +37,18 @@ def tally_of(con: duckdb.DuckDBPyConnection) -> Tally:
     return Tally(**totals)
 
 
+def inputs_of(con: duckdb.DuckDBPyConnection, job: Job) -> int | None:
+    """Return how many items a job's files are, as far as the table ``files`` tells.
+
+    Exact for files that have all their rows, and never met by the rows of a job that lacks some.
+    """
+    if job.inputs is None:
+        return None
+    (found,) = store.ask(con, store.sql("inputs"), files=job.inputs)
+    inputs: int = found["inputs"]
+    return inputs
+
+
 def status_of(out: str) -> Status:
     """Return how far the job of an output directory is.
 
@@ -45,13 +58,16 @@ def status_of(out: str) -> Status:
     """
     job = store.job_of(out)
     layout = Layout(out)
-    sums = tally(out)
-    if _complete(job, sums) and os.path.exists(layout.summary):
-        return _status(job, sums, "done", seconds=read_json(layout.summary).get("seconds", 0.0))
+    with closing(store.open_files(out)) as con:
+        found = _status(job, inputs_of(con, job), tally_of(con))
+    if found.is_complete and os.path.exists(layout.summary):
+        seconds = read_json(layout.summary).get("seconds", 0.0)
+        return replace(found, state="done", seconds=seconds)
     if is_locked(layout):
-        return _status(job, sums, "running", seconds=time.time() - job.started_s)
-    last_commit_s = os.stat(layout.manifest).st_mtime if sums.items else job.started_s
-    return _status(job, sums, "paused", seconds=max(0.0, last_commit_s - job.started_s))
+        return replace(found, state="running", seconds=time.time() - job.started_s)
+    last_commit_s = os.stat(layout.manifest).st_mtime if found.tally.items else job.started_s
+    seconds = max(0.0, last_commit_s - job.started_s)
+    return replace(found, seconds=seconds, reason=INTERRUPTED)
 
 
 def finish(job: Job) -> Status:
@@ -65,30 +81,19 @@ def finish(job: Job) -> Status:
     """
     layout = Layout(job.out)
     with closing(store.open_files(job.out)) as con:
-        sums = tally_of(con)
+        found = _status(job, inputs_of(con, job), tally_of(con))
         (clips,) = store.ask(con, store.sql("clip_frames"))
         _write_files(con, layout)
-    state: State = "done" if _complete(job, sums) else "paused"
-    status = _status(job, sums, state, seconds=time.time() - job.started_s)
+    status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
+    if status.is_complete:
+        status = replace(status, state="done", reason="")
     document.write(job.out, status)
-    write_json(layout.summary, status.encode() | _details(job, sums) | clips)
+    write_json(layout.summary, status.encode() | _details(job, status.tally) | clips)
     return status
 
 
-def _complete(job: Job, sums: Tally) -> bool:
-    return job.inputs is not None and sums.items >= job.inputs
-
-
-def _status(job: Job, sums: Tally, state: State, *, seconds: float) -> Status:
-    return Status(
-        job=job.name,
-        state=state,
-        out=job.out,
-        inputs=job.inputs,
-        tally=sums,
-        seconds=seconds,
-        reason=INTERRUPTED if state == "paused" else "",
-    )
+def _status(job: Job, inputs: int | None, sums: Tally) -> Status:
+    return Status(job=job.name, state="paused", out=job.out, inputs=inputs, tally=sums)
 
 
 def _details(job: Job, sums: Tally) -> dict[str, Any]:

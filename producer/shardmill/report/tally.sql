@@ -10,7 +10,7 @@ select
     coalesce(sum(frames_kept), 0) as frames,
     coalesce(sum(size_bytes) filter (segment = 0), 0) as bytes_in,
     coalesce(sum(bytes_out), 0) as bytes_out,
-    coalesce(sum(cast(duration_s * 1e9 as bigint)) filter (status = 'ok'), 0) as video_ns,
+    coalesce(sum(cast(duration_s * 1e9 / segments as bigint)) filter (status = 'ok'), 0) as video_ns,
     coalesce(histogram(coalesce(error_class, 'internal')) filter (status = 'failed'), map {})
         as failures
 from files;

@@ -82,7 +82,8 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
     parts = list(_sound_parts(layout, problems))
     with closing(store.open_files(out, parts)) as con:
         tally = summary.tally_of(con)
-        problems += _count_problems(job, tally)
+        inputs = summary.inputs_of(con, job)
+        problems += _count_problems(inputs, tally)
         shards = store.ask(con, store.sql("verify_shards"))
         sound = set(_sound_indexes(layout, shards, problems))
         store.add_clips(con, map(layout.index_of, sound))
@@ -94,7 +95,7 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
         done += shard["clips"]
         if advance is not None:
             advance(done, tally.clips)
-    return Verdict(inputs=job.inputs, tally=tally, problems=tuple(problems))
+    return Verdict(inputs=inputs, tally=tally, problems=tuple(problems))
 
 
 def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
@@ -117,14 +118,14 @@ def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
             problems.append(Problem(f"manifest/{name}", wrong, *_redo(name)))
 
 
-def _count_problems(job: Job, tally: Tally) -> Iterator[Problem]:
-    if job.inputs is None:
+def _count_problems(inputs: int | None, tally: Tally) -> Iterator[Problem]:
+    if inputs is None:
         yield Problem("job.json", "does not say how many inputs there are", RUN_AGAIN)
-    elif tally.items < job.inputs:
-        missing = job.inputs - tally.items
-        yield Problem("manifest", f"has no row for {missing} of {job.inputs} inputs", RUN_AGAIN)
-    elif tally.items > job.inputs:
-        yield Problem("manifest", f"has {tally.items} rows for {job.inputs} inputs", RUN_AGAIN)
+    elif tally.items < inputs:
+        missing = inputs - tally.items
+        yield Problem("manifest", f"has no row for {missing} of {inputs} inputs", RUN_AGAIN)
+    elif tally.items > inputs:
+        yield Problem("manifest", f"has {tally.items} rows for {inputs} inputs", RUN_AGAIN)
 
 
 def _sound_indexes(
@@ -159,7 +160,9 @@ def _row_problems(
         extract=job.goal == "extract",
         unreadable=sorted(unreadable),
     )
-    yield from (Problem(row["file"], row["wrong"], *_redo(row["part"])) for row in found)
+    for row in found:
+        mend = _redo(row["part"]) if row["part"] is not None else (RUN_AGAIN,)
+        yield Problem(row["file"], row["wrong"], *mend)
 
 
 def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iterator[Problem]:

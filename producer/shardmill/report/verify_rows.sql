@@ -26,6 +26,28 @@ problem as (
     group by path, path_raw, segment
     having count(*) > 1
     union all
+    select
+        'torn file',
+        path,
+        format('is cut into {} parts and into {}', min(segments), max(segments)),
+        max(part)
+    from item
+    group by path, path_raw
+    having min(segments) <> max(segments)
+    union all
+    select 'impossible part', path, format('has part {} of {}', segment + 1, segments), part
+    from item
+    where segment < 0 or segment >= segments
+    union all
+    select
+        'lacking part',
+        path,
+        format('has rows for {} of its {} parts', count(distinct segment), max(segments)),
+        null
+    from item
+    group by path, path_raw
+    having count(distinct segment) < max(segments)
+    union all
     select 'no clip', path, 'is ok in the manifest but names no clip', part
     from item
     where status = 'ok' and $extract and (clip_id is null or shard is null)

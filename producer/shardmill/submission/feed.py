@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -29,9 +30,11 @@ from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import scratch
+from shardmill.submission import left_out, scratch
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
+from shardmill.submission.duplicates import leave_out_duplicates
+from shardmill.submission.listing import listed
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
@@ -84,6 +87,8 @@ class Feeder:
             job = Job(
                 name=request.name,
                 root=request.root,
+                more_roots=request.more_roots,
+                list_file=request.list_file,
                 out=request.out,
                 spec=request.spec,
                 goal=request.goal,
@@ -100,13 +105,17 @@ class Feeder:
 
     def _enumerate(self) -> None:
         request = self._request
-        wanted = Filter(request.spec.include, request.spec.exclude)
-        self.inputs = self._spool.add(scan(request.root, wanted, self._note))
+        include, exclude = request.spec.include, request.spec.exclude
+        if request.list_file is not None:
+            wanted = Filter(include or ("*",), exclude)
+            self._spool.add(listed(request.list_file, request.roots, wanted))
+        else:
+            wanted = Filter(include, exclude, hidden=request.spec.hidden)
+            for base, top in request.roots.bases():
+                self._spool.add(scan(base, wanted, self._note, top=top))
+        self.inputs = self._spool.count()
         if self.inputs == 0:
-            raise InvalidInput(
-                f"{request.root} holds no media files: give another directory, or --include GLOB "
-                "for files without a known suffix"
-            )
+            raise InvalidInput(request.why_empty)
 
     def _take_possession(self) -> None:
         made = not os.path.exists(self._layout.out)
@@ -146,12 +155,12 @@ class Feeder:
         leftovers.remove(layout, leftovers.find(layout))
         self._spool.add_manifest(layout, again=request.retry or None)
         if request.retry:
-            self.inputs = self._spool.add_rows_as_inputs(request.root)
+            self._spool.add_rows_as_inputs(request.roots)
         self._spool.compare()
-        take_out_stale(layout, self._spool)
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
         if request.spec.labels == "dirs":
-            self._classes = number_classes(known, self._spool.labels())
+            self._classes = number_classes(known, self._spool.labels(self._rule))
+        self._leave_out()
         write_json(layout.classes, self._classes)
         if request.spec.splits:
             pattern = request.spec.split_pattern
@@ -159,6 +168,18 @@ class Feeder:
                 Dealer(request.spec.splits),
                 lambda path: (group_of(path, pattern), self._label(path)),
             )
+
+    def _leave_out(self) -> None:
+        """Commit the rows of what is left out; what is stale goes first, so none has two rows."""
+        layout, request = self._layout, self._request
+        if request.retry:
+            take_out_stale(layout, self._spool)
+        else:
+            if request.spec.dedup == "exact":
+                leave_out_duplicates(self._spool, request.roots, self._item, self._note)
+            take_out_stale(layout, self._spool)
+            left_out.write_anew(layout, self._spool.left_out())
+        self.inputs = self._spool.count()
 
     def _await_earlier_work(self) -> None:
         """Let the workers end what an earlier producer, now dead, had put in flight."""
@@ -185,10 +206,12 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        kept = self.inputs - self._spool.todo_count()
+        todo = self._spool.todo_count()
+        kept = self.inputs - todo - self._spool.left_out_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
-        self._ledger.open(job, done | {"probed": kept, "inputs": self.inputs})
+        rows = Tally.from_counters(done).items
+        self._ledger.open(job, done | {"probed": rows, "inputs": rows + todo})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.
@@ -214,7 +237,7 @@ class Feeder:
             if not self._reserve(job, batch, batch_id, number):
                 return
             self._send(job, batch_id, batch)
-        self._ledger.close(job.name, inputs=self.inputs, batches=number)
+        self._ledger.close(job.name, batches=number)
         if self._ledger.drain(job.name):
             self._send(job, FINISH_ID, "finish")
 
@@ -244,7 +267,7 @@ class Feeder:
             self._ended.wait(WINDOW_PAUSE_S)
         return False
 
-    def _item(self, found: Found, split: str | None) -> Item:
+    def _item(self, found: Found, split: str | None = None) -> Item:
         label = self._label(found.path)
         return Item(
             path=found.path,
@@ -256,7 +279,13 @@ class Feeder:
         )
 
     def _label(self, path: str) -> str | None:
-        return label_of(path) if self._request.spec.labels == "dirs" else None
+        return self._rule(path) if self._request.spec.labels == "dirs" else None
+
+    @property
+    def _rule(self) -> Callable[[str], str | None]:
+        """What gives a path its label: the first folder below its own root."""
+        roots = self._request.roots
+        return (lambda path: label_of(roots.below(path))) if roots.are_several else label_of
 
     def close(self) -> None:
         """Give everything up, once ``feed`` has returned: lock, spool, connections."""

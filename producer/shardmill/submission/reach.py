@@ -29,7 +29,8 @@ def check_reach(app: Any, workers: int, request: Request) -> None:
     place = request.nearest_out
     try:
         with tempfile.NamedTemporaryFile(prefix=".shardmill-", dir=place) as mark:
-            marks = {request.root: _any_name(request.root), place: os.path.basename(mark.name)}
+            marks = {root: _any_name(root) for root in request.roots.paths}
+            marks[place] = os.path.basename(mark.name)
             answers = messages.ask(
                 app, SEES, {"marks": marks}, answers=workers, patience_s=PATIENCE_S
             )

@@ -5,7 +5,8 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, Self
 
 from shardmill.contract.errors import (
     DatasetDamaged,
@@ -16,6 +17,7 @@ from shardmill.contract.errors import (
 from shardmill.contract.job import Goal, Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.leftovers import is_half_written
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 
 FOREIGN_LIMIT: Final = 3
@@ -39,11 +41,15 @@ class Request:
     """
 
     root: str
-    """Absolute path of the input directory."""
+    """Absolute path of the input directory, the first if there are several."""
     out: str
     """Absolute path of the output directory."""
     spec: Spec
     goal: Goal
+    more_roots: tuple[str, ...] = ()
+    """Absolute paths of further input directories."""
+    list_file: str | None = None
+    """Absolute path of a list of inputs, ``-`` for standard input; None takes what is there."""
     overwrite: bool = False
     """Replace another spec's work."""
     retry: tuple[str, ...] = ()
@@ -51,21 +57,27 @@ class Request:
     failed."""
 
     def __post_init__(self) -> None:
-        if not os.path.exists(self.root):
-            raise InvalidInput(f"expected a directory of media files, found nothing at {self.root}")
-        if not os.path.isdir(self.root):
+        for root in self.roots.paths:
+            self._check_root(root)
+        if self.roots.are_several:
+            _check_names(self.roots.paths)
+        self._check_out()
+
+    def _check_root(self, root: str) -> None:
+        if not os.path.exists(root):
+            raise InvalidInput(f"expected a directory of media files, found nothing at {root}")
+        if not os.path.isdir(root):
             raise InvalidInput(
-                f"expected a directory, found a file at {self.root}: give the folder it lies in"
+                f"expected a directory, found a file at {root}: give the folder it lies in"
             )
-        if not os.access(self.root, os.R_OK | os.X_OK):
-            raise InvalidInput(f"{self.root} cannot be read: check its permissions")
-        root, out = os.path.realpath(self.root), os.path.realpath(self.out)
-        if os.path.commonpath([root, out]) == root:
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise InvalidInput(f"{root} cannot be read: check its permissions")
+        real, out = os.path.realpath(root), os.path.realpath(self.out)
+        if os.path.commonpath([real, out]) == real:
             raise OutputConflict(
                 f"--out {self.out} lies in the input directory, whose files it would join: "
                 "give a place outside"
             )
-        self._check_out()
 
     def _check_out(self) -> None:
         if os.path.exists(self.out) and not os.path.isdir(self.out):
@@ -115,13 +127,41 @@ class Request:
             )
         if before.goal != self.goal:
             differences.insert(0, f"{before.goal} there, {self.goal} here")
-        if os.path.realpath(before.root) != os.path.realpath(self.root):
-            differences.insert(0, f"input {before.root} there, {self.root} here")
+        if _real(before.roots) != _real(self.roots):
+            there, here = ", ".join(before.roots.paths), ", ".join(self.roots.paths)
+            differences.insert(0, f"input {there} there, {here} here")
         if differences:
             raise OutputConflict(
                 f"{self.out} holds another job's work ({'; '.join(differences)}): "
                 "give the same options, another --out, or --overwrite"
             )
+
+    @property
+    def roots(self) -> Roots:
+        """All input directories."""
+        return Roots.of(self.root, *self.more_roots)
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return the request to go on with a job."""
+        return cls(
+            root=job.root,
+            more_roots=job.more_roots,
+            list_file=job.list_file,
+            out=job.out,
+            spec=job.spec,
+            goal=job.goal,
+        )
+
+    @property
+    def why_empty(self) -> str:
+        """What to tell if there is no input."""
+        if self.list_file is not None:
+            return "the list names no file that --include and --exclude leave: give another list"
+        return (
+            f"{', '.join(self.roots.paths)} holds no media files: give another directory, or "
+            "--include GLOB for files without a known suffix"
+        )
 
     @property
     def nearest_out(self) -> str:
@@ -137,3 +177,30 @@ class Request:
         stem = re.sub(r"[^\w.-]+", "-", os.path.basename(self.root), flags=re.ASCII).strip("-")
         digits = hashlib.blake2b(os.fsencode(self.out), digest_size=4).hexdigest()
         return f"{stem[:40] or 'job'}-{digits}"
+
+
+def _real(roots: Roots) -> tuple[str, ...]:
+    """Return where roots really are, and what they are called where that is part of the paths."""
+    places = sorted(os.path.realpath(path) for path in roots.paths)
+    names = sorted(map(os.path.basename, roots.paths)) if roots.are_several else []
+    return *places, *names
+
+
+def _check_names(roots: tuple[str, ...]) -> None:
+    """See that each root has a name of its own and none holds another."""
+    names: dict[str, str] = {}
+    for root in roots:
+        name = os.path.basename(root)
+        if not name or name in names:
+            raise InvalidInput(
+                "expected directories of different names, for paths begin with them, got "
+                f"{names.get(name, root)} and {root}: link to one under another name, "
+                "as in `ln -s DIR OTHER`"
+            )
+        names[name] = root
+    places = sorted((os.path.join(os.path.realpath(root), ""), root) for root in roots)
+    for (place, root), (other, inside) in pairwise(places):
+        if other.startswith(place):
+            raise InvalidInput(
+                f"expected directories that lie apart, {inside} lies in {root}: give the outer one"
+            )

@@ -1,4 +1,4 @@
-"""Enumeration: every media file below a directory, in constant memory.
+"""Enumeration: every media file below a directory; of the tree no more is held than the way back.
 
 No file is opened here; what a file is, probing finds out.
 """
@@ -28,8 +28,8 @@ IMAGE_SUFFIXES: Final = frozenset(
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
-Places = tuple[tuple[int, int], ...]
-"""Device and inode of a folder and of those above it."""
+Place = tuple[int, int]
+"""Device and inode of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,16 @@ class Filter:
     below the input directory, where ``*`` also crosses folders.
     """
 
-    def __init__(self, include: tuple[str, ...], exclude: tuple[str, ...]) -> None:
+    def __init__(
+        self, include: tuple[str, ...], exclude: tuple[str, ...], *, hidden: bool = False
+    ) -> None:
         self._include = [_matcher(glob) for glob in include]
         self._exclude = [_matcher(glob) for glob in exclude]
+        self._hidden = hidden
+
+    def hides(self, name: str) -> bool:
+        """Tell whether a file or folder is passed over because its name begins with a dot."""
+        return name.startswith(".") and not self._hidden
 
     def wants(self, path: str, name: str) -> bool:
         """Tell whether a file is an input."""
@@ -60,6 +67,13 @@ class Filter:
         if self._include:
             return any(matches(path, name) for matches in self._include)
         return suffix(name) in MEDIA_SUFFIXES
+
+    def leaves_out_folder(self, folder: str) -> bool:
+        """Tell whether nothing below a folder, given with ``/`` at its end, can be an input."""
+        name = os.path.basename(folder[:-1])
+        return any(
+            matches(path, name) for matches in self._exclude for path in (folder, folder[:-1])
+        )
 
 
 def _matcher(glob: str) -> Callable[[str, str], bool]:
@@ -74,54 +88,88 @@ def suffix(name: str) -> str:
     return os.path.splitext(name)[1][1:].lower()
 
 
-def scan(root: str, wanted: Filter, on_unreadable: Callable[[str], None]) -> Iterator[Found]:
-    """Yield the inputs below ``root``, folder by folder, names sorted.
+def scan(
+    base: str, wanted: Filter, on_unreadable: Callable[[str], None], *, top: str = ""
+) -> Iterator[Found]:
+    """Yield the inputs of a directory, folder by folder, in the order of the file system.
 
-    Hidden files and folders are left out.  Symbolic links are followed; a link to a folder that
-    holds it is not entered again.
+    Symbolic links are followed; a link to a folder that holds it is not entered again.  What
+    cannot be read is an input all the same, of size 0, so that probing gives it its row:
+    a file, and a folder whose files nobody can name.
 
     Args:
-        root: The input directory.
+        base: Directory that paths are relative to.
         wanted: Tells inputs from other files.
-        on_unreadable: Called with one sentence for each folder or file that cannot be read;
-            such a file is an input all the same, of size 0.
+        on_unreadable: Called with one sentence for each folder or file that cannot be read.
+        top: Where the input directory lies below ``base``, with ``/`` at its end; empty for
+            ``base`` itself.
 
     Raises:
-        InvalidInput: ``root`` itself cannot be read.
+        InvalidInput: The input directory itself cannot be read.
     """
+    root = os.path.join(base, top)
     try:
         home = os.stat(root)
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}") from error
-    stack: list[tuple[str, Places]] = [("", ((home.st_dev, home.st_ino),))]
+    stack: list[tuple[str, tuple[Place, ...]]] = [(top, ((home.st_dev, home.st_ino),))]
     while stack:
         folder, above = stack.pop()
-        below: list[tuple[str, Places]] = []
-        for entry in _entries(root, folder, on_unreadable):
-            path = f"{folder}{entry.name}"
-            try:
-                if entry.is_dir():
-                    status = entry.stat()
-                    place = (status.st_dev, status.st_ino)
-                    if place not in above:
-                        below.append((path + "/", (*above, place)))
-                elif wanted.wants(path, entry.name) and S_ISREG((status := entry.stat()).st_mode):
-                    yield Found(path, status.st_size, status.st_mtime_ns)
-            except OSError as error:
-                on_unreadable(f"{path} cannot be read: {error.strerror}")
-                if wanted.wants(path, entry.name):
-                    yield Found(path, 0, 0)  # probing gives it its row: unreadable
-        stack.extend(reversed(below))
+        try:
+            for path, seen in _entries(base, folder, wanted, on_unreadable):
+                if isinstance(seen, Found):
+                    yield seen
+                elif seen not in above:
+                    stack.append((f"{path}/", (*above, seen)))
+        except OSError as error:
+            if folder == top:
+                raise InvalidInput(f"{root} cannot be read: {error.strerror}") from error
+            on_unreadable(f"folder {folder} cannot be read: {error.strerror}")
+            if not wanted.leaves_out_folder(folder):
+                yield Found(folder.rstrip("/"), 0, 0)
 
 
 def _entries(
-    root: str, folder: str, on_unreadable: Callable[[str], None]
-) -> list["os.DirEntry[str]"]:
-    """Return what is in a folder, hidden entries left out, by name; nothing if it is unreadable."""
+    base: str, folder: str, wanted: Filter, on_unreadable: Callable[[str], None]
+) -> Iterator[tuple[str, Found | Place]]:
+    """Yield the path of each input and of each folder in a folder, with what it is."""
+    with os.scandir(os.path.join(base, folder)) as entries:
+        for entry in entries:
+            if wanted.hides(entry.name):
+                continue
+            path = f"{folder}{entry.name}"
+            try:
+                seen = _look(entry, path, wanted)
+            except OSError as error:
+                on_unreadable(f"{path} cannot be read: {error.strerror}")
+                seen = Found(path, 0, 0) if _would_hold_inputs(entry, path, wanted) else None
+            if seen is not None:
+                yield path, seen
+
+
+def _would_hold_inputs(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> bool:
+    """Tell whether what cannot be looked at is an input, or a folder that may hold some."""
+    if entry.is_dir(follow_symlinks=False):
+        return not wanted.leaves_out_folder(f"{path}/")
+    return wanted.wants(path, entry.name)
+
+
+def _look(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> Found | Place | None:
+    """Return an input, the place of a folder, or None for what is neither."""
+    if entry.is_dir():
+        status = entry.stat()
+        return status.st_dev, status.st_ino
+    if not wanted.wants(path, entry.name):
+        return None
+    status = entry.stat()
+    is_file = S_ISREG(status.st_mode)
+    return Found(path, status.st_size, status.st_mtime_ns) if is_file else None
+
+
+def found_at(base: str, path: str) -> Found:
+    """Return a file as it is now; what cannot be looked at has size 0, and probing tells why."""
     try:
-        with os.scandir(os.path.join(root, folder)) as entries:
-            seen = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        on_unreadable(f"folder {folder or root} cannot be read: {error.strerror}")
-        return []
-    return sorted(seen, key=lambda entry: entry.name)
+        status = os.stat(os.path.join(base, path))
+    except OSError:
+        return Found(path, 0, 0)
+    return Found(path, status.st_size, status.st_mtime_ns)

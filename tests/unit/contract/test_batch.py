@@ -30,6 +30,9 @@ EXTRACT = Batch("extract", (item(0), item(1), item(2)), (Facts(width=1), Facts()
         pytest.param(Batch("probe", (item(0, size_bytes=11), item(1))), id="size"),
         pytest.param(Batch("probe", (item(0, mtime_ns=21), item(1))), id="time of change"),
         pytest.param(Batch("probe", (item(0, segment=1), item(1))), id="segment"),
+        pytest.param(Batch("probe", (item(0, segments=2), item(1))), id="segments"),
+        pytest.param(Batch("probe", (item(0, clip_start_ns=0), item(1))), id="start of a clip"),
+        pytest.param(Batch("probe", (item(0, clip_end_ns=9), item(1))), id="end of a clip"),
         pytest.param(dataclasses.replace(PROBE, last_chance=True), id="last chance"),
     ],
 )
@@ -136,6 +139,36 @@ def test_a_path_out_of_the_input_is_refused(path):
 
     with pytest.raises(InvalidMessage, match="expected a path below the input"):
         Batch.decode(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"segment": 1},
+        {"segment": -1, "segments": 2},
+        {"segments": 0},
+        {"start_ns": 5, "end_ns": 5},
+        {"clip_end_ns": 0},
+        {"clip_start_ns": -1},
+        {"clip_start_ns": 7, "clip_end_ns": 6},
+        {"clip_end_ns": 2**62},
+        {"start_ns": -(2**62)},
+    ],
+    ids=str,
+)
+def test_an_impossible_part_of_a_file_is_refused(changes):
+    text = Batch("probe", (item(0, **changes),)).encode()
+
+    with pytest.raises(InvalidMessage, match="expected a part of a file"):
+        Batch.decode(text)
+
+
+def test_parts_of_a_file_come_back_from_json_as_they_were():
+    cut = item(0, segment=1, segments=2, start_ns=-5, end_ns=0)
+    clip = item(0, segments=2, clip_start_ns=0, clip_end_ns=10**9)
+    batch = Batch("probe", (cut, clip, item(0, clip_start_ns=3)))
+
+    assert Batch.decode(batch.encode()) == batch
 
 
 @pytest.mark.parametrize("path", ["a/..b", "...", "a..mp4", "a b", "-rf", "%d.mp4", ":"])

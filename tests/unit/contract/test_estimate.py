@@ -95,3 +95,41 @@ def test_no_file_holds_more_frames_than_bytes():
     liar = Facts(kind="video", duration_s=1e9, fps=240.0, frames_header=2**31)
 
     assert estimate(file(700), liar, Spec()).frames == 700
+
+
+@pytest.mark.parametrize(
+    ("options", "clips", "kept"),
+    [
+        pytest.param({"clip_s": 2.0}, 4, 200, id="four of fifty frames"),
+        pytest.param({"clip_s": 3.0}, 3, 200, id="the last one is shorter"),
+        pytest.param({"clip_s": 99.0}, 1, 200, id="shorter than a clip"),
+        pytest.param({"clip_s": 2.0, "clip_stride_s": 1.0}, 8, 375, id="seven whole, one half"),
+        pytest.param({"clip_s": 2.0, "clip_stride_s": 4.0}, 2, 100, id="half is left out"),
+        pytest.param({"clip_s": 2.0, "count": 5}, 4, 20, id="five of each"),
+        pytest.param({"clip_s": 2.0, "max_frames": 7}, 4, 28, id="seven of each"),
+        pytest.param({"clip_s": 2.0, "start_s": 4.0}, 2, 100, id="of the second half"),
+    ],
+)
+def test_clips_of_a_length_are_foreseen(options, clips, kept):
+    """Eight seconds of 25 frames."""
+    foreseen = estimate(file(), HD, Spec(**options))
+
+    assert (foreseen.frames, foreseen.clips, foreseen.frames_kept) == (200, clips, kept)
+
+
+def test_a_header_that_claims_years_plans_no_endless_list_of_clips():
+    liar = Facts(kind="video", duration_s=1e9, fps=240.0, frames_header=2**31)
+
+    assert estimate(file(), liar, Spec(clip_s=0.001)).clips == 10_000
+
+
+def test_an_item_takes_its_share_of_the_file():
+    """A clip of the last of eight seconds, a part of four."""
+    clip = Item(
+        path="1.mp4", size_bytes=10**6, mtime_ns=1, clip_start_ns=7 * 10**9, clip_end_ns=9 * 10**9
+    )
+    part = Item(path="1.mp4", size_bytes=10**6, mtime_ns=1, segment=1, segments=4, start_ns=5)
+
+    assert (estimate(clip, HD, Spec()).frames, estimate(clip, HD, Spec()).frames_kept) == (25, 25)
+    assert estimate(part, HD, Spec(every=2)).frames == 50
+    assert estimate(part, HD, Spec(every=2)).frames_kept == 25

@@ -89,17 +89,24 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_not_entered(out, tmp_path):
     assert (elsewhere / "part-b2-a1.tfrecord").exists()
 
 
-def test_folders_that_will_be_empty_are_found_and_no_others(tmp_path):
+def test_folders_of_splits_that_will_be_empty_are_found_and_no_others(tmp_path):
     out = OutDir(str(tmp_path / "out"))
+    for folder in (out.layout.shards, out.layout.index):
+        for split in ("train", "val"):
+            os.mkdir(os.path.join(folder, split))
     Path(out.layout.tmp, "x").touch()
-    Path(out.layout.index, "mine.txt").touch()
+    Path(out.layout.shards, "train", "part-b1-1ab.tfrecord").touch()
+    Path(out.layout.index, "val", "mine.txt").touch()
+    os.mkdir(os.path.join(out.layout.shards, "My own"))
     found = find(out.layout)
 
     folders = empty_folders(out.layout, without=found)
 
-    assert {each.name for each in folders} == {".tmp", "shards"}
+    assert {each.path for each in folders} == {"shards/train", "shards/val", "index/train"}
     remove(out.layout, [*found, *folders])
-    assert sorted(os.listdir(out.out)) == ["index", "manifest"]
+    assert tree(out) == {"index/val/mine.txt"}
+    assert sorted(os.listdir(out.out)) == [".tmp", "index", "manifest", "shards"]
+    assert os.listdir(out.layout.shards) == ["My own"]
 
 
 def test_nothing_is_called_an_orphan_while_a_part_cannot_be_read(out):

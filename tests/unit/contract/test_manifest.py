@@ -82,7 +82,7 @@ def test_a_part_holds_rows_of_every_status(tmp_path):
     rows = [
         Row(ITEM, FACTS, DONE),
         Row(
-            dataclasses.replace(ITEM, segment=1, start_ns=0, end_ns=5),
+            dataclasses.replace(ITEM, segment=1, segments=2, start_ns=0, end_ns=5),
             Facts(),
             Outcome(
                 status="failed", error_class="corrupt", error_message="bad \x1b[31m", seconds=2

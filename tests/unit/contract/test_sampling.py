@@ -253,6 +253,28 @@ def test_the_policy_sees_the_range_alone(policy, kept):
     assert selection.choose(clock(10, 10, keyframes=(0, 5, 8))).tolist() == kept
 
 
+@pytest.mark.parametrize(
+    ("limits_ms", "kept"),
+    [
+        pytest.param((None, None), [2, 3, 4, 5, 6], id="no further limit"),
+        pytest.param((0, 10_000), [2, 3, 4, 5, 6], id="a wider range"),
+        pytest.param((400, None), [4, 5, 6], id="a later start"),
+        pytest.param((None, 400), [2, 3], id="an earlier end"),
+        pytest.param((300, 500), [3, 4], id="a range within"),
+        pytest.param((800, 900), [], id="a range beside"),
+        pytest.param((0, 200), [], id="a range that ends where it begins"),
+    ],
+)
+def test_a_selection_is_narrowed_to_a_further_range(limits_ms, kept):
+    """Ten frames of 100 ms, of which [200 ms, 700 ms) is asked for."""
+    selection = Selection(policy=EveryFrame(), start_ns=200 * MS, end_ns=700 * MS)
+    start_ns, end_ns = (None if ms is None else ms * MS for ms in limits_ms)
+
+    narrowed = selection.within(start_ns, end_ns)
+
+    assert narrowed.choose(clock(10, 10, late_ns=5)).tolist() == kept
+
+
 @pytest.mark.parametrize(("cap", "kept"), [(1, [0]), (3, [0, 2, 4]), (99, [0, 2, 4, 6, 8])])
 def test_a_cap_keeps_the_first_ones(cap, kept):
     selection = Selection(policy=EveryNth(step=2), max_frames=cap)

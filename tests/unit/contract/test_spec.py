@@ -19,6 +19,8 @@ OTHER = {
     "keyframes": True,
     "start_s": 1.5,
     "end_s": 9.0,
+    "clip_s": 10.0,
+    "clip_stride_s": 5.0,
     "max_frames": 10,
     "keep_partial": True,
     "size": "160x120",
@@ -29,6 +31,7 @@ OTHER = {
     "upscale": True,
     "encoding": "png",
     "quality": 80,
+    "copy_if_fits": True,
     "format": "hdf5",
     "shard_size_bytes": 10_000_000,
     "clips_per_shard": 5,
@@ -37,6 +40,8 @@ OTHER = {
     "split_group": "g[0-9]+",
     "include": ("*.mp4",),
     "exclude": ("*.tmp",),
+    "hidden": True,
+    "dedup": "exact",
     "shuffle": 7,
     "count_frames": True,
     "check": True,
@@ -50,7 +55,11 @@ NOT_CONTENT = {"all", "item_timeout_s", "item_memory_bytes"}
 
 def changed(name: str) -> Spec:
     """A spec that differs from the default in one field, and in what that field needs."""
-    needs = {"pad": {"fit": "64x64"}, "split_group": {"split": "a=1"}}.get(name, {})
+    needs = {
+        "pad": {"fit": "64x64"},
+        "split_group": {"split": "a=1"},
+        "clip_stride_s": {"clip_s": 1.0},
+    }.get(name, {})
     return Spec(**needs, **{name: OTHER[name]})
 
 
@@ -143,6 +152,10 @@ def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
         ("start_s", float("nan"), "--start"),
         ("end_s", float("inf"), "--end"),
         ("end_s", 0.0, "--end must be after --start"),
+        ("clip_s", 0.0, "--clip-seconds must be in"),
+        ("clip_s", float("nan"), "--clip-seconds must be in"),
+        ("clip_stride_s", -1.0, "--clip-stride must be in"),
+        ("clip_stride_s", 1.0, "--clip-stride is how far clips are apart: give --clip-seconds too"),
         ("shuffle", -1, "--shuffle"),
         ("shuffle", 2**63, "--shuffle"),
         ("size", "big", "--size must be WxH"),

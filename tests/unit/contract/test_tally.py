@@ -9,7 +9,7 @@ ITEM = Item(path="a/b.mp4", size_bytes=100, mtime_ns=0)
 CLIP = Outcome(status="ok", frames_kept=3, clip_id="c", bytes_out=50)
 ROWS = [
     Row(ITEM, Facts(duration_s=1.5), CLIP),
-    Row(dataclasses.replace(ITEM, segment=1), Facts(duration_s=0.5), CLIP),
+    Row(dataclasses.replace(ITEM, segment=1, segments=3), Facts(duration_s=1.5), CLIP),
     Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=0, clip_id=None, bytes_out=0)),
     Row(ITEM, Facts(duration_s=9.0), Outcome(status="failed", error_class="corrupt")),
     Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=1, error_class="corrupt")),
@@ -26,7 +26,7 @@ TALLY = Tally(
     frames=7,
     bytes_in=700,  # a long file counts once, with its first segment
     bytes_out=150,
-    video_ns=2_000_000_000,  # what failed was not done
+    video_ns=2_000_000_000,  # a third of the second, nothing of what failed
     failures={"corrupt": 2, "timeout": 1},
 )
 

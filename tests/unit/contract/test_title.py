@@ -42,6 +42,6 @@ def test_a_long_name_keeps_its_end():
 
 
 def test_a_part_of_a_long_video_is_told():
-    item = Item(path="talk.mp4", size_bytes=1000, mtime_ns=0, segment=2, start_ns=5)
+    item = Item(path="talk.mp4", size_bytes=1000, mtime_ns=0, segment=2, segments=8)
 
-    assert title("job", Batch("extract", (item,))) == "job/talk.mp4 part 3 1 kB"
+    assert title("job", Batch("extract", (item,))) == "job/talk.mp4 part 3/8 1 kB"

@@ -16,6 +16,7 @@ import simplejpeg
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
@@ -100,7 +101,7 @@ class MediaFolder:
         """Extract items; ``facts`` are asked for unless they are given."""
         items = tuple(self.item(i) if isinstance(i, str) else i for i in items)
         work = ExtractWork(
-            root=str(self.root),
+            roots=Roots.of(str(self.root)),
             out=str(self.out),
             spec=Spec(**options),
             batch_id="batch",

@@ -15,6 +15,7 @@ from made_clips import FORMATS
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.index import open_index
 from shardmill.contract.manifest import Facts, Outcome
+from shardmill.contract.roots import Roots
 from shardmill_worker.engine import extract, shard
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.shards import tfrecord
@@ -331,7 +332,7 @@ def test_an_attempt_whose_directory_was_taken_away_leaves_nothing(folder, steps,
 
 def test_a_missing_input_directory_is_no_item_s_fault(folder, steps):
     folder.video("a.mkv", steps(3))
-    work = dataclasses.replace(folder.extract("a.mkv").work, root="/nowhere/at/all")
+    work = dataclasses.replace(folder.extract("a.mkv").work, roots=Roots.of("/nowhere/at/all"))
 
     with pytest.raises(EnvironmentFault, match="expected the input directory"):
         folder.run(work)

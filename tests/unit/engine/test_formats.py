@@ -42,7 +42,7 @@ def dataset(folder, steps):
         os.link(done.work.part_tmp, done.layout.part("batch"))
         spec = Spec(**SIZE | options)
         goal = {"goal": "extract", "inputs": 2, "started_s": 1.0}
-        Job(name="job", root=done.work.root, out=done.work.out, spec=spec, **goal).write()
+        Job(name="job", root=done.work.roots.paths[0], out=done.work.out, spec=spec, **goal).write()
         return done.work.out
 
     return make

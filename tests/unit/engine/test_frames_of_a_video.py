@@ -99,6 +99,47 @@ def test_segments_together_are_the_whole(folder, steps, cuts_ms):
     assert len({clip["clip_id"] for clip in done.clips}) == len(done.clips)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"every": 2}, {"fps": 5}, {"count": 2}, {"at": "0,0.3"}, {"max_frames": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize("range_s", [(0.2, 0.6), (0, 0.5), (0.35, None), (0.9, 7)], ids=str)
+def test_a_clip_is_what_its_seconds_asked_for_alone_would_give(folder, steps, range_s, options):
+    """The first frame is shown at 5 s: a clip counts from there, as --start and --end do."""
+    folder.video("late.mkv", steps(10), pts=[5000 + 100 * k for k in range(10)], rate=10)
+    start_s, end_s = range_s
+    alone = folder.extract("late.mkv", start_s=start_s, end_s=end_s, **options)
+    clip = folder.item(
+        "late.mkv",
+        clip_start_ns=round(start_s * 1000) * MS,
+        clip_end_ns=None if end_s is None else round(end_s * 1000) * MS,
+    )
+
+    done = folder.extract(clip, **options)
+
+    assert done.clips[0]["source_index"] == alone.clips[0]["source_index"]
+    assert done.frames() == alone.frames()
+
+
+def test_a_clip_is_kept_within_the_range_of_all(folder, steps):
+    folder.video("plain.mkv", steps(10), rate=10)
+    clip = folder.item("plain.mkv", clip_start_ns=200 * MS, clip_end_ns=600 * MS)
+
+    assert folder.extract(clip, start_s=0.4, end_s=0.9).clips[0]["source_index"] == [4, 5]
+
+
+def test_a_clip_without_a_frame_is_empty(folder, steps):
+    folder.video("plain.mkv", steps(10), rate=10)
+    items = [
+        folder.item("plain.mkv", clip_start_ns=start, clip_end_ns=end)
+        for start, end in [(10**9, 2 * 10**9), (0, 0), (110 * MS, 190 * MS)]
+    ]
+
+    for item in items:
+        assert folder.extract(item).outcomes[0].error_class == "empty"
+
+
 def test_a_stream_without_times_is_read_all_the_same(folder, steps):
     folder.video("raw.h264", steps(6), codec="libx264", rate=25, options={"bf": "0"})
 

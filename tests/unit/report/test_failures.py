@@ -44,13 +44,14 @@ def test_the_most_frequent_class_comes_first_with_the_first_five_by_path(out):
 
 
 def test_examples_of_one_file_come_by_segment(out):
-    rows = [failed("x.mp4", "crash", f"part {i}", segment=i) for i in (3, 1, 10, 2)]
+    rows = [failed("x.mp4", "crash", f"part {i}", segment=i, segments=12) for i in (3, 1, 10, 2)]
     out.part("b0", *rows)
     out.job()
 
     (group,) = groups(out.out)
 
     assert [example.message for example in group.examples] == [f"part {i}" for i in (1, 2, 3, 10)]
+    assert group.examples[0].name == "x.mp4 part 2 of 12"
 
 
 def test_one_class_can_be_asked_for(out):

@@ -170,7 +170,7 @@ def test_sizes_that_are_nearly_equal_are_one_dot(out):
         *(ok(f"{i}", display_width=w, display_height=h) for i, (w, h) in enumerate(sizes)),
         replace(  # the second part of a long one is no further file
             ok("0", display_width=1920, display_height=1080),
-            item=Item(path="0", size_bytes=1, mtime_ns=1, segment=1),
+            item=Item(path="0", size_bytes=1, mtime_ns=1, segment=1, segments=2),
         ),
     )
     out.job()
@@ -442,5 +442,5 @@ def test_the_command_makes_the_same_job_again(spec):
     options = run_command.make_context("run", list(arguments)).params
 
     assert (program, verb) == ("shardmill", "run")
-    assert (options["directory"], options["out"]) == ("/my videos", "/out; rm")
+    assert (options["directories"], options["out"]) == (("/my videos",), "/out; rm")
     assert take_spec(options) == spec

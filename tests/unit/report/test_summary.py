@@ -59,6 +59,7 @@ ROWS = st.builds(
         size_bytes=st.integers(0, 2**60),
         mtime_ns=st.just(0),
         segment=st.integers(0, 2),
+        segments=st.integers(1, 3),
     ),
     st.builds(Facts, duration_s=st.none() | st.floats(0, 1e9)),
     st.builds(
@@ -80,6 +81,28 @@ def test_the_sums_equal_those_of_the_rows_one_by_one(out, rows):
     out.part("b0", *rows)
 
     assert summary.tally(out.out) == Tally.of(rows) == Tally.of_part(out.layout.part("b0"))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
+def test_rows_never_make_a_job_look_complete_that_is_not(out, parts, data):
+    """Files of so many items each: exact once all rows are there, more than the rows before."""
+    whole = [
+        failed(f"{n}.mp4", "crash", segment=k, segments=of)
+        for n, of in enumerate(parts)
+        for k in range(of)
+    ]
+    there = data.draw(st.lists(st.sampled_from(whole), unique_by=id))
+    job = out.job(inputs=len(parts))
+    out.part("b0", *there)
+    told = summary.status_of(out.out)
+
+    assert len(there) <= told.inputs <= len(whole)
+    assert told.is_complete == (len(there) == len(whole))
+    out.part("b0", *whole)
+    assert summary.finish(job).inputs == len(whole)
 
 
 def test_durations_are_rounded_as_python_rounds(out):

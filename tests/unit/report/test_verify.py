@@ -211,11 +211,52 @@ def test_an_input_with_two_rows_is_found(out):
     assert (double.file, double.wrong) == ("bad.mp4", "has 2 rows in the manifest")
 
 
-def test_two_segments_of_an_input_are_not_two_rows(out):
-    out.part("b3", failed("bad.mp4", "timeout", segment=1))
+def test_the_parts_of_an_input_are_not_two_rows(out):
+    out.part("b3", *(failed("long.mp4", "timeout", segment=k, segments=3) for k in (2, 0, 1)))
     out.job(inputs=6)
 
-    assert verify(out.out).problems == ()
+    verdict = verify(out.out)
+
+    assert verdict.problems == ()
+    assert verdict.inputs == 8
+
+
+@pytest.mark.parametrize(
+    ("parts", "wrongs"),
+    [
+        pytest.param(
+            [(0, 3), (2, 3)],
+            {
+                ("manifest", "has no row for 1 of 8 inputs", None),
+                ("long.mp4", "has rows for 2 of its 3 parts", None),
+            },
+            id="one is missing",
+        ),
+        pytest.param(
+            [(0, 2), (1, 2), (2, 2)],
+            {
+                ("long.mp4", "has part 3 of 2", "part-b3.parquet"),
+            },
+            id="one too many",
+        ),
+        pytest.param(
+            [(0, 2), (1, 3), (2, 3)],
+            {
+                ("manifest", "has no row for 1 of 9 inputs", None),
+                ("long.mp4", "is cut into 2 parts and into 3", "part-b3.parquet"),
+            },
+            id="cut twice",
+        ),
+    ],
+)
+def test_a_file_whose_parts_are_not_all_there_is_found(out, parts, wrongs):
+    out.part("b3", *(failed("long.mp4", "crash", segment=k, segments=of) for k, of in parts))
+    out.job(inputs=6)
+
+    problems = verify(out.out).problems
+
+    assert {(each.file, each.wrong, each.part) for each in problems} == wrongs
+    assert all(each.mend.endswith("run the same command again") for each in problems)
 
 
 def test_two_names_that_print_alike_are_two_inputs(out):

@@ -123,6 +123,16 @@ def test_files_that_failed_while_they_were_probed_make_no_work():
     assert told.share_done == pytest.approx(0.1)
 
 
+def test_files_that_become_several_items_are_still_files():
+    """Ten of 20 files are probed and have become 30 items; the other ten will cost as much."""
+    counters = {"probed": 30, "inputs": 40, "inputs_before": 20, "planned_us": 1000}
+    counters |= {"planned_frames": 100, "worked_us": 500}
+    told = read(replace(snapshot(5, inputs=40), counters=counters))
+
+    assert told.frames_expected == 200
+    assert told.share_done == pytest.approx(0.25)
+
+
 def test_who_holds_what_and_who_has_done_how_much():
     """In ten seconds "a" commits 40 frames and stores 10 of a batch; "b" probes 30 files."""
     held = [

@@ -25,14 +25,24 @@ def found(root: Path, *, include: tuple = (), exclude: tuple = (), told: list | 
         assert notes == []
     else:
         told += notes
-    return paths
+    return sorted(paths)
 
 
 NAMES = ("b.mp4", "a/2.JPG", "a/1.webm", "a/deep/er/3.png", "notes.txt", "a/mp4", "z.mp4.part")
 
 
-def test_media_files_are_found_folder_by_folder_names_sorted(tmp_path):
-    assert found(tree(tmp_path, *NAMES)) == ["b.mp4", "a/1.webm", "a/2.JPG", "a/deep/er/3.png"]
+def test_media_files_are_found_at_any_depth(tmp_path):
+    assert found(tree(tmp_path, *NAMES)) == ["a/1.webm", "a/2.JPG", "a/deep/er/3.png", "b.mp4"]
+
+
+def test_paths_below_one_of_several_directories_begin_with_its_name(tmp_path):
+    tree(tmp_path / "x" / "in", "a/1.mp4", "2.mp4")
+    (tmp_path / "x" / "in" / "a" / "up").symlink_to(tmp_path / "x" / "in")
+    notes: list[str] = []
+
+    seen = scan(str(tmp_path / "x"), Filter(("in/a/*",), ()), notes.append, top="in/")
+
+    assert ([item.path for item in seen], notes) == (["in/a/1.mp4"], [])
 
 
 def test_size_and_time_of_change_are_told(tmp_path):
@@ -52,6 +62,14 @@ def test_hidden_files_and_folders_with_a_suffix_are_left_out(tmp_path, name):
         tree(tmp_path, name)
 
     assert found(tmp_path) == []
+
+
+def test_hidden_files_are_found_when_asked_for_but_no_folder_twice(tmp_path):
+    tree(tmp_path, ".a.mp4", ".hidden/.b.mp4", "c.mp4", ".notes")
+
+    seen = {item.path for item in scan(str(tmp_path), Filter((), (), hidden=True), print)}
+
+    assert seen == {".a.mp4", ".hidden/.b.mp4", "c.mp4"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +101,7 @@ def test_links_are_followed_and_a_link_to_a_folder_above_is_not(tmp_path):
     (tmp_path / "in/far").symlink_to(tmp_path / "far")
     (tmp_path / "in/link.mp4").symlink_to(tmp_path / "far/2.mp4")
 
-    assert found(tmp_path / "in") == ["link.mp4", "a/1.mp4", "far/2.mp4"]
+    assert found(tmp_path / "in") == ["a/1.mp4", "far/2.mp4", "link.mp4"]
 
 
 def test_two_links_to_one_folder_are_two_sets_of_inputs(tmp_path):
@@ -122,8 +140,15 @@ def test_pipes_and_sockets_are_no_inputs(tmp_path, monkeypatch):
         assert found(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_the_rest_found(tmp_path, monkeypatch):
-    tree(tmp_path, "a/1.mp4", "b/2.mp4", "c/3.mp4")
+@pytest.mark.parametrize(
+    ("exclude", "is_input"),
+    [((), True), (("b",), False), (("a/b/*",), False), (("*.mp4",), True), (("a/*",), False)],
+)
+def test_a_folder_that_cannot_be_read_is_told_and_is_an_input_itself(
+    tmp_path, monkeypatch, exclude, is_input
+):
+    """What is in it nobody knows, so it gets a row; the rest is found."""
+    tree(tmp_path, "a/b/2.mp4", "c/3.png")
     real = os.scandir
 
     def scandir(path):
@@ -134,8 +159,10 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_rest_found(tmp_path, monke
     monkeypatch.setattr(os, "scandir", scandir)
     told: list[str] = []
 
-    assert found(tmp_path, told=told) == ["a/1.mp4", "c/3.mp4"]
-    assert told == ["folder b/ cannot be read: Permission denied"]
+    seen = found(tmp_path, exclude=exclude, told=told)
+
+    assert seen == ["a/b"] * is_input + ["c/3.png"]
+    assert told == ["folder a/b/ cannot be read: Permission denied"]
 
 
 def test_a_folder_that_vanishes_meanwhile_is_told(tmp_path):
@@ -146,8 +173,9 @@ def test_a_folder_that_vanishes_meanwhile_is_told(tmp_path):
     (tmp_path / "a/2.mp4").unlink()
     (tmp_path / "a").rmdir()
 
-    assert list(scanning) == []
-    assert told == ["a cannot be read: No such file or directory"]
+    assert all(item == Found("a", 0, 0) for item in scanning)
+    assert len(told) == 1
+    assert "cannot be read: No such file or directory" in told[0]
 
 
 def test_a_missing_input_directory_is_an_error(tmp_path):

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from out_dir import OutDir, failed, skipped
+from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.roots import Roots
 from shardmill.contract.split import parse_splits
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.scan import Found
@@ -46,7 +48,8 @@ def todo(spool: Spool) -> list[str]:
 
 
 def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
-    assert spool.add(inputs("b", ODD, "a")) == 3
+    spool.add(inputs("b", ODD, "a"))
+    assert spool.count() == 3
     spool.add_manifest(out.layout)
     spool.compare()
 
@@ -117,7 +120,7 @@ def test_the_order_is_the_seeds_alone(tmp_path):
 def test_labels_are_the_first_folders(spool):
     spool.add(inputs("b/1", "a/2", "a/deep/3", "4"))
 
-    assert spool.labels() == ["a", "b"]
+    assert spool.labels(label_of) == ["a", "b"]
 
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
@@ -171,10 +174,10 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     (tmp_path / "unnamed").symlink_to("nowhere")
 
     spool.add_manifest(out.layout, again=again)
-    count = spool.add_rows_as_inputs(str(tmp_path))
+    spool.add_rows_as_inputs(Roots.of(str(tmp_path)))
     spool.compare()
 
-    assert count == 5
+    assert spool.count() == 5
     assert todo(spool) == wanted
     sizes = {"slow": 7, "lost": 0, "unnamed": 0}
     found = {each.path: each.size_bytes for each, _ in spool.todo(shuffled=True)}
@@ -183,12 +186,19 @@ def test_only_failures_of_the_classes_asked_for_are_tried_again(
     assert set().union(*spool.stale_rows().values()) == {path.encode() for path in wanted}
 
 
-def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
+def parts(path: str, *segments: int, of: int) -> list[Row]:
+    whole = ok(path)
+    return [
+        replace(whole, item=replace(whole.item, segment=segment, segments=of))
+        for segment in segments
+    ]
+
+
+def test_the_parts_of_one_file_stand_and_fall_together(spool, out):
     """Half of a long video in one shard, half in another: the sound half is made again too."""
-    half = ok("long")
-    out.part("b1", half, ok("a"))
-    out.part("b2", replace(half, item=replace(half.item, segment=1)), ok("b"))
-    out.part("b3", failed("long", "crash", segment=2), ok("c"))
+    out.part("b1", *parts("long", 0, of=3), ok("a"))
+    out.part("b2", *parts("long", 1, of=3), ok("b"))
+    out.part("b3", failed("long", "crash", segment=2, segments=3), ok("c"))
     spool.add(inputs("long", "a", "b", "c"))
     spool.add_manifest(out.layout)
     spool.compare()
@@ -198,6 +208,18 @@ def test_the_ranges_of_one_file_stand_and_fall_together(spool, out):
     spool.forget(out.layout.part("b2"))
     assert spool.stale_rows() == {out.layout.part("b3"): {b"long"}}
     assert todo(spool) == ["a", "b", "long"]
+
+
+def test_a_file_of_which_a_part_is_missing_is_to_do(spool, out):
+    """The job ended between two batches of a long video; another one is whole."""
+    out.part("b1", *parts("long", 0, 2, of=3), ok("a"))
+    out.part("b2", *parts("whole", 1, 0, of=2))
+    spool.add(inputs("long", "whole", "a"))
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert spool.changed_parts() == [out.layout.part("b1")]
+    assert todo(spool) == ["long"]
 
 
 HALVES = parse_splits("train=.5,val=.5")
@@ -264,3 +286,43 @@ def test_new_sources_make_up_for_what_is_there(spool, out):
     spool.compare()
 
     assert dealt(spool) == dict.fromkeys(["a/4", "a/5", "a/6"], "train")
+
+
+def test_what_is_left_out_is_not_to_do_and_what_was_made_of_it_is_stale(spool, out):
+    out.part("b1", ok("a"), ok("b"))
+    spool.add(inputs("a", "b", ODD))
+    spool.add_manifest(out.layout)
+    spool.compare()
+    missing = Item(path="missing", size_bytes=0, mtime_ns=0, label="x", segment=2, segments=3)
+    odd = Item(path=ODD, size_bytes=1000, mtime_ns=1)
+
+    spool.leave_out([(odd, "odd"), (missing, "is not there")])
+    assert spool.changed_parts() == []
+    spool.leave_out([(Item(path="a", size_bytes=1000, mtime_ns=1), "unwanted")])
+    assert spool.changed_parts() == [out.layout.part("b1")]
+    spool.forget(out.layout.part("b1"))
+
+    assert todo(spool) == ["b"]
+    assert (spool.count(), spool.left_out_count()) == (4, 3)
+    assert [(item.path, reason) for item, reason in spool.left_out()] == [
+        *(("a", "unwanted"), (ODD, "odd"), ("missing", "is not there")),
+    ]
+    assert [item for item, _ in spool.left_out()][1:] == [odd, missing]
+
+
+def test_of_equal_contents_the_first_with_a_good_row_is_kept_else_the_first(spool, out):
+    out.part("b1", ok("m"), failed("c", "crash"))
+    spool.add(inputs("a", "c", "m", "z"))
+    spool.add(inputs("e", "f", "g", size_bytes=9))
+    spool.add(inputs("alone", size_bytes=10))
+    spool.add(inputs("empty 1", "empty 2", size_bytes=0))
+    spool.add_manifest(out.layout)
+    spool.compare()
+
+    assert [found.path for found in spool.of_equal_size()] == ["a", "c", "e", "f", "g", "m", "z"]
+    assert spool.count_of_equal_size() == 7
+    spool.add_digests((path, b"1") for path in "acmzef")  # g could not be read
+
+    assert [(found.path, kept) for found, kept in spool.duplicates()] == [
+        *(("a", "m"), ("c", "m"), ("f", "e"), ("z", "m")),
+    ]

@@ -1,5 +1,7 @@
 """Work is cut into equal parts, in order, within the shard's limits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill_worker.planner import BATCH_COST_S, plan, timeout_s, total
+from shardmill_worker.planner import BATCH_COST_S, plan, scatter_ms2, timeout_s, total
 
 HD = Facts(
     kind="video",
@@ -38,6 +40,17 @@ def file(size_bytes: int = 1_000_000, name: str = "1.mp4") -> Item:
 def batch(*facts: Facts) -> Batch:
     items = tuple(file(name=f"{i}.mp4") for i in range(len(facts)))
     return Batch("extract", items, facts)
+
+
+def test_how_far_costs_scatter_is_told_by_file_and_not_by_its_parts():
+    """Two of equal cost are twice its square; two parts of one file the square of twice."""
+    one_ms = 1000 * estimate(file(), video(10), SMALL).cost_s
+    parts, files = [file(), file()], [file(), file(name="2.mp4")]
+    facts = [video(10)] * 2
+
+    assert scatter_ms2(files, facts, SMALL) == pytest.approx(2 * one_ms**2, abs=1)
+    assert scatter_ms2(parts, facts, SMALL) == pytest.approx((2 * one_ms) ** 2, abs=1)
+    assert scatter_ms2([], [], SMALL) == 0
 
 
 def test_a_total_is_the_sum():
@@ -113,6 +126,30 @@ def test_one_dear_item_leaves_the_others_together():
     parts = plan(batch(*[STILL] * 4, video(1850), *[STILL] * 2), SMALL)
 
     assert sizes(parts) == [4, 3]
+
+
+def test_the_parts_of_a_long_video_are_batches_of_their_own():
+    """Ten seconds of work each: two of anything else would go together."""
+    parts = tuple(replace(file(), segment=n, segments=4, start_ns=n) for n in range(4))
+    clips = tuple(replace(file(), segment=n, segments=4, clip_start_ns=n) for n in range(4))
+
+    assert sizes(plan(Batch("extract", parts, (video(462),) * 4), SMALL)) == [1, 1, 1, 1]
+    assert sizes(plan(Batch("extract", clips, (STILL,) * 4), SMALL)) == [4]
+
+
+def test_the_clips_of_a_file_are_read_in_the_order_of_time():
+    clips = [
+        replace(file(name=name), segment=n, segments=3, clip_start_ns=start)
+        for name in ("1.mp4", "2.mp4")
+        for n, start in enumerate([7, None, 5])
+    ]
+
+    (whole,) = plan(Batch("extract", tuple(clips), (STILL,) * 6), SMALL)
+
+    assert [(item.path, item.segment) for item in whole.items] == [
+        *(("1.mp4", 1), ("1.mp4", 2), ("1.mp4", 0)),
+        *(("2.mp4", 1), ("2.mp4", 2), ("2.mp4", 0)),
+    ]
 
 
 FACTS = st.lists(

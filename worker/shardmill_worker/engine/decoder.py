@@ -18,23 +18,22 @@ from typing import Final, Literal
 import cv2
 
 from shardmill.contract.errors import EnvironmentFault, ItemError, Skip
-from shardmill.contract.manifest import Facts, Item, Outcome
+from shardmill.contract.manifest import Item, Outcome
 from shardmill.contract.quantity import printable
 from shardmill_worker.engine.count import count_frames, count_packets
+from shardmill_worker.engine.division import items_of
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import Advance, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Advance, Answer, Divided, ExtractWork, ProbeWork
 
 PR_SET_PDEATHSIG: Final = 1
 
-Answer = (
-    tuple[Literal["result"], Facts | Outcome] | tuple[Literal["done", "environment", "broken"], str]
-)
+Message = tuple[Literal["result"], Answer] | tuple[Literal["done", "environment", "broken"], str]
 """``result`` for each item, then ``done``; ``environment`` if this machine is at fault,
 ``broken`` if shardmill is."""
 
 
-def serve(pipe: "Connection[Answer, ProbeWork | ExtractWork]", decoded: c_uint64) -> None:
+def serve(pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint64) -> None:
     """Do what comes through the pipe until its other end is closed.
 
     Args:
@@ -64,19 +63,32 @@ def serve(pipe: "Connection[Answer, ProbeWork | ExtractWork]", decoded: c_uint64
             sys.exit(1)
 
 
-def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Facts | Outcome]:
+def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Answer]:
     if isinstance(work, ExtractWork):
         return extract_batch(work, advance)
-    return (_probe(work, item, advance) for item in work.items)
+    return _probe_all(work, advance)
 
 
-def _probe(work: ProbeWork, item: Item, advance: Advance) -> Facts | Outcome:
+def _probe_all(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+    """Yield what each item is; of several clips of one file only the first is looked at."""
+    path, answer = None, None
+    for item in work.items:
+        if answer is None or item.path != path:
+            path, answer = item.path, _probe(work, item, advance)
+        yield answer
+
+
+def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
     try:
-        facts = probe_item(work.root, item)
-        if work.depth == "header":
+        base = work.roots.base_of(item.path)
+        facts = probe_item(base, item)
+        if work.depth != "header":
+            count = count_packets if work.depth == "count" else count_frames
+            facts = replace(facts, frames_counted=count(base, item, advance))
+        if work.spec is None:
             return facts
-        count = count_packets if work.depth == "count" else count_frames
-        return replace(facts, frames_counted=count(work.root, item, advance))
+        items = items_of(base, item, facts, work.spec, advance)
+        return facts if items == (item,) else Divided(facts, items)
     except Skip as reason:
         return Outcome(status="skipped", error_stage="probe", error_message=str(reason))
     except ItemError as error:

@@ -16,8 +16,9 @@ from typing import Final
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill.contract.manifest import Item, Outcome, Row, write_part
 from shardmill.contract.spec import Spec
+from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.image import read_image
@@ -49,74 +50,118 @@ def extract_batch(work: ExtractWork, advance: Advance) -> Iterator[Outcome]:
     """
     batch = _Batch(work)
     try:
-        for position, (item, facts) in enumerate(zip(work.items, work.facts, strict=True)):
-            outcome = work.judged.get(position) or _extract(work, item, facts, batch, advance)
-            batch.rows.append(Row(item, facts, outcome))
-            yield outcome
+        for run in _runs(work):
+            for position, outcome in zip(run, _outcomes(work, run, batch, advance), strict=True):
+                batch.rows.append(Row(work.items[position], work.facts[position], outcome))
+                yield outcome
         batch.publish()
     finally:
         batch.remove_temporaries()
 
 
-def _extract(
-    work: ExtractWork, item: Item, facts: Facts, batch: "_Batch", advance: Advance
-) -> Outcome:
+def _runs(work: ExtractWork) -> Iterator[list[int]]:
+    """Yield the positions of the items, those together that are clips of one video in a row."""
+    run: list[int] = []
+    for position, item in enumerate(work.items):
+        if run and not (
+            position not in work.judged
+            and run[-1] not in work.judged
+            and item.path == work.items[run[-1]].path
+            and work.facts[position].kind == "video"
+            and item.start_ns is item.end_ns is None  # parts have long ways to each other
+        ):
+            yield run
+            run = []
+        run.append(position)
+    if run:
+        yield run
+
+
+def _outcomes(
+    work: ExtractWork, run: list[int], batch: "_Batch", advance: Advance
+) -> Iterator[Outcome]:
+    """Yield the outcome of each item of a run; what it takes counts for the next to come."""
+    if run[0] in work.judged:
+        yield work.judged[run[0]]
+        return
     started_s = time.perf_counter()
+    for result in _clips(work, run, advance):
+        outcome = _stored(result, batch)
+        yield replace(outcome, seconds=time.perf_counter() - started_s, worker=work.worker)
+        started_s = time.perf_counter()
+
+
+def _stored(result: "tuple[Clip, Reading[StoredFrame]] | ItemError", batch: "_Batch") -> Outcome:
+    """Put a clip into the batch's shard."""
     try:
-        clip, reading = _read_clip(work, item, facts, advance)
+        if isinstance(result, ItemError):
+            raise result
+        clip, reading = result
         shard = batch.add(clip)
     except ItemError as error:
-        outcome = Outcome.of_error(error, stage="extract")
-    else:
-        outcome = Outcome(
-            status="ok",
-            frames_decoded=reading.decoded,
-            frames_kept=len(clip.frames),
-            clip_id=clip.clip_id,
-            shard=shard,
-            bytes_out=clip.size_bytes,
-        )
-        if reading.damage is not None:
-            outcome = outcome.damaged(reading.damage, stage="extract")
-    return replace(outcome, seconds=time.perf_counter() - started_s, worker=work.worker)
-
-
-def _read_clip(
-    work: ExtractWork, item: Item, facts: Facts, advance: Advance
-) -> tuple[Clip, Reading[StoredFrame]]:
-    """Return the item's clip, and the reading that it is made of."""
-    keep = _Keeper(work.spec)
-    reopen = partial(open_media, work.root, item)
-    reading: Reading[StoredFrame]
-    if facts.kind == "image":
-        reading = read_image(reopen, keep, advance)
-    else:
-        reading = VideoReader(
-            reopen=reopen,
-            item=item,
-            selection=work.spec.selection,
-            keep=keep,
-            keep_partial=work.spec.keep_partial,
-            advance=advance,
-        ).read()
-    clip = Clip(
-        item=item,
-        clip_id=clip_id(item),
-        encoding=work.spec.encoding,
-        width=keep.size.width,
-        height=keep.size.height,
-        fps=facts.fps or 0.0,
-        frames=reading.kept,
+        return Outcome.of_error(error, stage="extract")
+    outcome = Outcome(
+        status="ok",
+        frames_decoded=reading.decoded,
+        frames_kept=len(clip.frames),
+        clip_id=clip.clip_id,
+        shard=shard,
+        bytes_out=clip.size_bytes,
     )
-    return clip, reading
+    return outcome if reading.damage is None else outcome.damaged(reading.damage, stage="extract")
+
+
+def _clips(
+    work: ExtractWork, run: list[int], advance: Advance
+) -> Iterator[tuple[Clip, Reading[StoredFrame]] | ItemError]:
+    """Yield each item's clip, and the reading that it is made of, or why there is none."""
+    may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
+    keeps = [_Keeper(work.spec, may_copy=may_copy) for _ in run]
+    left = list(run)
+    try:
+        for keep, result in zip(keeps, _readings(work, run, keeps, advance), strict=True):
+            position = left.pop(0)
+            if isinstance(result, ItemError):
+                yield result
+                continue
+            clip = Clip(
+                item=work.items[position],
+                clip_id=clip_id(work.items[position]),
+                encoding=work.spec.encoding,
+                width=keep.size.width,
+                height=keep.size.height,
+                fps=work.facts[position].fps or 0.0,
+                frames=result.kept,
+            )
+            yield clip, result
+    except ItemError as error:
+        yield from [error] * len(left)
+
+
+def _readings(
+    work: ExtractWork, run: list[int], keeps: "list[_Keeper]", advance: Advance
+) -> Iterator[Reading[StoredFrame] | ItemError]:
+    """Yield what came of each item of one file."""
+    items = [work.items[position] for position in run]
+    reopen = partial(open_media, work.roots.base_of(items[0].path), items[0])
+    if work.facts[run[0]].kind == "image":
+        return iter([read_image(reopen, keeps[0], advance)])
+    reader = VideoReader(
+        reopen=reopen,
+        selection=work.spec.selection,
+        keep_partial=work.spec.keep_partial,
+        advance=advance,
+    )
+    return reader.read_all(items, keeps)
 
 
 class _Keeper:
     """Makes stored frames of a clip's source frames."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, *, may_copy: bool) -> None:
         self._spec = spec
-        self._maker: PictureMaker | None = None
+        self._may_copy = may_copy
+        self.begin()
 
     @property
     def size(self) -> Size:
@@ -126,13 +171,19 @@ class _Keeper:
 
     def begin(self) -> None:
         """Let the next frame decide the size again."""
-        self._maker = None
+        self._maker: PictureMaker | None = None
+        self.held_bytes = 0
 
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:
             orientation = orientation_of(media, frame.picture)
             self._maker = PictureMaker(self._spec, orientation, media.sample_aspect)
-        data = self._maker.make(frame.picture)
+        data = None
+        if self._may_copy and self._maker.leaves_as_it_is(frame.picture):
+            data = jpeg_as_it_is(media, frame.picture)
+        if data is None:
+            data = self._maker.make(frame.picture)
+        self.held_bytes += len(data)
         return StoredFrame(data, frame.pts_ns, frame.index, frame.keyframe)
 
 

@@ -1,13 +1,11 @@
 """Reading the one frame of an image: the same decoder, the same colours as for video."""
 
 from dataclasses import replace
-from typing import TypeVar
 
 from shardmill_worker.engine.decode import source_frames
-from shardmill_worker.engine.video import Keep, Reading, Reopen
+from shardmill_worker.engine.gathering import Keep, Kept
+from shardmill_worker.engine.video import Reading, Reopen
 from shardmill_worker.engine.work import Advance
-
-Kept = TypeVar("Kept")
 
 
 def read_image(reopen: Reopen, keep: Keep[Kept], advance: Advance) -> Reading[Kept]:

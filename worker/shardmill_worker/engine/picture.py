@@ -89,6 +89,14 @@ class PictureMaker:
                 planes = _thinned(planes, pixels.planes, framing)
             return self._encoded(Pixels(planes, pixels.colour), framing.placement)
 
+    def leaves_as_it_is(self, frame: av.VideoFrame) -> bool:
+        """Tell whether a frame is stored at its own size: nothing scaled, cut off or added."""
+        framing = self._frame(frame)
+        taken = (framing.left, framing.top, framing.right, framing.bottom)
+        whole = taken == (0, 0, frame.width, frame.height)
+        placement = framing.placement
+        return whole and placement.scaled == placement.canvas == framing.stored
+
     @property
     def _needs_whole_colour(self) -> bool:
         """Whether U and V must become as large as Y, for RGB or to begin at an odd offset."""

@@ -6,15 +6,15 @@ frames need.  Where packets and frames differ, the packets told no truth: all is
 the times alone and once more for the pictures.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shardmill.contract.errors import Corrupt, Empty
+from shardmill.contract.errors import Corrupt, Empty, ItemError
 from shardmill.contract.manifest import Item
 from shardmill.contract.sampling import (
     NS_PER_S,
@@ -26,13 +26,11 @@ from shardmill.contract.sampling import (
 )
 from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.decode import Clock, SourceFrame, source_frames
+from shardmill_worker.engine.gathering import Gathering, Keep, Kept
 from shardmill_worker.engine.media import Media
 from shardmill_worker.engine.packets import Packets, survey, timeline_of
 from shardmill_worker.engine.sparse import Surprise, wanted_frames
 from shardmill_worker.engine.work import Advance
-
-Kept = TypeVar("Kept")
-Kept_co = TypeVar("Kept_co", covariant=True)
 
 
 class Reopen(Protocol):
@@ -40,18 +38,6 @@ class Reopen(Protocol):
 
     def __call__(self) -> AbstractContextManager[Media]:
         """Return the open file."""
-        ...
-
-
-class Keep(Protocol[Kept_co]):
-    """Makes what is kept of a frame."""
-
-    def begin(self) -> None:
-        """Forget all frames so far: the reading begins again."""
-        ...
-
-    def __call__(self, media: Media, frame: SourceFrame) -> Kept_co:
-        """Return what is kept; the frame itself does not outlive the call."""
         ...
 
 
@@ -67,76 +53,127 @@ class Reading(Generic[Kept]):
     """What ended the video early; None if it is sound."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way to the frames of a video."""
+
+    timeline: Timeline
+    """When they are shown."""
+    packets: Packets | None
+    """What lets frames be skipped; None decodes straight through."""
+    damage: Corrupt | None
+    """What ends the video early."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoReader(Generic[Kept]):
-    """Reads the chosen frames of one item."""
+class VideoReader:
+    """Reads the chosen frames of the items of one video."""
 
     reopen: Reopen
-    item: Item
-    """Which part of the video."""
     selection: Selection
-    """Which frames of the whole video; those outside the item's part are left out."""
-    keep: Keep[Kept]
+    """Which frames of what an item was asked for; those outside its part are left out."""
     keep_partial: bool = False
     """Keep the frames before the damage of a broken file, instead of none."""
     advance: Advance
     """Called once a decoded frame, and now and then while packets are read."""
 
-    def read(self) -> Reading[Kept]:
-        """Decode the video and make something of each chosen frame.
+    def read(self, item: Item, keep: Keep[Kept]) -> Reading[Kept]:
+        """Return what came of one item.
 
         Raises:
             ItemError: The video cannot be used, or holds no frame that was asked for.
         """
-        with self.reopen() as media:
-            step = self._plain_step(media)
-            if step is not None:
-                return self._by_count(media, step)
-            found = survey(media, self.advance)
-        if found.damage is not None and not self.keep_partial:
-            raise found.damage
-        if found.timeline is not None and found.packets is not None:
-            with suppress(Surprise, Corrupt):  # whether it is corrupt, the straight way decides
-                return replace(self._sparsely(found.timeline, found.packets), damage=found.damage)
-        if found.timeline is not None:
-            with suppress(Surprise):
-                return replace(self._straight(found.timeline), damage=found.damage)
-        timeline, damage = self._decoded_timeline()
-        try:
-            return replace(self._straight(timeline), damage=damage)
-        except Surprise as error:
-            raise Corrupt("Two readings of the file gave different frames.") from error
+        (result,) = self.read_all([item], [keep])
+        if isinstance(result, ItemError):
+            raise result
+        return result
 
-    def _plain_step(self, media: Media) -> int | None:
+    def read_all(
+        self, items: Sequence[Item], keeps: Sequence[Keep[Kept]]
+    ) -> Iterator[Reading[Kept] | ItemError]:
+        """Decode the video once and yield what came of each item, in their order.
+
+        What was decoded for several items counts for the first of them.
+
+        Args:
+            items: Parts of one file.
+            keeps: Makes something of the frames, one an item.
+
+        Raises:
+            ItemError: The video cannot be used: that is what came of all items that are left.
+        """
+        if len(items) == 1 and (step := self._plain_step(items[0])) is not None:
+            yield self._by_count(step, keeps[0])
+            return
+        done = 0
+        for way in self._ways():
+            # A sparse reading may stumble over nothing: whether the file is corrupt, the straight
+            # way decides.
+            distrusted = (Surprise,) if way.packets is None else (Surprise, Corrupt)
+            with suppress(*distrusted):
+                while done < len(items):
+                    for result in self._pass(way, items[done:], keeps[done:]):
+                        done += 1
+                        yield result
+                return
+        raise Corrupt("Two readings of the file gave different frames.")
+
+    def timeline(self) -> Timeline:
+        """Return when the frames are shown, to the last one that can be used.
+
+        Raises:
+            ItemError: The video cannot be used.
+        """
+        return next(self._ways()).timeline
+
+    def _plain_step(self, item: Item) -> int | None:
         """Return N for every N-th frame from the first, if no time is asked for.
 
         Every frame needs no times; every N-th needs none where nothing could be skipped.
         """
-        policy, asked = self.selection.policy, self.selection
-        if any((asked.start_ns, asked.end_ns, self.item.start_ns, self.item.end_ns)):
+        asked = self._asked(item)
+        limits = (asked.end_ns, item.start_ns, item.end_ns)
+        if asked.start_ns or any(limit is not None for limit in limits):
             return None
-        if isinstance(policy, EveryNth) and inspector_of(media.stream.codec_context) is None:
-            return policy.step
-        return 1 if isinstance(policy, EveryFrame) else None
+        if isinstance(asked.policy, EveryNth):
+            with self.reopen() as media:
+                if inspector_of(media.stream.codec_context) is None:
+                    return asked.policy.step
+        return 1 if isinstance(asked.policy, EveryFrame) else None
 
-    def _by_count(self, media: Media, step: int) -> Reading[Kept]:
-        self.keep.begin()
+    def _asked(self, item: Item) -> Selection:
+        return self.selection.within(item.clip_start_ns, item.clip_end_ns)
+
+    def _by_count(self, step: int, keep: Keep[Kept]) -> Reading[Kept]:
+        keep.begin()
         kept: list[Kept] = []
-        frames = _Frames(media, self.advance, self.keep_partial)
-        for frame in frames:
-            if frame.index % step == 0:
-                kept.append(self.keep(media, frame))
-                if len(kept) == self.selection.max_frames:
-                    break
+        with self.reopen() as media:
+            frames = _Frames(media, self.advance, self.keep_partial)
+            for frame in frames:
+                if frame.index % step == 0:
+                    kept.append(keep(media, frame))
+                    if len(kept) == self.selection.max_frames:
+                        break
         return Reading(kept, frames.count, frames.damage)
 
-    def _sparsely(self, timeline: Timeline, packets: Packets) -> Reading[Kept]:
-        """Decode no more than the chosen frames need."""
-        chosen = self._chosen(timeline)
-        shown = np.flatnonzero(packets.shown)
-        wanted = shown[np.argsort(packets.pts[shown])][chosen]
-        self.keep.begin()
-        kept: list[Kept] = []
+    def _ways(self) -> Iterator[_Way]:
+        """Yield the ways to the frames, the cheapest first; a surprise leads to the next."""
+        with self.reopen() as media:
+            found = survey(media, self.advance)
+        if found.damage is not None and not self.keep_partial:
+            raise found.damage
+        if found.timeline is not None and found.packets is not None:
+            yield _Way(found.timeline, found.packets, found.damage)
+        if found.timeline is not None:
+            yield _Way(found.timeline, None, found.damage)
+        timeline, damage = self._decoded_timeline()
+        yield _Way(timeline, None, damage)
+
+    def _pass(
+        self, way: _Way, items: Sequence[Item], keeps: Sequence[Keep[Kept]]
+    ) -> Iterator[Reading[Kept] | ItemError]:
+        """Yield what came of the first items, one at least, from one pass over the file."""
+        gathering = Gathering([self._chosen(item, way.timeline) for item in items], keeps)
         decoded = 0
 
         def advance() -> None:
@@ -144,33 +181,50 @@ class VideoReader(Generic[Kept]):
             decoded += 1
             self.advance()
 
-        with self.reopen() as media:
-            pictures = wanted_frames(media, packets, wanted, advance)
-            for index, picture in zip(chosen.tolist(), pictures, strict=True):
-                time_ns = int(timeline.pts_ns[index])
-                self._check_keyframe(picture.key_frame, timeline, index)
-                kept.append(
-                    self.keep(media, SourceFrame(picture, time_ns, index, picture.key_frame))
-                )
-        return Reading(kept, decoded)
+        def finished() -> Iterator[Reading[Kept] | ItemError]:
+            nonlocal decoded
+            for kept in gathering.finished():
+                yield Reading(kept, decoded, way.damage) if kept else _empty(way.timeline)
+                decoded = 0
 
-    def _straight(self, timeline: Timeline) -> Reading[Kept]:
-        """Decode from the beginning to the last chosen frame."""
-        chosen = self._chosen(timeline)
-        wanted, last = frozenset(chosen.tolist()), int(chosen[-1])
-        self.keep.begin()
-        kept: list[Kept] = []
+        yield from finished()  # those that hold no frame
+        if gathering.is_over():
+            return
+        frames = self._sparse if way.packets is not None else self._straight
         with self.reopen() as media:
-            frames = _Frames(media, self.advance, self.keep_partial)
-            for frame in frames:
-                if frame.pts_ns != timeline.pts_ns[frame.index]:
-                    raise Surprise
-                self._check_keyframe(frame.keyframe, timeline, frame.index)
-                if frame.index in wanted:
-                    kept.append(self.keep(media, frame))
-                if frame.index == last:
-                    return Reading(kept, frames.count)
+            for frame in frames(media, way, gathering.indices, advance):
+                gathering.take(media, frame)
+                yield from finished()
+                if gathering.is_over():
+                    return
         raise Surprise
+
+    def _sparse(
+        self, media: Media, way: _Way, indices: NDArray[np.int64], advance: Advance
+    ) -> Iterator[SourceFrame]:
+        """Decode no more than the chosen frames need."""
+        packets, timeline = way.packets, way.timeline
+        assert packets is not None
+        shown = np.flatnonzero(packets.shown)
+        wanted = shown[np.argsort(packets.pts[shown])][indices]
+        pictures = wanted_frames(media, packets, wanted, advance)
+        for index, picture in zip(indices.tolist(), pictures, strict=True):
+            self._check_keyframe(picture.key_frame, timeline, index)
+            yield SourceFrame(picture, int(timeline.pts_ns[index]), index, picture.key_frame)
+
+    def _straight(
+        self, media: Media, way: _Way, indices: NDArray[np.int64], advance: Advance
+    ) -> Iterator[SourceFrame]:
+        """Decode from the beginning to the last chosen frame."""
+        wanted, last = frozenset(indices.tolist()), int(indices[-1])
+        for frame in _Frames(media, advance, self.keep_partial):
+            if frame.pts_ns != way.timeline.pts_ns[frame.index]:
+                raise Surprise
+            self._check_keyframe(frame.keyframe, way.timeline, frame.index)
+            if frame.index in wanted:
+                yield frame
+            if frame.index == last:
+                return
 
     def _decoded_timeline(self) -> tuple[Timeline, Corrupt | None]:
         """Return the times of the frames that the decoder gives, and the damage that ended it."""
@@ -186,21 +240,15 @@ class VideoReader(Generic[Kept]):
                 end_ns = frame.pts_ns + clock.duration_ns(frame.picture)
         return timeline_of(times_ns, np.array(keyframe, np.bool_), end_ns, clock), frames.damage
 
-    def _chosen(self, timeline: Timeline) -> NDArray[np.int64]:
+    def _chosen(self, item: Item, timeline: Timeline) -> NDArray[np.int64]:
         """Return the chosen frames that start in the item's part of the stream."""
-        chosen = self.selection.choose(timeline)
+        chosen = self._asked(item).choose(timeline)
         times_ns = timeline.pts_ns[chosen]
         inside = np.ones(chosen.shape, dtype=np.bool_)
-        if self.item.start_ns is not None:
-            inside &= times_ns >= self.item.start_ns
-        if self.item.end_ns is not None:
-            inside &= times_ns < self.item.end_ns
-        if not inside.any():
-            length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
-            raise Empty(
-                f"No frame lies in the range asked for: the clip has {timeline.pts_ns.size} frames "
-                f"in {length_s:.3f} s."
-            )
+        if item.start_ns is not None:
+            inside &= times_ns >= item.start_ns
+        if item.end_ns is not None:
+            inside &= times_ns < item.end_ns
         return chosen[inside]
 
     def _check_keyframe(self, keyframe: bool, timeline: Timeline, index: int) -> None:
@@ -208,6 +256,14 @@ class VideoReader(Generic[Kept]):
         by_keyframe = isinstance(self.selection.policy, KeyframesOnly)
         if by_keyframe and keyframe != timeline.keyframe[index]:
             raise Surprise
+
+
+def _empty(timeline: Timeline) -> Empty:
+    length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
+    return Empty(
+        f"No frame lies in the range asked for: the video has {timeline.pts_ns.size} frames "
+        f"in {length_s:.3f} s."
+    )
 
 
 class _Frames:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from shardmill.contract.layout import Layout, shard_name
 from shardmill.contract.manifest import Facts, Item, Outcome
+from shardmill.contract.roots import Roots
 from shardmill.contract.spec import Spec
 
 Advance = Callable[[], None]
@@ -21,20 +22,37 @@ Depth = Literal["header", "count", "check"]
 class ProbeWork:
     """Find out what each file is."""
 
-    root: str
-    """Input directory."""
+    roots: Roots
+    """Input directories."""
     items: tuple[Item, ...]
-    """Files below it."""
+    """Files below them."""
     depth: Depth = "header"
     """How far to look into each."""
+    spec: Spec | None = None
+    """What is to be done with each, which decides into how many items it is cut; None keeps all
+    whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A file that is several items."""
+
+    facts: Facts
+    """What probing found."""
+    items: tuple[Item, ...]
+    """What it becomes, in the order of time."""
+
+
+Answer = Facts | Divided | Outcome
+"""What a decoder says of an item: what it is, or what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractWork:
     """Write the kept frames of each file into one shard, with its index and manifest part."""
 
-    root: str
-    """Input directory."""
+    roots: Roots
+    """Input directories."""
     out: str
     """Output directory."""
     spec: Spec
@@ -46,7 +64,7 @@ class ExtractWork:
     worker: str
     """Written into every row."""
     items: tuple[Item, ...]
-    """Files below ``root``."""
+    """Files below ``roots``."""
     facts: tuple[Facts, ...]
     """What probing found, one an item."""
     judged: dict[int, Outcome] = field(default_factory=dict)

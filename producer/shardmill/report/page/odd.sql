@@ -25,7 +25,10 @@ with odd as (
         ], lambda one: one.kind is not null), recursive := true)
     from (
         -- A decoder gives more frames than were kept only where it was asked for fewer.
-        select *, coalesce(frames_counted, if($every_frame, frames_decoded, null)) as frames_found
+        select
+            *,
+            coalesce(frames_counted, if($every_frame and segments = 1, frames_decoded, null))
+                as frames_found
         from files
         where status = 'ok' and segment = 0
     )

@@ -2,7 +2,7 @@
 
 create temp table files as
 select
-    path, path_raw, size_bytes, label, segment,
+    path, path_raw, size_bytes, label, segment, segments,
     kind, codec, pix_fmt, display_width, display_height, rotation_deg, mirrored, sample_aspect,
     hdr, video_streams, fps, vfr, frames_header, frames_counted, duration_s,
     status, error_class, error_stage, error_message, seconds, worker,

@@ -27,7 +27,7 @@ def sentence(job: Job, status: Status, *, shards: int) -> str:
     inputs = format_count(tally.items, "input")
     if status.state != "done" and status.inputs is not None:
         inputs = f"{tally.items:,} of {format_count(status.inputs, 'input')}"
-    source = f"{inputs} ({format_bytes(tally.bytes_in)}) of {job.root}"
+    source = f"{inputs} ({format_bytes(tally.bytes_in)}) of {', '.join(job.roots.paths)}"
     if job.goal == "probe":
         done = f"{source} were looked at"
     else:
@@ -68,7 +68,7 @@ def tiles(job: Job, status: Status, *, shards: int) -> list[tuple[str, str]]:
 def command(job: Job) -> str:
     """Return the command line of a job."""
     verb = "probe" if job.goal == "probe" else "run"
-    words = ["shardmill", verb, job.root, "--out", job.out]
+    words = ["shardmill", verb, *job.sources, "--out", job.out]
     for option in dataclasses.fields(Spec):
         value = getattr(job.spec, option.name)
         if value != option.default:

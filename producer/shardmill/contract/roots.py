@@ -1,0 +1,69 @@
+"""The input directories of a job, and where the path of an input lies.
+
+With one directory, paths are relative to it.  With several they begin with the own name of
+theirs, so that what is called alike below two of them stays apart.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+STANDARD_INPUT: Final = "-"
+"""The name of a list that is read from standard input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a job is to take: several directories, or what a list names in them."""
+
+    directories: tuple[str | Path, ...]
+    """Input directories, of different names."""
+    list_file: str | Path | None = None
+    """File of paths below them, ``-`` for standard input; None takes what is there."""
+
+    @property
+    def words(self) -> list[str]:
+        """The words of a command that name them."""
+        listed = [] if self.list_file is None else ["--list", str(self.list_file)]
+        return [*map(str, self.directories), *listed]
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Input directories: one, or several of different names."""
+
+    paths: tuple[str, ...]
+    """Absolute paths."""
+
+    @classmethod
+    def of(cls, *paths: str) -> "Roots":
+        """Return the roots at these paths."""
+        return cls(paths)
+
+    @property
+    def are_several(self) -> bool:
+        """Whether paths begin with the name of their root."""
+        return len(self.paths) > 1
+
+    def bases(self) -> Iterator[tuple[str, str]]:
+        """Yield, for each root, what its paths are joined to, and how they all begin."""
+        for path in self.paths:
+            above, name = os.path.split(path)
+            yield (above, f"{name}/") if self.are_several else (path, "")
+
+    def base_of(self, path: str) -> str:
+        """Return the directory that the path of an input is joined to.
+
+        A path that begins with no root's name is none of ours; it must not lead beside a root.
+        """
+        return next((base for base, top in self.bases() if path.startswith(top)), self.paths[0])
+
+    def place(self, path: str) -> str:
+        """Return where an input lies."""
+        return os.path.join(self.base_of(path), path)
+
+    def below(self, path: str) -> str:
+        """Return the path of an input as seen from its own root."""
+        return path.partition("/")[2] if self.are_several else path

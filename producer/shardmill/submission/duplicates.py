@@ -1,0 +1,112 @@
+"""Exact duplicates: of several files with the same bytes one is kept, the others are left out.
+
+Only files of equal size can be equal, so no others are read.  The first by path is kept, but
+before it one that has good rows already: the same command again then changes nothing.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from stat import S_ISREG
+from typing import Final
+
+from shardmill.contract.manifest import Item
+from shardmill.contract.roots import Roots
+from shardmill.submission.left_out import LeftOut
+from shardmill.submission.scan import Found
+from shardmill.submission.spool import Spool
+
+THREADS: Final = 4
+"""Reading waits for the disk, and hashing lets go of the interpreter."""
+AHEAD: Final = 256
+"""Files handed to the threads at a time."""
+CHUNK_BYTES: Final = 1 << 20
+TELL_EVERY_S: Final = 10.0
+
+Note = Callable[[str], None]
+
+
+def leave_out_duplicates(
+    spool: Spool, roots: Roots, item_of: Callable[[Found], Item], note: Note
+) -> None:
+    """Leave all but one of the inputs with the same bytes out.
+
+    A file that cannot be read, or changes meanwhile, is kept: probing tells what is the matter.
+
+    Args:
+        spool: Inputs, compared with what is done.
+        roots: The input directories.
+        item_of: Returns an input with its label.
+        note: Told how it goes, and whether duplicates contradict each other.
+    """
+    candidates = spool.count_of_equal_size()
+    with closing(_digests(roots, spool.of_equal_size())) as digests:
+        spool.add_digests(_telling(digests, candidates, note))
+    spool.leave_out(_left_out(spool, item_of, note))
+
+
+def _left_out(spool: Spool, item_of: Callable[[Found], Item], note: Note) -> Iterator[LeftOut]:
+    count, conflicts, example = 0, 0, ""
+    for found, kept in spool.duplicates():
+        item = item_of(found)
+        count += 1
+        if item.label != (label := item_of(Found(kept, 0, 0)).label):
+            conflicts += 1
+            example = example or f"{found.path} is {item.label}, {kept} is {label}"
+        yield item, f"duplicate of {kept}"
+    if count:
+        note(f"{count:,} inputs are duplicates of others and left out")
+    if conflicts:
+        note(f"{conflicts:,} of them have another label than the file that is kept: {example}")
+
+
+def _telling(
+    digests: Iterable[tuple[str, bytes | None]], count: int, note: Note
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the digests that there are, and tell from time to time how many files are behind."""
+    told_s = time.monotonic()
+    for number, (path, digest) in enumerate(digests, start=1):
+        if digest is not None:
+            yield path, digest
+        if time.monotonic() - told_s >= TELL_EVERY_S:
+            told_s = time.monotonic()
+            note(f"looking for duplicates: {number:,} of {count:,} files of equal size are read")
+
+
+def _digests(
+    roots: Roots, candidates: Iterator[Found]
+) -> Generator[tuple[str, bytes | None], None, None]:
+    """Yield path and content hash, None for a file that cannot be trusted; in the given order."""
+    ended = threading.Event()
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="duplicates")
+    try:
+        while some := list(islice(candidates, AHEAD)):
+            paths = (found.path for found in some)
+            yield from zip(
+                paths, pool.map(lambda f: _digest(roots.place(f.path), f, ended), some), strict=True
+            )
+    finally:
+        ended.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
+    digest = hashlib.blake2b(digest_size=32)
+    try:
+        # A named pipe would block an open for ever.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            while (chunk := file.read(CHUNK_BYTES)) and not ended.is_set():
+                digest.update(chunk)
+            status = os.fstat(descriptor)
+    except OSError:
+        return None
+    unchanged = (status.st_size, status.st_mtime_ns) == (found.size_bytes, found.mtime_ns)
+    return digest.digest() if unchanged and not ended.is_set() else None

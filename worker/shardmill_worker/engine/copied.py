@@ -1,0 +1,50 @@
+"""A JPEG file that is already what would be made of it is stored as it is."""
+
+import os
+from typing import Final
+
+import av
+import simplejpeg
+
+from shardmill_worker.engine.media import Media
+from shardmill_worker.engine.orientation import UPRIGHT, orientation_of
+
+_PLAIN: Final = frozenset({"yuvj420p", "yuvj422p", "yuvj440p", "yuvj444p"})
+"""What libav makes of 8 bits, full range and three components, Y, U and V."""
+
+
+def jpeg_as_it_is(media: Media, frame: av.VideoFrame) -> bytes | None:
+    """Return a picture's file if readers of shards see in it what libav does; else None.
+
+    A file larger than its pixels carries something else, a film perhaps, and is no such file.
+
+    Args:
+        media: The file.
+        frame: Its picture, which libav has decoded without complaint.
+    """
+    size_bytes = os.fstat(media.descriptor).st_size
+    if (
+        media.format_name != "jpeg_pipe"
+        or frame.format.name not in _PLAIN
+        or size_bytes > 3 * frame.width * frame.height
+        or orientation_of(media, frame) != UPRIGHT
+    ):
+        return None
+    data = _whole(media.descriptor, size_bytes)
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    return data if (width, height, colours) == (frame.width, frame.height, "YCbCr") else None
+
+
+def _whole(descriptor: int, size_bytes: int) -> bytes:
+    """Return a file's bytes; one that shrinks meanwhile is told when it is closed."""
+    pieces: list[bytes] = []
+    position = 0
+    while position < size_bytes and (
+        piece := os.pread(descriptor, size_bytes - position, position)
+    ):
+        pieces.append(piece)
+        position += len(piece)
+    return b"".join(pieces)
