@@ -117,7 +117,7 @@ class Progress:
     @property
     def finishing(self) -> bool:
         """Whether nothing is left but the job's last batch."""
-        return any(live.stage == "finish" for live in self.snapshot.held)
+        return self.snapshot.state == "running" and bool(self.snapshot.counters.get("finishing"))
 
 
 @dataclass(frozen=True, slots=True)
