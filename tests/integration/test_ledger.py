@@ -531,10 +531,11 @@ def test_a_job_tells_who_has_done_what_and_what_failed_last(ledger, database):
     told = ledger.snapshot(JOB)
     assert told.shares == {"a": Share(0, 21), "b": Share(4, 14)}
     assert [failure.path for failure in told.failures] == ["b4", "b3", "b2"], "newest first"
-    ledger.open(job(), {"probed": 5, "frames": 44})
+    ledger.open(job(), {"inputs": 9, "probed": 5, "frames": 44})
     again = ledger.snapshot(JOB)
     assert (again.shares, list(again.failures)) == ({}, []), "of this run only"
-    assert counted(ledger, "probed_before", "frames_before", "frames") == {
+    assert counted(ledger, "inputs_before", "probed_before", "frames_before", "frames") == {
+        "inputs_before": 9,
         "probed_before": 5,
         "frames_before": 44,
         "frames": 44,

@@ -4,6 +4,7 @@ Estimates are rough and only compared with each other; they decide how work is c
 has taken too long, and how far a job is.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -55,9 +56,11 @@ def total(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> Estimate
 
 
 def scatter_ms2(items: Sequence[Item], facts: Sequence[Facts], spec: Spec) -> int:
-    """Return the sum of the squares of what items will cost: it tells how far they differ."""
-    pairs = zip(items, facts, strict=True)
-    return round(sum((1000 * estimate(item, known, spec).cost_s) ** 2 for item, known in pairs))
+    """Return the sum of the squares of what each file will cost: it tells how far they differ."""
+    costs_s: dict[str, float] = defaultdict(float)
+    for item, known in zip(items, facts, strict=True):
+        costs_s[item.path] += estimate(item, known, spec).cost_s
+    return round(sum((1000 * cost_s) ** 2 for cost_s in costs_s.values()))
 
 
 def plan(batch: Batch, spec: Spec) -> list[Batch]:

@@ -291,7 +291,7 @@ class Stages:
         write_part(waiting, rows)
         if not self._commit(waiting, batch_id):
             return self._take_up(batch, batch_id)
-        return replace(_done(batch, rows, tuple(children)), counters=counters)
+        return Done(counters, tuple(children), failures=Failure.last(rows))
 
     def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""

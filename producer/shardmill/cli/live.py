@@ -4,6 +4,7 @@ Every line is one row of the terminal, whatever its width: what does not fit is 
 least important first, and names are cut.  Lines come, but none goes away again, so nothing jumps.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -120,7 +121,7 @@ class Picture:
         facts = [
             eta(progress),
             f"{progress.tally.failed:,} failed" if progress.tally.failed else "",
-            f"{progress.share_done:.0%} done" if self._extracting else "",
+            f"{math.floor(100 * progress.share_done)}% done" if self._extracting else "",
             f"{format_duration(progress.video_s)} of video" if progress.video_s else "",
         ]
         lines = [_joined(facts, width)]

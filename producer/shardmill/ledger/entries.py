@@ -14,6 +14,9 @@ from shardmill.ledger.told import Failure, Live, Share
 
 _TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 
+BEFORE: Final = ("inputs", "probed", "frames")
+"""Counters of which the ledger remembers what they were when the job was opened."""
+
 
 def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str | int]:
     """Return the entry of a job that begins.
@@ -23,7 +26,7 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
         counters: What its manifest holds already; remembered apart, so that rates are of this run.
         run: Tells this opening from others.
     """
-    before = {f"{name}_before": counters.get(name, 0) for name in ("probed", "frames")}
+    before = {f"{name}_before": counters.get(name, 0) for name in BEFORE}
     entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
@@ -34,8 +37,9 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
         "run": run,
         "started_ms": round(job.started_s * 1000),
     }
-    files = {} if job.inputs is None else {"files": job.inputs}
-    return entry | files | before | dict(counters)
+    if job.inputs is not None:
+        entry["files"] = job.inputs
+    return entry | before | dict(counters)
 
 
 def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:

@@ -24,6 +24,8 @@ HALVED: Final = 4
 """From so many looks on their halves are looked at too."""
 MARGIN: Final = 1.3
 """By so much a pace may change that was the same all the time."""
+YOUNG_S: Final = 3.0
+"""And by this over the seconds it was seen for: what comes may be of another kind."""
 MIN_PROBED: Final = 100
 """From fewer inputs nothing is foretold of others: one of those may be an hour of video."""
 SPREAD: Final = 2.0
@@ -32,6 +34,11 @@ MIN_SCATTER: Final = 1.0
 """Costs of inputs are taken to scatter by their mean at least: the dear ones are rare."""
 MAX_ERROR: Final = 0.7
 """Where the unprobed rest may be a larger part of what is left, nothing is foretold."""
+BIAS: Final = 1.0
+"""An input may take so much more or less than estimated; of many inputs that evens out."""
+WIDEST: Final = 6.0
+"""A range whose end is so many times its beginning, and ``CLOSE_S`` more, says nothing."""
+CLOSE_S: Final = 20.0
 FINISH_S: Final = 3.0
 """What ending a job may take: the tables and the report."""
 
@@ -66,7 +73,9 @@ class Foresight:
         """Return what is known of the work at ``snapshot``."""
         counters = snapshot.counters
         # What is not probed yet will cost what the inputs probed in this run cost on average.
-        probed = counters.get("probed", 0) - counters.get("probed_before", 0)
+        # A file may have become several items, which count as probed, and as inputs, at once.
+        parts = counters.get("inputs", 0) - counters.get("inputs_before", 0)
+        probed = counters.get("probed", 0) - counters.get("probed_before", 0) - parts
         unprobed = max(0, (snapshot.inputs or 0) - counters.get("probed", 0))
         growth = 1 + unprobed / probed if probed > 0 else 1.0
         worked_us = counters.get("worked_us", 0) + snapshot.live.worked_us
@@ -80,7 +89,10 @@ class Foresight:
             squares_us2 = 1e6 * counters.get("planned_ms2", 0) / probed
             scatter_us = max(MIN_SCATTER * mean_us, math.sqrt(max(0, squares_us2 - mean_us**2)))
             error_us = SPREAD * scatter_us / math.sqrt(probed) * unprobed
-            eta = self._eta(snapshot, max(0.0, whole_us - worked_us), error_us)
+            # So many inputs of one cost would be as much work and scatter as much.
+            evenly = counters.get("planned_us", 0) ** 2 / max(1.0, probed * squares_us2)
+            bias = BIAS / math.sqrt(max(1.0, evenly)) * (1 - share) if squares_us2 else 0.0
+            eta = self._eta(snapshot, max(0.0, whole_us - worked_us), error_us, bias)
         return Work(
             share=share,
             growth=growth,
@@ -102,7 +114,7 @@ class Foresight:
             seen.append(_Look(now, worked_us, snapshot.leased))
 
     def _eta(
-        self, snapshot: Snapshot, left_us: float, error_us: float
+        self, snapshot: Snapshot, left_us: float, error_us: float, bias: float
     ) -> tuple[float, float, float] | None:
         """Return the seconds left: best guess, at least, at most."""
         now = self._seen[-1].seconds
@@ -110,13 +122,14 @@ class Foresight:
         paces = self._paces(late)
         if not paces or min(paces) <= 0 or error_us > MAX_ERROR * left_us:
             return None
+        margin = MARGIN + bias + YOUNG_S / (now - self._seen[0].seconds)
         # The batch that will be done last may have one slot for itself while the others idle.
         rest_us = max((live.whole_us - live.worked_us for live in snapshot.held), default=0)
         alone_us = rest_us * max(1, *(look.leased for look in late))
         guess = max(left_us, alone_us) / paces[0]
-        least = (left_us - error_us) / max(paces) / MARGIN
-        most = max(left_us + error_us, alone_us) / min(paces) * MARGIN + FINISH_S
-        return guess, least, most
+        least = (left_us - error_us) / max(paces) / margin
+        most = max(left_us + error_us, alone_us) / min(paces) * margin + FINISH_S
+        return (guess, least, most) if most <= WIDEST * least + CLOSE_S else None
 
     def _paces(self, late: Sequence[_Look]) -> list[float]:
         """Return work a second: the best guess, then what else it may be.

@@ -117,7 +117,7 @@ class Progress:
     @property
     def finishing(self) -> bool:
         """Whether nothing is left but the job's last batch."""
-        return any(live.stage == "finish" for live in self.snapshot.held)
+        return self.snapshot.state == "running" and bool(self.snapshot.counters.get("finishing"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,10 @@ class Meter:
         before = counters.get("frames_before", 0)
         new_expected = round(counters.get("planned_frames", 0) * work.growth)
         expected = before + new_expected
-        share = (before + work.share * new_expected) / expected if new_expected else work.share
+        if new_expected:
+            share = (before + work.share * new_expected) / expected
+        else:  # nothing is planned yet: as many inputs as an earlier run has done
+            share = counters.get("probed_before", 0) / max(1, snapshot.inputs or 0)
         return Progress(
             job=self._job,
             snapshot=snapshot,

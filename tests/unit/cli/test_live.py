@@ -157,10 +157,21 @@ def test_hostile_names_cannot_move_the_cursor():
 
 
 def test_before_there_is_ground_no_end_is_told():
-    first, _, last = looks()
+    first, *_, last = looks(seconds=tuple(range(21)))
 
     assert eta(first) == ""
     assert eta(last).startswith("ETA ")
+
+
+def test_the_last_batch_is_told_as_the_end_and_no_share_is_rounded_up():
+    progress = looks()[-1]
+    counters = progress.snapshot.counters | {"finishing": 1}
+    last = replace(progress, snapshot=replace(progress.snapshot, counters=counters))
+    picture = Picture(extracting=True)
+    picture.update(replace(last, share_done=0.999))
+
+    assert eta(last) == "finishing"
+    assert "finishing · 3 failed · 99% done" in drawn(picture, 80)[2]
 
 
 def test_a_pause_is_told_once():

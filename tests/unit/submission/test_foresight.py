@@ -7,7 +7,7 @@ import pytest
 
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.told import Live
-from shardmill.submission.foresight import FINISH_S, MARGIN, Foresight, Work
+from shardmill.submission.foresight import FINISH_S, MARGIN, YOUNG_S, Foresight, Work
 
 S = 1_000_000
 
@@ -31,6 +31,10 @@ def snapshot(seconds: float, *, state: str = "running", leased: int = 2, **chang
 PROBED = {"probed": 100, "planned_us": 200 * S}
 
 
+DOUBT = MARGIN + YOUNG_S / 20
+"""After 20 seconds."""
+
+
 def foretold(*snapshots: Snapshot) -> Work:
     foresight = Foresight()
     return [foresight.read(each) for each in snapshots][-1]
@@ -46,8 +50,8 @@ def test_steady_work_has_a_narrow_range():
     least, most = foretold(*steady(20)).eta_range_s
 
     assert foretold(*steady(20)).eta_s == pytest.approx(80)
-    assert least == pytest.approx(80 / (1 + 1 / 15) / MARGIN)
-    assert most == pytest.approx(80 / (1 - 1 / 15) * MARGIN + FINISH_S)
+    assert least == pytest.approx(80 / (1 + 1 / 15) / DOUBT)
+    assert most == pytest.approx(80 / (1 - 1 / 15) * DOUBT + FINISH_S)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +88,18 @@ def test_what_is_not_probed_widens_the_range():
 
     least, most = foretold(*looks).eta_range_s
     left_s, error_s = 800 - 40, 2 * 2 / math.sqrt(100) * 300
-    assert least == pytest.approx((left_s - error_s) / (2 + 2 / 15) / MARGIN)
-    assert most == pytest.approx((left_s + error_s) / (2 - 2 / 15) * MARGIN + FINISH_S)
+    doubt = DOUBT + 1 / math.sqrt(50) * (1 - 40 / 800)  # work as if of fifty equal inputs
+    assert least == pytest.approx((left_s - error_s) / (2 + 2 / 15) / doubt)
+    assert most == pytest.approx((left_s + error_s) / (2 - 2 / 15) * doubt + FINISH_S)
+
+
+def test_one_input_that_is_most_of_the_work_widens_the_range():
+    """Nothing evens its estimate out; of its 200 seconds 120 are done."""
+    _, even = foretold(*steady(60)).eta_range_s
+    _, uneven = foretold(*steady(60, planned_ms2=200_000**2)).eta_range_s
+
+    margin = MARGIN + YOUNG_S / 60
+    assert (uneven - FINISH_S) / (even - FINISH_S) == pytest.approx((margin + 0.4) / margin)
 
 
 def test_time_before_work_began_is_no_work():

@@ -108,7 +108,7 @@ def test_a_run_that_goes_on_counts_its_own_rates_and_the_whole_share():
     first = snapshot(0, probed=60, frames=600, probed_before=60, frames_before=600)
     told = read(first, snapshot(10, **PLANNED | before, worked_us=250, frames=700))
 
-    assert read(first).frame_mean_hz == 0.0
+    assert (read(first).frame_mean_hz, read(first).share_done) == (0.0, 0.6)
     assert (told.frames, told.frames_expected) == (700, 1000)
     assert told.share_done == pytest.approx(0.7)
     assert (told.frame_mean_hz, told.frame_rate_hz) == (10.0, 10.0)
@@ -121,6 +121,16 @@ def test_files_that_failed_while_they_were_probed_make_no_work():
 
     assert told.frames_expected == 500
     assert told.share_done == pytest.approx(0.1)
+
+
+def test_files_that_become_several_items_are_still_files():
+    """Ten of 20 files are probed and have become 30 items; the other ten will cost as much."""
+    counters = {"probed": 30, "inputs": 40, "inputs_before": 20, "planned_us": 1000}
+    counters |= {"planned_frames": 100, "worked_us": 500}
+    told = read(replace(snapshot(5, inputs=40), counters=counters))
+
+    assert told.frames_expected == 200
+    assert told.share_done == pytest.approx(0.25)
 
 
 def test_who_holds_what_and_who_has_done_how_much():

@@ -10,7 +10,7 @@ from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill_worker.planner import BATCH_COST_S, plan, timeout_s, total
+from shardmill_worker.planner import BATCH_COST_S, plan, scatter_ms2, timeout_s, total
 
 HD = Facts(
     kind="video",
@@ -40,6 +40,17 @@ def file(size_bytes: int = 1_000_000, name: str = "1.mp4") -> Item:
 def batch(*facts: Facts) -> Batch:
     items = tuple(file(name=f"{i}.mp4") for i in range(len(facts)))
     return Batch("extract", items, facts)
+
+
+def test_how_far_costs_scatter_is_told_by_file_and_not_by_its_parts():
+    """Two of equal cost are twice its square; two parts of one file the square of twice."""
+    one_ms = 1000 * estimate(file(), video(10), SMALL).cost_s
+    parts, files = [file(), file()], [file(), file(name="2.mp4")]
+    facts = [video(10)] * 2
+
+    assert scatter_ms2(files, facts, SMALL) == pytest.approx(2 * one_ms**2, abs=1)
+    assert scatter_ms2(parts, facts, SMALL) == pytest.approx((2 * one_ms) ** 2, abs=1)
+    assert scatter_ms2([], [], SMALL) == 0
 
 
 def test_a_total_is_the_sum():
