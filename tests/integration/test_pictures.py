@@ -17,12 +17,13 @@ LARGEST_BYTES = 300_000
 
 
 def named() -> list[tuple[str, Path]]:
-    """What each page says of its pictures, and where they are."""
+    """What each page says of its photographs, and where they are; a plot is drawn, not taken."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [
         (found["text"], page.parent / found["place"])
         for page in pages
         for found in PICTURE.finditer(page.read_text("utf-8"))
+        if not found["place"].endswith(".svg")
     ]
 
 
