@@ -215,7 +215,8 @@ class Selection:
     def choose(self, timeline: Timeline) -> NDArray[np.int64]:
         """Return the indices to keep, shape (K,), strictly increasing; K may be 0.
 
-        A frame belongs to the range if it starts in it.  The policy sees that range alone.
+        A frame belongs to the range if it starts in it.  The policy sees that range alone, which
+        ends where it was told to, though the last frame may be on show for longer.
         """
         first_ns = int(timeline.pts_ns[0])
         start = int(np.searchsorted(timeline.pts_ns, first_ns + self.start_ns))
@@ -224,4 +225,7 @@ class Selection:
             stop = int(np.searchsorted(timeline.pts_ns, first_ns + self.end_ns))
         if start >= stop:
             return np.empty(0, dtype=np.int64)
-        return (start + self.policy.select(timeline.between(start, stop)))[: self.max_frames]
+        seen = timeline.between(start, stop)
+        if self.end_ns is not None:
+            seen = replace(seen, end_ns=min(seen.end_ns, first_ns + self.end_ns))
+        return (start + self.policy.select(seen))[: self.max_frames]

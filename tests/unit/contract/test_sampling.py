@@ -254,6 +254,23 @@ def test_the_policy_sees_the_range_alone(policy, kept):
 
 
 @pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        pytest.param(FixedRate(rate_hz=5), [0, 3], id="ticks at 0 and 200, none at 400"),
+        pytest.param(GivenTimes(times_ns=(350 * MS, 410 * MS)), [5], id="410 is beyond the end"),
+        pytest.param(UniformCount(count=2), [1, 5], id="in the middle of each half: 100 and 300"),
+    ],
+)
+def test_a_range_ends_where_it_was_told_to_though_its_last_frame_lasts_longer(policy, kept):
+    """A frame every 60 ms: that of 360 is on show until 420, but the range ends at 400."""
+    timeline = at(*(60 * MS * k for k in range(10)), end=600 * MS)
+
+    chosen = Selection(policy=policy, end_ns=400 * MS).choose(timeline)
+
+    assert chosen.tolist() == kept
+
+
+@pytest.mark.parametrize(
     ("limits_ms", "kept"),
     [
         pytest.param((None, None), [2, 3, 4, 5, 6], id="no further limit"),
