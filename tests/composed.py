@@ -1,6 +1,5 @@
 """The real docker-compose.yml under a name of its own, with images built from this tree."""
 
-import base64
 import json
 import os
 import subprocess
@@ -9,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
+from flower_page import Flower
 from private_redis import free_port
 from source_tree import ROOT
 
@@ -116,15 +114,7 @@ class Composed:
 
     def flower(self, path: str, *, password: str | None = None) -> tuple[int, str]:
         """Return the status and the text of one of Flower's pages."""
-        request = Request(f"http://127.0.0.1:{self.flower_port}{path}")
-        if password is not None:
-            pair = base64.b64encode(f"shardmill:{password}".encode()).decode()
-            request.add_header("Authorization", f"Basic {pair}")
-        try:
-            with urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as refusal:
-            return refusal.code, refusal.read().decode()
+        return Flower(self.flower_port).get(path, password=password)
 
 
 def hand_over(place: Path) -> None:
