@@ -1,8 +1,8 @@
 """Inputs that change under the job, and an output directory that fills up or vanishes."""
 
 import os
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,10 +88,16 @@ def test_a_full_disk_pauses_the_job_and_burns_no_attempt(
     assert_whole(out, dict.fromkeys(names_of(media), "ok"), server=server)
 
 
+def take_away(place: str) -> None:
+    """Remove a directory at once: one that a worker writes into is never empty for long."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(place))) as trash:
+        os.rename(place, os.path.join(trash, "taken"))
+
+
 LOSSES: dict[str, Callable[[Layout], object]] = {
-    "all of it": lambda layout: shutil.rmtree(layout.out),
-    "its manifest": lambda layout: shutil.rmtree(layout.manifest),
-    "its place for unfinished files": lambda layout: shutil.rmtree(layout.tmp),
+    "all of it": lambda layout: take_away(layout.out),
+    "its manifest": lambda layout: take_away(layout.manifest),
+    "its place for unfinished files": lambda layout: take_away(layout.tmp),
     "one manifest part": lambda layout: os.unlink(layout.parts()[0]),
 }
 
