@@ -2,7 +2,7 @@
 
 import os
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -115,7 +115,8 @@ def _details(job: Job, sums: Tally) -> dict[str, Any]:
 
 def _write_files(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     """Write all manifest parts as one table, ordered by path and segment."""
-    os.makedirs(layout.tmp, exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(layout.tmp)  # of OUT that is gone nothing is made anew
     partial = os.path.join(layout.tmp, f"files-{uuid4().hex}.parquet")
     target = partial.replace("'", "''")
     try:

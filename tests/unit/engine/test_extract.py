@@ -330,6 +330,25 @@ def test_an_attempt_whose_directory_was_taken_away_leaves_nothing(folder, steps,
     assert not os.path.exists(work.tmp)
 
 
+@pytest.mark.parametrize("split", [None, "train"])
+def test_an_output_directory_that_goes_just_before_the_end_is_not_made_anew(
+    folder, steps, monkeypatch, split
+):
+    folder.video("a.mkv", steps(3))
+    finish = shard.ShardInMaking.finish
+
+    def finish_and_go(growing):
+        finish(growing)
+        os.rename(folder.out, folder.root / "taken")
+
+    monkeypatch.setattr(shard.ShardInMaking, "finish", finish_and_go)
+
+    with pytest.raises(EnvironmentFault, match="cannot write to"):
+        folder.extract(dataclasses.replace(folder.item("a.mkv"), split=split))
+
+    assert not os.path.exists(folder.out)
+
+
 def test_a_missing_input_directory_is_no_item_s_fault(folder, steps):
     folder.video("a.mkv", steps(3))
     work = dataclasses.replace(folder.extract("a.mkv").work, roots=Roots.of("/nowhere/at/all"))

@@ -58,9 +58,10 @@ class ShardInMaking:
             return Framing.measure(file.fileno(), spans)
 
     def publish(self) -> None:
-        """Give the finished files their names."""
+        """Give the finished files their names; a split's folder is made, but never OUT anew."""
         for tmp, name in self._moves.items():
-            os.makedirs(os.path.dirname(name), exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(os.path.dirname(name))
             os.replace(tmp, name)
 
     def directories(self) -> set[str]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -77,7 +77,8 @@ def write(out: str, status: Status) -> str:
     text = _render(_content(out, store.job_of(out), status))
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
-        os.makedirs(layout.tmp, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(layout.tmp)  # of OUT that is gone nothing is made anew
         with open(partial, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(partial, layout.report)
