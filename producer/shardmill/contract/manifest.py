@@ -64,10 +64,13 @@ class Item:
     @property
     def is_possible(self) -> bool:
         """Whether its numbers could be those of an item."""
+        if not 0 <= self.segment < self.segments:
+            return False
+        if self.start_ns is self.end_ns is self.clip_start_ns is self.clip_end_ns is None:
+            return True  # as most are
         times = (self.start_ns, self.end_ns), (self.clip_start_ns or 0, self.clip_end_ns)
         return (
-            0 <= self.segment < self.segments
-            and (self.clip_start_ns or 0) >= 0
+            (self.clip_start_ns or 0) >= 0
             and all(None in pair or pair[0] < pair[1] for pair in times)  # type: ignore[operator]
             and all(abs(time or 0) <= MAX_TIME_NS for pair in times for time in pair)
         )
