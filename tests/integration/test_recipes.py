@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from made_archives import py_tar
 from pages import follow, installed
 from source_tree import ROOT
 
@@ -42,6 +43,11 @@ def imagenet(here: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _, data = cv2.imencode(".jpg", np.full((height, width, 3), 99, np.uint8))
         (folder / f"{folder.name}_{number}.JPEG").write_bytes(data.tobytes())
+    tars = here / "tars"
+    tars.mkdir()
+    for folder in (here / "imagenet").iterdir():
+        py_tar(tars / f"{folder.name}.tar", folder)
+    py_tar(here / "train.tar", tars)
 
 
 def ucf11(here: Path) -> None:

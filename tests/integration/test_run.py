@@ -361,7 +361,7 @@ def a_folder_with(path: Path, name: str) -> Path:
             lambda tmp, media: (a_file(tmp / "file"), tmp / "out"),
             (),
             2,
-            "expected a directory, found a file at",
+            "expected a directory, a tar or a zip, found another file at",
             id="DIR is a file",
         ),
         pytest.param(

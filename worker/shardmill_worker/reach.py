@@ -3,10 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from shardmill.contract.archive import is_archive
+
 
 def obstacle(path: str, roots: Sequence[str]) -> str | None:
     """Return what keeps a worker with these roots from a directory, None if nothing does."""
-    if not os.path.isdir(path):
+    if not (os.path.isdir(path) or (is_archive(path) and os.path.isfile(path))):
         return f"expected to see the directory {path}, found none: mount it"
     real = os.path.realpath(path)
     if roots and not any(os.path.commonpath([real, root]) == root for root in roots):

@@ -69,8 +69,8 @@ def probe(
     Args:
         directory: The input directory, or ``Inputs``.
         out: The output directory.
-        spec: Only ``count_frames``, ``check``, ``include``, ``exclude``,
-            ``hidden``, ``dedup`` and ``labels`` matter.
+        spec: Only ``count_frames``, ``check``, ``include``, ``exclude``, ``hidden``,
+            ``archives``, ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
         watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.
@@ -114,7 +114,7 @@ def plan(
         _run_here(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
         if foresight.sample:
-            farm(links, request.roots, {path for path, *_ in foresight.sample})
+            farm(links, request.roots, foresight.sample)
             spec = foresight.sample_spec(f"{scratch}/sample.jsonl")
             sample = Request(root=links, out=sampled, spec=spec, goal=request.goal)
             _run_here(sample, jobs, ProgressOnly(shown), roots="")  # the links lie below no root

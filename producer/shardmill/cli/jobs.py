@@ -40,7 +40,7 @@ def run_command(out: str, jobs: int | None, **options: Any) -> int:
 
     Everything the cluster has is started for this one run, and gone at its end: a private Redis
     on a unix socket, and a worker with one decoder a core.  The same command again goes on where
-    it stopped.
+    it stopped.  DIR may be a tar or a zip, too: it is read in place.
 
     With several directories, paths begin with the name of theirs; a label is still the first
     folder below it.
@@ -79,7 +79,7 @@ def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:
       shardmill probe ucf11 --out facts
       shardmill query facts "select path, fps from files where vfr"
 
-    Nothing is extracted; each file is opened and described.
+    Nothing is extracted; each file is opened and described.  DIR may be a tar or a zip, too.
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")

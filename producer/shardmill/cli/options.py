@@ -20,7 +20,8 @@ LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
 ANNOTATIONS: Final = frozenset(
     {"labels", "preset", "columns", "form", "classes", "keep_unannotated", "strict"}
 )
-PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | ANNOTATIONS | {"include", "exclude", "hidden", "dedup"}
+INPUTS: Final = frozenset({"include", "exclude", "hidden", "archives", "dedup"})
+PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | ANNOTATIONS | INPUTS
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY
 """The fields that matter when frames are extracted."""

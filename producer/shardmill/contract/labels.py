@@ -1,7 +1,7 @@
 """Labels: what class a file belongs to, and the stable numbers of the classes.
 
 A label goes into indexes, shards and other people's programs, so it is text: what a name has
-that is none is escaped.
+that is none is escaped.  An archive is a folder here, of its name without the suffix.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from shardmill.contract.archive import without_suffix
 from shardmill.contract.errors import InvalidSpec, UsageError
 from shardmill.contract.quantity import printable
 
@@ -26,13 +27,13 @@ LabelOf = Callable[[str], str | None]
 def label_of(path: str) -> str | None:
     """Return the first folder of a path below the input directory; None at the top."""
     folder, slash, _ = path.partition("/")
-    return printable(folder) if slash else None
+    return printable(without_suffix(folder)) if slash else None
 
 
 def last_folder(path: str) -> str | None:
     """Return the folder that holds a path below the input directory; None at the top."""
     above, slash, _ = path.rpartition("/")
-    return printable(above.rpartition("/")[2]) if slash else None
+    return printable(without_suffix(above.rpartition("/")[2])) if slash else None
 
 
 def no_label(path: str) -> str | None:  # noqa: ARG001 - one of several rules

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shardmill.contract.archive import Member, Obstacle, archive_of
 from shardmill.contract.errors import DatasetDamaged, ItemError
 from shardmill.contract.quantity import printable
 from shardmill.contract.sampling import MAX_TIME_NS
@@ -60,11 +61,30 @@ class Item:
     if it were all there is.  None for the beginning."""
     clip_end_ns: int | None = None
     """End of the range that was asked for (exclusive), from the first frame; None for the end."""
+    archive: str | None = None
+    """Path of the archive that the file lies in, itself a file below the input directory; its time
+    of change is then ``mtime_ns``.  None for a file of its own."""
+    archive_offset: int | None = None
+    """Where in the archive it lies: in a tar its first byte, in a zip its local header."""
+    packed_bytes: int | None = None
+    """How many bytes it takes in a zip; None elsewhere."""
+    obstacle: Obstacle | None = None
+    """Why the archive, or what it holds here, cannot be read; None if nothing is known of that."""
+
+    @property
+    def member(self) -> Member | None:
+        """Where the file lies in an archive; None if it is a file of its own."""
+        if self.archive is None:
+            return None
+        return Member(self.archive, self.archive_offset, self.packed_bytes, self.obstacle)
 
     @property
     def is_possible(self) -> bool:
         """Whether its numbers could be those of an item."""
         if not 0 <= self.segment < self.segments:
+            return False
+        member = self.member
+        if member is not None and not member.is_possible(self.path):
             return False
         if self.start_ns is self.end_ns is self.clip_start_ns is self.clip_end_ns is None:
             return True  # as most are
@@ -219,7 +239,9 @@ class Row:
         """Read what ``flat`` gave."""
         item = _take(Item, values)
         if values.get("path_raw") is not None:
-            item = dataclasses.replace(item, path=os.fsdecode(values["path_raw"]))
+            path = os.fsdecode(values["path_raw"])
+            archive = None if item.archive is None else archive_of(path, item.archive)
+            item = dataclasses.replace(item, path=path, archive=archive)
         return cls(item, _take(Facts, values), _take(Outcome, values))
 
 
@@ -291,11 +313,16 @@ def read_part(path: str) -> Iterator[Row]:
 def read_columns(path: str, names: Sequence[str]) -> pa.Table:
     """Return some columns of one part; many times faster than its rows.
 
+    A column that is younger than the part has no value in it.
+
     Raises:
         DatasetDamaged: The file is no manifest part.
     """
     with _opened(path) as file:
-        table = file.read(columns=list(names))
+        table = file.read(columns=list({"path", *names}))
+        _ = table["path"]  # every part has it, other tables hardly
+        for name in set(names) - set(table.column_names):
+            table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
         return table.select(list(names))
 
 

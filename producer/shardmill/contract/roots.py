@@ -1,7 +1,8 @@
 """The input directories of a job, and where the path of an input lies.
 
 With one directory, paths are relative to it.  With several they begin with the own name of
-theirs, so that what is called alike below two of them stays apart.
+theirs, so that what is called alike below two of them stays apart.  An archive may stand for a
+directory; what lies in it has paths that begin with its name.
 """
 
 import os
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from shardmill.contract.archive import is_archive
 
 STANDARD_INPUT: Final = "-"
 """The name of a list that is read from standard input."""
@@ -19,7 +22,7 @@ class Inputs:
     """What a job is to take: several directories, or what a list names in them."""
 
     directories: tuple[str | Path, ...]
-    """Input directories, of different names."""
+    """Input directories, of different names, or archives."""
     list_file: str | Path | None = None
     """File of paths below them, ``-`` for standard input; None takes what is there."""
 
@@ -32,7 +35,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Input directories: one, or several of different names."""
+    """Input directories or archives: one, or several of different names."""
 
     paths: tuple[str, ...]
     """Absolute paths."""
@@ -43,22 +46,22 @@ class Roots:
         return cls(paths)
 
     @property
-    def are_several(self) -> bool:
+    def are_named(self) -> bool:
         """Whether paths begin with the name of their root."""
-        return len(self.paths) > 1
+        return len(self.paths) > 1 or is_archive(self.paths[0])
 
     def bases(self) -> Iterator[tuple[str, str]]:
         """Yield, for each root, what its paths are joined to, and how they all begin."""
         for path in self.paths:
             above, name = os.path.split(path)
-            yield (above, f"{name}/") if self.are_several else (path, "")
+            yield (above, f"{name}/") if self.are_named else (path, "")
 
     def base_of(self, path: str) -> str:
         """Return the directory that the path of an input is joined to.
 
         A path that begins with no root's name is none of ours; it must not lead beside a root.
         """
-        return next((base for base, top in self.bases() if path.startswith(top)), self.paths[0])
+        return next((base for base, top in self.bases() if _is_of(path, top)), self.paths[0])
 
     def place(self, path: str) -> str:
         """Return where an input lies."""
@@ -66,4 +69,9 @@ class Roots:
 
     def below(self, path: str) -> str:
         """Return the path of an input as seen from its own root."""
-        return path.partition("/")[2] if self.are_several else path
+        return path.partition("/")[2] if self.are_named else path
+
+
+def _is_of(path: str, top: str) -> bool:
+    """Tell whether a path lies below a root, or is the root, an archive."""
+    return path.startswith(top) or (f"{path}/" == top and is_archive(path))

@@ -8,9 +8,9 @@ metadata is the option's help.  ``selection`` and ``geometry`` give the structur
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from re import Pattern
 from typing import Any, Final, Literal, Self, get_args
 
 from shardmill.contract import geometry, sampling
@@ -29,7 +29,7 @@ from shardmill.contract.option import (
     with_tuples,
 )
 from shardmill.contract.sampling import NS_PER_S, Selection
-from shardmill.contract.split import Split, parse_splits
+from shardmill.contract.split import Split, group_pattern, parse_splits
 
 CONTENT_VERSION: Final = 4
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
@@ -204,6 +204,10 @@ class Spec:
         False, "--hidden", "take files and folders too whose names begin with a dot"
     )
     """Take inputs whose name, or a folder's above them, begins with a dot."""
+    archives: bool = option(
+        False, "--archives", "take what lies in tar and zip files below DIR too, read in place"
+    )
+    """Take archives for folders; one that is named as an input directory is always taken so."""
     dedup: Dedup = option(
         "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
     )
@@ -337,16 +341,9 @@ class Spec:
         return () if self.split is None else parse_splits(self.split)
 
     @property
-    def split_pattern(self) -> re.Pattern[str] | None:
+    def split_pattern(self) -> Pattern[str] | None:
         """What tells which inputs must go to one split."""
-        if self.split_group is None:
-            return None
-        try:
-            return re.compile(self.split_group)
-        except re.error as error:
-            raise InvalidSpec(
-                f"--split-group must be a regular expression, got {self.split_group!r}: {error}"
-            ) from error
+        return group_pattern(self.split_group)
 
     @property
     def key(self) -> str:

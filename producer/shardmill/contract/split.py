@@ -52,6 +52,20 @@ def _check_shares(splits: Sequence[Split], text: str) -> None:
         raise InvalidSpec(f"--split must have shares of 1 in all, got {float(total):g} in {text!r}")
 
 
+def group_pattern(text: str | None) -> re.Pattern[str] | None:
+    """Return the pattern that tells which sources must go to one split; None for none.
+
+    Raises:
+        InvalidSpec: It is no regular expression.
+    """
+    try:
+        return None if text is None else re.compile(text)
+    except re.error as error:
+        raise InvalidSpec(
+            f"--split-group must be a regular expression, got {text!r}: {error}"
+        ) from error
+
+
 def group_of(path: str, pattern: re.Pattern[str] | None) -> bytes:
     """Return what a source has in common with those that must be in the same split.
 

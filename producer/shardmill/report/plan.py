@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from glob import escape
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,15 @@ SAMPLE_FRAMES: Final = 300
 LENGTHS: Final = [8, 16, 32, 64, 128, 256, 512, 1024]
 """Truncations that people choose from."""
 
-Asked = tuple[str, int | None, int | None]
-"""Path of a file, and the range of it that was asked for."""
+
+class Asked(NamedTuple):
+    """A file and the range of it that was asked for."""
+
+    path: str
+    start_ns: int | None
+    end_ns: int | None
+    archive: str | None
+    """What the file lies in; None if it is one of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,13 @@ class Foresight:
         """What to extract, to see how far the estimates are off."""
         return {self._asked[number] for number in self._drawn.tolist()}
 
+    @property
+    def _globs(self) -> tuple[str, ...]:
+        """Return what the paths of the sample match, and of an archive no others."""
+        if not any(asked.archive for asked in self.sample):
+            return ("*",)
+        return tuple(sorted({escape(asked.path) for asked in self.sample}))
+
     def sample_spec(self, annotations: str) -> Spec:
         """Return what to do with it: the same, but only a few frames and one clip of each.
 
@@ -110,9 +125,10 @@ class Foresight:
         most = min(self._spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
         spec = replace(
             self._spec,
-            include=("*",),
+            include=self._globs,
             exclude=(),
             hidden=True,
+            archives=any(asked.archive for asked in self.sample),
             dedup="none",
             max_frames=most,
             clip_s=None,
@@ -186,27 +202,27 @@ def _rows(out: str) -> Iterable[Row]:
 
 
 def _asked(row: Row) -> Asked:
-    return row.item.path, row.item.clip_start_ns, row.item.clip_end_ns
+    item = row.item
+    return Asked(item.path, item.clip_start_ns, item.clip_end_ns, item.archive)
 
 
 def _annotation(asked: Asked) -> str:
-    path, *range_ns = asked
     times = {
         name: None if time_ns is None else str(Decimal(time_ns) / NS_PER_S)
-        for name, time_ns in zip(("start", "end"), range_ns, strict=True)
+        for name, time_ns in (("start", asked.start_ns), ("end", asked.end_ns))
     }
-    return json.dumps({"path": path, **times}) + "\n"
+    return json.dumps({"path": asked.path, **times}) + "\n"
 
 
-def farm(directory: str, roots: Roots, paths: Iterable[str]) -> None:
-    """Make a directory of links to some inputs, under the same names.
+def farm(directory: str, roots: Roots, sample: Iterable[Asked]) -> None:
+    """Make a directory of links to some inputs, or to the archives they lie in, of the same names.
 
     Args:
         directory: Where the links go.
         roots: The input directories.
-        paths: Files below them.
+        sample: Files below them.
     """
-    for path in paths:
+    for path in {asked.archive or asked.path for asked in sample}:
         link = os.path.join(directory, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
         os.symlink(roots.place(path), link)

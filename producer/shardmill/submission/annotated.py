@@ -19,7 +19,6 @@ from shardmill.submission.annotations.matching import Counts, Matching
 from shardmill.submission.annotations.reading import from_paths, read
 from shardmill.submission.annotations.sources import Sources
 from shardmill.submission.left_out import LeftOut
-from shardmill.submission.scan import Found
 from shardmill.submission.spool import Said, Spool
 
 SHOWN: Final = 3
@@ -156,12 +155,8 @@ def _settle_bare(spool: Spool, spec: Spec, note: Note) -> None:
     if count and spec.keep_unannotated:
         note(f"{format_count(count, 'file')} without annotation taken whole and unlabelled")
     elif count:
-        spool.leave_out((_whole(found), "no annotation") for found in spool.bare())
+        spool.leave_out((found.item(), "no annotation") for found in spool.bare())
         note(
             f"{format_count(count, 'file')} without annotation left out: see the skipped rows, or "
             "take them with --keep-unannotated"
         )
-
-
-def _whole(found: Found) -> Item:
-    return Item(path=found.path, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from stat import S_ISREG
 from typing import Final
 
+from shardmill.contract.archive import Extent, contents, extent_of
+from shardmill.contract.errors import ItemError
 from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
 from shardmill.submission.left_out import LeftOut
@@ -25,7 +28,6 @@ THREADS: Final = 4
 """Reading waits for the disk, and hashing lets go of the interpreter."""
 AHEAD: Final = 256
 """Files handed to the threads at a time."""
-CHUNK_BYTES: Final = 1 << 20
 TELL_EVERY_S: Final = 10.0
 
 Note = Callable[[str], None]
@@ -88,7 +90,7 @@ def _digests(
         while some := list(islice(candidates, AHEAD)):
             paths = (found.path for found in some)
             yield from zip(
-                paths, pool.map(lambda f: _digest(roots.place(f.path), f, ended), some), strict=True
+                paths, pool.map(lambda f: _digest(roots.place(f.file), f, ended), some), strict=True
             )
     finally:
         ended.set()
@@ -100,13 +102,25 @@ def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
     try:
         # A named pipe would block an open for ever.
         descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:
+        with open(descriptor, "rb", buffering=0):
             if not S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            while (chunk := file.read(CHUNK_BYTES)) and not ended.is_set():
-                digest.update(chunk)
+            for piece in _pieces(descriptor, found):
+                if ended.is_set():
+                    return None
+                digest.update(piece)
             status = os.fstat(descriptor)
-    except OSError:
+    except (OSError, ItemError):
         return None
-    unchanged = (status.st_size, status.st_mtime_ns) == (found.size_bytes, found.mtime_ns)
-    return digest.digest() if unchanged and not ended.is_set() else None
+    size_bytes = found.size_bytes if found.member is None else status.st_size
+    unchanged = (status.st_size, status.st_mtime_ns) == (size_bytes, found.mtime_ns)
+    return digest.digest() if unchanged else None
+
+
+def _pieces(descriptor: int, found: Found) -> Iterator[bytes]:
+    """Yield a file's bytes, wherever they lie."""
+    pread = partial(os.pread, descriptor)
+    if found.member is None:
+        return contents(pread, Extent(0, found.size_bytes, found.size_bytes))
+    archive_bytes = os.fstat(descriptor).st_size
+    return contents(pread, extent_of(pread, archive_bytes, found.member, found.size_bytes))

@@ -36,14 +36,14 @@ from shardmill.submission.annotated import annotate
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.duplicates import leave_out_duplicates
+from shardmill.submission.inputs import found_in
 from shardmill.submission.left_out import LeftOut
-from shardmill.submission.listing import listed
 from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_stale
-from shardmill.submission.scan import Filter, Found, scan
+from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
 
@@ -112,14 +112,8 @@ class Feeder:
 
     def _enumerate(self) -> None:
         request = self._request
-        include, exclude = request.spec.include, request.spec.exclude
-        if request.list_file is not None:
-            wanted = Filter(include or ("*",), exclude)
-            self._spool.add(listed(request.list_file, request.roots, wanted))
-        else:
-            wanted = Filter(include, exclude, hidden=request.spec.hidden)
-            for base, top in request.roots.bases():
-                self._spool.add(scan(base, wanted, self._note, top=top))
+        for inputs in found_in(request, self._note):
+            self._spool.add(inputs)
         self.inputs = self._spool.count()
         if self.inputs == 0:
             raise InvalidInput(request.why_empty)
@@ -294,12 +288,8 @@ class Feeder:
     def _whole(self, found: Found) -> Item:
         """Return an input as one item, whatever annotations make of it."""
         label = self._label(found.path)
-        return Item(
-            path=found.path,
-            size_bytes=found.size_bytes,
-            mtime_ns=found.mtime_ns,
-            label=label,
-            label_id=self._classes.get(label) if label is not None else None,
+        return found.item(
+            label=label, label_id=self._classes.get(label) if label is not None else None
         )
 
     def _label(self, path: str) -> str | None:
@@ -327,6 +317,6 @@ class Feeder:
 def _rule_of(request: Request) -> LabelOf:
     """Return what gives a path its label: by what it is below its own root."""
     rule, roots = request.spec.label_source.rule, request.roots
-    if rule is no_label or not roots.are_several:
+    if rule is no_label or not roots.are_named:
         return rule
     return lambda path: rule(roots.below(path))

@@ -43,7 +43,7 @@ def listed(list_file: str, roots: Roots, wanted: Filter) -> Iterator[Found]:
                         f"{name}, line {number}: expected a path below {_told(roots)}, got "
                         f"{printable(os.fsdecode(entry))!r:.300}: correct the list"
                     )
-                if wanted.wants(path, os.path.basename(path)):
+                if wanted.wants(path, os.path.basename(path)) or wanted.enters(path):
                     yield found_at(roots.base_of(path), path)
     except OSError as error:
         raise InvalidInput(f"{name} cannot be read: {error.strerror}") from error
@@ -85,7 +85,7 @@ def _below(path: str, roots: Roots) -> str | None:
         for root in roots.paths:
             if path.startswith(os.path.join(root, "")):
                 path = os.path.relpath(path, root)
-                return f"{os.path.basename(root)}/{path}" if roots.are_several else path
+                return f"{os.path.basename(root)}/{path}" if roots.are_named else path
         return None
     if path == "." or not any(path.startswith(top) for _, top in roots.bases()):
         return None
@@ -94,4 +94,4 @@ def _below(path: str, roots: Roots) -> str | None:
 
 def _told(roots: Roots) -> str:
     names = ", ".join(roots.paths)
-    return f"{names}, beginning with the name of one of them" if roots.are_several else names
+    return f"{names}, beginning with the name of one of them" if roots.are_named else names

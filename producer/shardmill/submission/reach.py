@@ -29,7 +29,7 @@ def check_reach(app: Any, workers: int, request: Request) -> None:
     place = request.nearest_out
     try:
         with tempfile.NamedTemporaryFile(prefix=".shardmill-", dir=place) as mark:
-            marks = {root: _any_name(root) for root in request.roots.paths}
+            marks = dict(map(_mark, request.roots.paths))
             marks[place] = os.path.basename(mark.name)
             answers = messages.ask(
                 app, SEES, {"marks": marks}, answers=workers, patience_s=PATIENCE_S
@@ -43,6 +43,9 @@ def check_reach(app: Any, workers: int, request: Request) -> None:
             raise EnvironmentFault(f"worker {worker}: {obstacle}")
 
 
-def _any_name(directory: str) -> str:
-    with os.scandir(directory) as entries:
-        return next((entry.name for entry in entries), "")
+def _mark(root: str) -> tuple[str, str]:
+    """Return a directory and a name in it; for an archive, where it lies and its own."""
+    if not os.path.isdir(root):
+        return os.path.split(root)
+    with os.scandir(root) as entries:
+        return root, next((entry.name for entry in entries), "")

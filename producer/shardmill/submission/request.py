@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
+from shardmill.contract.archive import is_archive
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -68,18 +69,20 @@ class Request:
             self.sources.check_files()
         for root in self.roots.paths:
             self._check_root(root)
-        if self.roots.are_several:
+        if self.roots.are_named:
             _check_names(self.roots.paths)
         self._check_out()
 
     def _check_root(self, root: str) -> None:
         if not os.path.exists(root):
             raise InvalidInput(f"expected a directory of media files, found nothing at {root}")
-        if not os.path.isdir(root):
+        is_folder = os.path.isdir(root)
+        if not (is_folder or is_archive(root)):
             raise InvalidInput(
-                f"expected a directory, found a file at {root}: give the folder it lies in"
+                f"expected a directory, a tar or a zip, found another file at {root}: give the "
+                "folder it lies in"
             )
-        if not os.access(root, os.R_OK | os.X_OK):
+        if not os.access(root, os.R_OK | (os.X_OK if is_folder else 0)):
             raise InvalidInput(f"{root} cannot be read: check its permissions")
         real, out = os.path.realpath(root), os.path.realpath(self.out)
         if os.path.commonpath([real, out]) == real:
@@ -169,8 +172,8 @@ class Request:
         if self.list_file is not None:
             return "the list names no file that --include and --exclude leave: give another list"
         return (
-            f"{', '.join(self.roots.paths)} holds no media files: give another directory, or "
-            "--include GLOB for files without a known suffix"
+            f"{', '.join(self.roots.paths)} holds no media files: give another directory, "
+            "--include GLOB for files without a known suffix, or --archives for tar and zip files"
         )
 
     @property
@@ -196,7 +199,7 @@ class Request:
 def _real(roots: Roots) -> tuple[str, ...]:
     """Return where roots really are, and what they are called where that is part of the paths."""
     places = sorted(os.path.realpath(path) for path in roots.paths)
-    names = sorted(map(os.path.basename, roots.paths)) if roots.are_several else []
+    names = sorted(map(os.path.basename, roots.paths)) if roots.are_named else []
     return *places, *names
 
 

@@ -75,14 +75,7 @@ def item_of(found: Found, segment: int, text: str, classes: Mapping[str, int]) -
         DatasetDamaged: A label has none.
     """
     said = json.loads(text)
-    return Item(
-        path=found.path,
-        size_bytes=found.size_bytes,
-        mtime_ns=found.mtime_ns,
-        segment=segment,
-        label_ids=numbers_of(said["labels"], classes),
-        **said,
-    )
+    return found.item(segment=segment, label_ids=numbers_of(said["labels"], classes), **said)
 
 
 def label_in(text: str) -> str | None:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
 from stat import S_ISREG
-from typing import Final
+from typing import Any, Final
 
+from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
+from shardmill.contract.manifest import Item
 
 VIDEO_SUFFIXES: Final = frozenset(
     """
@@ -40,25 +42,50 @@ class Found:
     """Below the input directory, with ``/``."""
     size_bytes: int
     mtime_ns: int
+    member: Member | None = None
+    """Where in an archive it lies; None for a file of its own."""
+
+    @property
+    def file(self) -> str:
+        """Path of the file that its bytes lie in."""
+        return self.path if self.member is None else self.member.archive
+
+    def item(self, **more: Any) -> Item:
+        """Return it as an item, with more of its fields."""
+        where = {} if self.member is None else self.member.fields()
+        return Item(
+            path=self.path, size_bytes=self.size_bytes, mtime_ns=self.mtime_ns, **where, **more
+        )
 
 
 class Filter:
     """Which paths are inputs.
 
     A glob without ``/`` is held against the file's name, one with ``/`` against the whole path
-    below the input directory, where ``*`` also crosses folders.
+    below the input directory, where ``*`` also crosses folders.  An archive that is taken for a
+    folder is excluded as one.
     """
 
     def __init__(
-        self, include: tuple[str, ...], exclude: tuple[str, ...], *, hidden: bool = False
+        self,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        *,
+        hidden: bool = False,
+        archives: bool = False,
     ) -> None:
         self._include = [_matcher(glob) for glob in include]
         self._exclude = [_matcher(glob) for glob in exclude]
         self._hidden = hidden
+        self._archives = archives
 
     def hides(self, name: str) -> bool:
         """Tell whether a file or folder is passed over because its name begins with a dot."""
         return name.startswith(".") and not self._hidden
+
+    def enters(self, path: str) -> bool:
+        """Tell whether a file is an archive that is taken for a folder."""
+        return self._archives and is_archive(path) and not self.leaves_out_folder(f"{path}/")
 
     def wants(self, path: str, name: str) -> bool:
         """Tell whether a file is an input."""
@@ -92,6 +119,8 @@ def scan(
     base: str, wanted: Filter, on_unreadable: Callable[[str], None], *, top: str = ""
 ) -> Iterator[Found]:
     """Yield the inputs of a directory, folder by folder, in the order of the file system.
+
+    Archives that are taken for folders are yielded as the files that they are.
 
     Symbolic links are followed; a link to a folder that holds it is not entered again.  What
     cannot be read is an input all the same, of size 0, so that probing gives it its row:
@@ -151,7 +180,7 @@ def _would_hold_inputs(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> 
     """Tell whether what cannot be looked at is an input, or a folder that may hold some."""
     if entry.is_dir(follow_symlinks=False):
         return not wanted.leaves_out_folder(f"{path}/")
-    return wanted.wants(path, entry.name)
+    return wanted.wants(path, entry.name) or wanted.enters(path)
 
 
 def _look(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> Found | Place | None:
@@ -159,7 +188,7 @@ def _look(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> Found | Place
     if entry.is_dir():
         status = entry.stat()
         return status.st_dev, status.st_ino
-    if not wanted.wants(path, entry.name):
+    if not (wanted.wants(path, entry.name) or wanted.enters(path)):
         return None
     status = entry.stat()
     is_file = S_ISREG(status.st_mode)

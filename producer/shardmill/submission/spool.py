@@ -11,12 +11,13 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict
 from importlib.resources import files
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardmill.contract.archive import Member, archive_of
 from shardmill.contract.labels import LabelOf, label_of, no_label
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item, read_columns
@@ -31,6 +32,8 @@ _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
     *("status", "error_class", "shard", "split", "segment", "segments"),
 ]
+_MEMBER: Final = ["archive", "archive_offset", "packed_bytes", "obstacle"]
+_INPUT: Final = "path, size, mtime, member"
 _BARE: Final = "from input where path not in (select path from said)"
 _OF_EQUAL_SIZE: Final = (
     "from input where size > 0 "
@@ -73,20 +76,27 @@ class Spool:
         self._db.close()
 
     def add(self, found: Iterable[Found]) -> None:
-        """Take in inputs; one that is here already stays as it is."""
+        """Take in inputs; of a path in an archive the last counts, as when it is unpacked."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert or ignore into input (path, size, mtime, rank) values (?, ?, ?, ?)",
-            ((_blob(f.path), f.size_bytes, f.mtime_ns, self._rank(f.path)) for f in found),
+            "insert into input (path, size, mtime, member, rank) values (?, ?, ?, ?, ?) "
+            "on conflict (path) do update set size = excluded.size, mtime = excluded.mtime, "
+            "member = excluded.member where excluded.member is not null",
+            map(self._values, found),
         )
         self._db.execute("commit")
+
+    def _values(self, found: Found) -> tuple[object, ...]:
+        member = None if found.member is None else found.member.encode()
+        path = _blob(found.path)
+        return path, found.size_bytes, found.mtime_ns, member, self._rank(path)
 
     def count(self) -> int:
         """Return how many inputs there are, those left out among them."""
         return self._count("select count(*) from input") + self.left_out_count()
 
-    def _rank(self, path: str) -> int:
-        digest = hashlib.blake2b(_blob(path), digest_size=8, key=self._seed).digest()
+    def _rank(self, path: bytes) -> int:
+        digest = hashlib.blake2b(path, digest_size=8, key=self._seed).digest()
         return int.from_bytes(digest, "little", signed=True)
 
     def _count(self, query: str) -> int:
@@ -115,8 +125,8 @@ class Spool:
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
                 "insert into row (part, path, size, mtime, again, has_clip, split, segment, "
-                "segments, place, said) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                zip(repeat(number), *_columns(part, again), *_said(part, spec)),
+                "segments, place, said, member) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                zip(repeat(number), *_columns(part, again), *_said(part, spec), _members(part)),
             )
         self._db.execute("commit")
 
@@ -124,20 +134,24 @@ class Spool:
         """Take the files that have rows for the inputs, instead of looking into the directory.
 
         Those to be tried again are as they are now; one that is gone has size 0, as in a scan.
-        What annotations said is taken from the rows too.
+        What annotations said, and where in archives files lie, is taken from the rows too.
         """
         self._db.execute(
             "insert or ignore into said (path, segment, split, content) "
             "select path, place, split, said from row where said is not null"
         )
         self._db.execute(
-            "insert or ignore into input (path, size, mtime, rank) "
-            "select path, size, mtime, 0 from row where not again"
+            "insert or ignore into input (path, size, mtime, member, rank) "
+            "select path, size, mtime, member, 0 from row where not again"
         )
-        again = self._db.execute("select distinct path from row where again").fetchall()
-        self._db.executemany("delete from input where path = ?", again)
-        paths = (os.fsdecode(path) for (path,) in again)
-        self.add(found_at(roots.base_of(path), path) for path in paths)
+        again = self._db.execute("select path, size, mtime, member from row where again")
+        tried = {path: found for path, *found in again}
+        self._db.executemany("delete from input where path = ?", ((path,) for path in tried))
+        self.add(
+            _found(path, *found) if found[-1] else found_at(roots.base_of(name), name)
+            for path, found in tried.items()
+            for name in [os.fsdecode(path)]
+        )
 
     def compare(self) -> None:
         """Hold the rows against the inputs, once all are here."""
@@ -145,8 +159,7 @@ class Spool:
 
     def of_equal_size(self) -> Iterator[Found]:
         """Yield the inputs that have the size of another one, by path."""
-        for path, size, mtime in self._db.execute(f"select path, size, mtime {_OF_EQUAL_SIZE}"):
-            yield Found(os.fsdecode(path), size, mtime)
+        yield from starmap(_found, self._db.execute(f"select {_INPUT} {_OF_EQUAL_SIZE}"))
 
     def count_of_equal_size(self) -> int:
         """Return how many they are."""
@@ -162,8 +175,8 @@ class Spool:
 
     def duplicates(self) -> Iterator[tuple[Found, str]]:
         """Yield each input whose bytes another has too, and the path of the one to keep."""
-        for path, size, mtime, kept in self._db.execute(_sql("spool_duplicates")):
-            yield Found(os.fsdecode(path), size, mtime), os.fsdecode(kept)
+        for *found, kept in self._db.execute(_sql("spool_duplicates")):
+            yield _found(*found), os.fsdecode(kept)
 
     def leave_out(self, left_out: Iterable[LeftOut]) -> None:
         """Take inputs, or what should have been one, from what is to do.
@@ -217,9 +230,7 @@ class Spool:
 
     def bare(self) -> Iterator[Found]:
         """Yield the inputs of which no annotation says anything, by path."""
-        query = f"select path, size, mtime {_BARE} order by path"
-        for path, size, mtime in self._db.execute(query):
-            yield Found(os.fsdecode(path), size, mtime)
+        yield from starmap(_found, self._db.execute(f"select {_INPUT} {_BARE} order by path"))
 
     def bare_count(self) -> int:
         """Return how many they are."""
@@ -284,8 +295,8 @@ class Spool:
     def todo(self, *, shuffled: bool) -> Iterator[Todo]:
         """Yield what has no good row, in the seed's order, or by path; a split comes together."""
         query = _sql("spool_todo") + (" rank, path, segment" if shuffled else " path, segment")
-        for path, size, mtime, *rest in self._db.execute(query):
-            yield Todo(Found(os.fsdecode(path), size, mtime), *rest)
+        for path, size, mtime, member, *rest in self._db.execute(query):
+            yield Todo(_found(path, size, mtime, member), *rest)
 
     def todo_count(self) -> int:
         """Return how many there are."""
@@ -307,16 +318,37 @@ def _blob(path: str) -> bytes:
 def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
     """Return what ``row`` holds of one part, column by column."""
     table = read_columns(part, _COLUMNS)
-    paths = pc.coalesce(table["path_raw"], table["path"].cast(pa.binary()))
     failed = pc.equal(table["status"], "failed")
     if again is not None:
         error_class = pc.fill_null(table["error_class"], "internal")
         failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
     columns = (
-        *(paths, table["size_bytes"], table["mtime_ns"], failed),
+        *(table["size_bytes"], table["mtime_ns"], failed),
         *(pc.is_valid(table["shard"]), table["split"], table["segment"], table["segments"]),
     )
-    return tuple(column.to_pylist() for column in columns)
+    return _paths(table), *(column.to_pylist() for column in columns)
+
+
+def _found(path: bytes, size: int, mtime: int, member: str | None) -> Found:
+    where = None if member is None else Member.decode(member)
+    return Found(os.fsdecode(path), size, mtime, where)
+
+
+def _members(part: str) -> Iterable[str | None]:
+    """Return where in an archive the file of each row lies."""
+    table = read_columns(part, [*_MEMBER, "path", "path_raw"])
+    if table["archive"].null_count == table.num_rows:
+        return repeat(None)
+    rows = zip(_paths(table), *(table[name].to_pylist() for name in _MEMBER), strict=True)
+    return [
+        None if told is None else Member(archive_of(os.fsdecode(path), told), *rest).encode()
+        for path, told, *rest in rows
+    ]
+
+
+def _paths(table: pa.Table) -> list[bytes]:
+    paths: list[bytes] = pc.coalesce(table["path_raw"], table["path"].cast(pa.binary())).to_pylist()
+    return paths
 
 
 def _said(part: str, spec: Spec) -> tuple[Iterable[int], Iterable[str | None]]:

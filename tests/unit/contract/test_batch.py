@@ -141,6 +141,9 @@ def test_a_path_out_of_the_input_is_refused(path):
         Batch.decode(text)
 
 
+IN_TAR = {"path": "a.tar/1.mp4", "archive": "a.tar", "archive_offset": 512}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -153,6 +156,14 @@ def test_a_path_out_of_the_input_is_refused(path):
         {"clip_start_ns": 7, "clip_end_ns": 6},
         {"clip_end_ns": 2**62},
         {"start_ns": -(2**62)},
+        {"archive": "x.tar", "archive_offset": 0},
+        {"archive": "a", "archive_offset": 0},
+        IN_TAR | {"archive": "../x.tar"},
+        IN_TAR | {"archive_offset": -1},
+        IN_TAR | {"archive_offset": 2**63},
+        IN_TAR | {"packed_bytes": -1},
+        IN_TAR | {"archive_offset": None},
+        IN_TAR | {"obstacle": "damaged"},
     ],
     ids=str,
 )
@@ -161,6 +172,14 @@ def test_an_impossible_part_of_a_file_is_refused(changes):
 
     with pytest.raises(InvalidMessage, match="expected a part of a file"):
         Batch.decode(text)
+
+
+def test_members_of_archives_come_back_from_json_as_they_were():
+    zipped = item(0, **IN_TAR | {"packed_bytes": 7})
+    cut_off = item(0, path="a.tar", archive="a.tar", obstacle="damaged")
+    batch = Batch("probe", (item(0, **IN_TAR), zipped, cut_off))
+
+    assert Batch.decode(batch.encode()) == batch
 
 
 def test_parts_of_a_file_come_back_from_json_as_they_were():

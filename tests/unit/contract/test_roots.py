@@ -6,6 +6,7 @@ from shardmill.contract.roots import Inputs, Roots
 
 ONE = Roots.of("/data/in")
 TWO = Roots.of("/data/cats", "/old/dogs")
+ARCHIVE = Roots.of("/data/x.tar")
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,8 @@ TWO = Roots.of("/data/cats", "/old/dogs")
         (ONE, "1.mp4", "/data/in/1.mp4", "1.mp4"),
         (TWO, "cats/a/1.mp4", "/data/cats/a/1.mp4", "a/1.mp4"),
         (TWO, "dogs/1.mp4", "/old/dogs/1.mp4", "1.mp4"),
+        (ARCHIVE, "x.tar", "/data/x.tar", ""),
+        (ARCHIVE, "x.tar/a/1.mp4", "/data/x.tar/a/1.mp4", "a/1.mp4"),
     ],
 )
 def test_an_input_lies_below_its_root(roots, path, place, below):

@@ -47,6 +47,7 @@ OTHER = {
     "include": ("*.mp4",),
     "exclude": ("*.tmp",),
     "hidden": True,
+    "archives": True,
     "dedup": "exact",
     "shuffle": 7,
     "count_frames": True,

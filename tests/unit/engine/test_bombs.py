@@ -189,7 +189,7 @@ def test_a_picture_of_too_many_pixels_is_refused_at_once(probed, name):
     said, seconds, _ = probed[name]
 
     claimed = CLAIMS.get(name, "60000x60000")
-    assert said == (f"too_large: Expected at most 268435456 pixels, the file claims {claimed}.")
+    assert said == (f"too_large: Expected at most 268,435,456 pixels, the file claims {claimed}.")
     assert seconds < 1
 
 

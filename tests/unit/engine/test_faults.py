@@ -87,7 +87,7 @@ def raised(error: Exception) -> ItemError:
         pytest.param(
             libav(av.error.InvalidDataError, "bmp", "Failed to set dimensions 60000 -60000"),
             TooLarge,
-            "at most 268435456 pixels, the file claims 60000x60000.",
+            "at most 268,435,456 pixels, the file claims 60000x60000.",
             id="too large, from the top down",
         ),
         pytest.param(

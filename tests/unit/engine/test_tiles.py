@@ -1,6 +1,7 @@
 """A picture that is a grid of tiles is put together as by libavif, and sample for sample."""
 
 import io
+import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from shardmill.contract.errors import Corrupt, ItemError, TooLarge, Unsupported
 from shardmill_worker.engine.assembled.heif import MAX_META_BYTES, read_grid
 from shardmill_worker.engine.count import count_packets
 from shardmill_worker.engine.decode import source_frames
+from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.media import open_media
 
 COLUMNS, ROWS = 3, 2
@@ -238,7 +240,7 @@ def test_a_description_that_describes_nothing_is_corrupt(folder, data):
     folder.write("a.heic", data)
 
     with open(folder.root / "a.heic", "rb") as file, pytest.raises(Corrupt, match="description"):
-        read_grid(file.fileno())
+        read_grid(InputFile(len(data), partial(os.pread, file.fileno())))
 
 
 @settings(

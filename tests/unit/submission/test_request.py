@@ -40,7 +40,7 @@ def taken(tmp_path, root) -> Path:
     ("root_name", "out_name", "error", "match"),
     [
         ("nowhere", "out", InvalidInput, "found nothing"),
-        ("file", "out", InvalidInput, "found a file"),
+        ("file", "out", InvalidInput, "found another file"),
         ("in", "in", OutputConflict, "lies in the input"),
         ("in", "in/out", OutputConflict, "lies in the input"),
         ("in", "link/out", OutputConflict, "lies in the input"),

@@ -1,11 +1,11 @@
 """A JPEG file that is already what would be made of it is stored as it is."""
 
-import os
 from typing import Final
 
 import av
 import simplejpeg
 
+from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.media import Media
 from shardmill_worker.engine.orientation import UPRIGHT, orientation_of
 
@@ -22,7 +22,7 @@ def jpeg_as_it_is(media: Media, frame: av.VideoFrame) -> bytes | None:
         media: The file.
         frame: Its picture, which libav has decoded without complaint.
     """
-    size_bytes = os.fstat(media.descriptor).st_size
+    size_bytes = media.file.size_bytes
     if (
         media.format_name != "jpeg_pipe"
         or frame.format.name not in _PLAIN
@@ -30,7 +30,7 @@ def jpeg_as_it_is(media: Media, frame: av.VideoFrame) -> bytes | None:
         or orientation_of(media, frame) != UPRIGHT
     ):
         return None
-    data = _whole(media.descriptor, size_bytes)
+    data = _whole(media.file)
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -38,12 +38,12 @@ def jpeg_as_it_is(media: Media, frame: av.VideoFrame) -> bytes | None:
     return data if (width, height, colours) == (frame.width, frame.height, "YCbCr") else None
 
 
-def _whole(descriptor: int, size_bytes: int) -> bytes:
+def _whole(file: InputFile) -> bytes:
     """Return a file's bytes; one that shrinks meanwhile is told when it is closed."""
     pieces: list[bytes] = []
     position = 0
-    while position < size_bytes and (
-        piece := os.pread(descriptor, size_bytes - position, position)
+    while position < file.size_bytes and (
+        piece := file.pread(file.size_bytes - position, position)
     ):
         pieces.append(piece)
         position += len(piece)

@@ -101,7 +101,7 @@ def check_pixels(width: int, height: int) -> None:
         TooLarge: The picture is beyond ``MAX_PIXELS``.
     """
     if (width + _MARGIN) * (height + _MARGIN) >= MAX_PIXELS:
-        raise TooLarge(f"Expected at most {MAX_PIXELS} pixels, the file claims {width}x{height}.")
+        raise TooLarge(f"Expected at most {MAX_PIXELS:,} pixels, the file claims {width}x{height}.")
 
 
 def check_said_size(said: str) -> None:

@@ -1,8 +1,9 @@
 """What the heads of picture files say and libav does not pass on."""
 
-import os
 import struct
 from typing import Final
+
+from shardmill_worker.engine.input_file import InputFile
 
 _ORIENTATION_TAG: Final = 0x0112
 _SHORT: Final = 3
@@ -35,68 +36,66 @@ def tiff_orientation(tiff: bytes) -> int:
     return 1
 
 
-def png_orientation(descriptor: int) -> int:
+def png_orientation(file: InputFile) -> int:
     """Return the orientation in a PNG file's ``eXIf`` chunk, 1 if there is none.
 
     Args:
-        descriptor: The open file; its position does not move.
+        file: The open file.
     """
     position = len(_PNG_SIGNATURE)
     for _ in range(_MAX_CHUNKS):
-        head = os.pread(descriptor, 8, position)
+        head = file.pread(8, position)
         if len(head) < 8:
             break
         length, kind = struct.unpack(">I4s", head)
         if kind == b"eXIf":
-            return tiff_orientation(
-                os.pread(descriptor, min(length, _MAX_EXIF_BYTES), position + 8)
-            )
+            return tiff_orientation(file.pread(min(length, _MAX_EXIF_BYTES), position + 8))
         position += length + 12
     return 1
 
 
-def webp_orientation(descriptor: int) -> int:
+def webp_orientation(file: InputFile) -> int:
     """Return the orientation in a WebP file's ``EXIF`` chunk, 1 if there is none.
 
     Many programs begin the chunk with the mark that Exif has in a JPEG, which libav refuses.
 
     Args:
-        descriptor: The open file; its position does not move.
+        file: The open file.
     """
     position = _WEBP_HEADER_BYTES
     for _ in range(_MAX_CHUNKS):
-        head = os.pread(descriptor, 8, position)
+        head = file.pread(8, position)
         if len(head) < 8:
             break
         kind, length = struct.unpack("<4sI", head)
         if kind == b"EXIF":
-            block = os.pread(descriptor, min(length, _MAX_EXIF_BYTES), position + 8)
+            block = file.pread(min(length, _MAX_EXIF_BYTES), position + 8)
             return tiff_orientation(block.removeprefix(b"Exif\0\0"))
         position += 8 + length + length % 2
     return 1
 
 
-def png_size(descriptor: int) -> tuple[int, int] | None:
+def png_size(file: InputFile) -> tuple[int, int] | None:
     """Return the width and height that a PNG file claims, None if it is none."""
-    head = os.pread(descriptor, 24, 0)
+    head = file.pread(24, 0)
     if len(head) < 24 or not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height = struct.unpack_from(">II", head, 16)
     return width, height
 
 
-def is_apple_png(descriptor: int) -> bool:
+def is_apple_png(file: InputFile) -> bool:
     """Return whether a file is a PNG as Apple's tools rewrite them for telephones."""
-    head = os.pread(descriptor, 16, 0)
+    head = file.pread(16, 0)
     return head.startswith(_PNG_SIGNATURE) and head[12:16] == b"CgBI"
 
 
-def is_animated_webp(descriptor: int) -> bool:
+def is_animated_webp(file: InputFile) -> bool:
     """Return whether a file is a WebP of several pictures."""
-    head = os.pread(descriptor, 21, 0)
+    head = file.pread(21, 0)
     return head[:4] + head[8:16] == b"RIFFWEBPVP8X" and any(b & _WEBP_MOVES for b in head[20:])
 
 
-def is_jpeg_xl(descriptor: int) -> bool:
+def is_jpeg_xl(file: InputFile) -> bool:
     """Return whether a file is a JPEG XL, bare or in its container."""
-    return os.pread(descriptor, 12, 0).startswith(_JPEG_XL_STARTS)
+    return file.pread(12, 0).startswith(_JPEG_XL_STARTS)

@@ -3,18 +3,32 @@
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import IO
 
-from shardmill.contract.errors import ChangedInput, Empty, Forbidden, Unreadable
+from shardmill.contract.archive import Extent, Pread, contents, extent_of
+from shardmill.contract.errors import ChangedInput, Empty, EnvironmentFault, Forbidden, Unreadable
 from shardmill.contract.manifest import Item
 from shardmill.contract.quantity import printable
 from shardmill_worker.engine.faults import missing_root
 
 
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """An input's bytes, wherever they lie."""
+
+    size_bytes: int
+    pread: Pread
+    """Returns at most so many bytes from an offset."""
+
+
 @contextmanager
-def open_item(root: str, item: Item) -> Iterator[int]:
-    """Open an item of an input directory and yield its descriptor.
+def open_item(root: str, item: Item) -> Iterator[InputFile]:
+    """Open an item of an input directory.
 
     Raises:
         ItemError: The file cannot be opened, is empty, or changed since the job was written.
@@ -22,38 +36,83 @@ def open_item(root: str, item: Item) -> Iterator[int]:
     """
     descriptor = _open(root, item)
     try:
-        _check_unchanged(descriptor, item)
-        yield descriptor
+        found = _check_unchanged(descriptor, item)
+        pread = partial(os.pread, descriptor)
+        if item.member is None:
+            yield InputFile(item.size_bytes, pread)
+        else:
+            extent = extent_of(pread, found.st_size, item.member, item.size_bytes)
+            if item.size_bytes == 0:
+                raise Empty("The file has no bytes.")
+            with _member(pread, extent) as file:
+                yield file
         _check_unchanged(descriptor, item)
     finally:
         os.close(descriptor)
 
 
+@contextmanager
+def _member(pread: Pread, extent: Extent) -> Iterator[InputFile]:
+    """Open a file in an archive: where it lies, or unpacked where no name leads to it."""
+    if not extent.is_deflated:
+        yield InputFile(extent.size_bytes, partial(_within, pread, extent))
+        return
+    with tempfile.TemporaryFile(prefix="shardmill-", buffering=0) as unpacked:
+        for piece in contents(pread, extent):
+            _write(unpacked, piece)
+        yield InputFile(extent.size_bytes, partial(os.pread, unpacked.fileno()))
+
+
+def _write(file: IO[bytes], piece: bytes) -> None:
+    try:
+        file.write(piece)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot unpack a file of an archive in {tempfile.gettempdir()}: {error.strerror}; "
+            "make room there, or name another directory in TMPDIR, then resume the job"
+        ) from error
+
+
+def _within(pread: Pread, extent: Extent, length: int, offset: int) -> bytes:
+    if offset < 0:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return pread(max(0, min(length, extent.length - offset)), extent.offset + offset)
+
+
 class NamelessFile:
     """A file as libav sees it: bytes to read and seek in, and a name that says nothing."""
 
-    def __init__(self, descriptor: int, name: str = "") -> None:
+    def __init__(self, file: InputFile, name: str = "") -> None:
         self.name = name
-        self._file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
-        self.read = self._file.read
-        self.tell = self._file.tell
+        self._file = file
+        self._position = 0
+
+    def read(self, length: int) -> bytes:
+        """Return what follows, at most so many bytes."""
+        data = self._file.pread(length, self._position)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        """Return the place of what follows."""
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move as ``lseek`` does; libav is to judge of places before the file itself."""
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:
-            if error.errno == errno.EINVAL:
-                return -errno.EINVAL
-            raise
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size_bytes}
+        if not 0 <= start[whence] + offset < 2**63:
+            return -errno.EINVAL
+        self._position = start[whence] + offset
+        return self._position
 
 
 def _open(root: str, item: Item) -> int:
-    if item.path.startswith("/") or ".." in item.path.split("/"):
-        raise Forbidden(f"The path {printable(item.path)} leads out of the input directory.")
+    path = item.archive or item.path
+    if path.startswith("/") or ".." in path.split("/"):
+        raise Forbidden(f"The path {printable(path)} leads out of the input directory.")
     try:
         # A named pipe would block an open for ever.
-        return os.open(os.path.join(root, item.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         fault = missing_root(root)
         if fault is not None:
@@ -62,14 +121,16 @@ def _open(root: str, item: Item) -> int:
         raise Unreadable(f"The file cannot be opened: {reason}.") from error
 
 
-def _check_unchanged(descriptor: int, item: Item) -> None:
+def _check_unchanged(descriptor: int, item: Item) -> os.stat_result:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("Expected a regular file, found a directory, pipe or device.")
-    if (found.st_size, found.st_mtime_ns) != (item.size_bytes, item.mtime_ns):
+    size_bytes = found.st_size if item.archive is not None else item.size_bytes
+    if (found.st_size, found.st_mtime_ns) != (size_bytes, item.mtime_ns):
         raise ChangedInput(
-            f"Expected {item.size_bytes} bytes of {item.mtime_ns} ns, as when the job was "
+            f"Expected {size_bytes} bytes of {item.mtime_ns} ns, as when the job was "
             f"written, found {found.st_size} bytes of {found.st_mtime_ns} ns."
         )
     if found.st_size == 0:
         raise Empty("The file has no bytes.")
+    return found

@@ -38,7 +38,7 @@ from shardmill_worker.engine.headers import (
     is_jpeg_xl,
     png_size,
 )
-from shardmill_worker.engine.input_file import NamelessFile, open_item
+from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_item
 
 MAX_ASPECT: Final = 32
 """A pixel wider or higher than that is taken for an error of the file."""
@@ -96,7 +96,7 @@ class Media:
     container: InputContainer
     """The file, or whole pictures made of it in its stead."""
     stream: VideoStream
-    descriptor: int
+    file: InputFile
     original: Original | None = None
     """What the file is, where ``container`` stands in for it."""
 
@@ -118,7 +118,7 @@ class Media:
         if not self.original:
             return self.container.bit_rate or None
         length_s = (self.stream.duration or 0) * self.time_base
-        size_bits = 8 * os.fstat(self.descriptor).st_size
+        size_bits = 8 * self.file.size_bytes
         return round(size_bits / length_s) if length_s else None
 
     def packets(self) -> "Iterator[av.Packet[VideoStream]]":
@@ -173,12 +173,12 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
         Skip: The file holds sound alone, with or without cover art.
         EnvironmentFault: The input directory itself is missing.
     """
-    with open_item(root, item) as descriptor:
-        _refuse_by_header(descriptor)
-        with _open_pictures(descriptor, item, libav_options) as (container, original):
+    with open_item(root, item) as file:
+        _refuse_by_header(file)
+        with _open_pictures(file, item, libav_options) as (container, original):
             stream = _choose_stream(container)
             if not stream.codec_context.width:
-                _refuse_size_of(descriptor, item, libav_options)
+                _refuse_size_of(file, item, libav_options)
             stream.thread_count = 1
             stream.thread_type = "NONE"
             for other in container.streams:
@@ -186,33 +186,33 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
                     other.discard = Discard.all
             strictness = _strictness(container, stream)
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strictness}
-            yield Media(container, stream, descriptor, original)
+            yield Media(container, stream, file, original)
 
 
-def _refuse_by_header(descriptor: int) -> None:
+def _refuse_by_header(file: InputFile) -> None:
     """Raise for pictures of which libav would only say that they are broken."""
-    if not _DECODES_JPEG_XL and is_jpeg_xl(descriptor):
+    if not _DECODES_JPEG_XL and is_jpeg_xl(file):
         raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
-    if is_apple_png(descriptor):
+    if is_apple_png(file):
         raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
-    width, height = png_size(descriptor) or (0, 0)
+    width, height = png_size(file) or (0, 0)
     check_pixels(width, height)
 
 
 @contextmanager
 def _open_pictures(
-    descriptor: int, item: Item, libav_options: dict[str, str]
+    file: InputFile, item: Item, libav_options: dict[str, str]
 ) -> Iterator[tuple[InputContainer, Original | None]]:
     """Open the file, or where libav sees parts of pictures, the whole ones in its stead."""
-    if is_animated_webp(descriptor):
-        animation = read_animation(descriptor)
+    if is_animated_webp(file):
+        animation = read_animation(file)
         with media_faults(_NOT_OPENED):
-            movie = _open(DrawnMovie(descriptor, animation), {}, demuxer="mov")
+            movie = _open(DrawnMovie(file, animation), {}, demuxer="mov")
         with movie:
             yield movie, Original("webp_pipe", "webp", animation.orientation)
         return
-    with _open_container(descriptor, item, libav_options) as container:
-        grid = read_grid(descriptor) if _may_be_grid(container) else None
+    with _open_container(file, item, libav_options) as container:
+        grid = read_grid(file) if _may_be_grid(container) else None
         if grid is None:
             yield container, None
             return
@@ -231,23 +231,23 @@ def _may_be_grid(container: InputContainer) -> bool:
     return tiles and all(s.frames == 1 for s in moving_pictures(container))
 
 
-def _open_container(descriptor: int, item: Item, libav_options: dict[str, str]) -> InputContainer:
+def _open_container(file: InputFile, item: Item, libav_options: dict[str, str]) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
         try:
-            return _open(NamelessFile(descriptor), libav_options)
+            return _open(NamelessFile(file), libav_options)
         except (av.error.ArgumentError, av.error.InvalidDataError):
-            _refuse_by_content(descriptor)
+            _refuse_by_content(file)
             if suffix not in _NEED_A_NAME:
                 raise
             whole = {"frame_size": str(item.size_bytes)}
-            named = NamelessFile(descriptor, f"picture{suffix}")
+            named = NamelessFile(file, f"picture{suffix}")
             return _open(named, whole, demuxer="image2pipe")
 
 
-def _refuse_size_of(descriptor: int, item: Item, libav_options: dict[str, str]) -> None:
+def _refuse_size_of(file: InputFile, item: Item, libav_options: dict[str, str]) -> None:
     """Raise if libav took the picture's size for none since it is too large; its log tells."""
-    with listening() as heard, _open_container(descriptor, item, libav_options):
+    with listening() as heard, _open_container(file, item, libav_options):
         pass
     for _level, _part, text in heard:
         check_said_size(text)
@@ -274,9 +274,9 @@ def _open(
     return container
 
 
-def _refuse_by_content(descriptor: int) -> None:
+def _refuse_by_content(file: InputFile) -> None:
     """Raise for what only demuxers that are left out would take, and for what needs a key."""
-    head = os.pread(descriptor, _HEAD_BYTES, 0)
+    head = file.pread(_HEAD_BYTES, 0)
     if b"<MPD" in head or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_STARTS_OF_POINTERS):
         raise Forbidden("The file is a playlist or a description that names other files.")
     if not _NOT_IN_TEXT.intersection(head):

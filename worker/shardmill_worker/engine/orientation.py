@@ -62,7 +62,7 @@ def orientation_of(media: Media, frame: av.VideoFrame) -> Orientation:
     if media.original:
         return OF_EXIF[media.original.orientation]
     if media.container.format.name == "webp_pipe":
-        return OF_EXIF[webp_orientation(media.descriptor)]
+        return OF_EXIF[webp_orientation(media.file)]
     if media.stream.codec_context.codec.canonical_name in _NAMES_ITS_SIDE_DATA:
         return _png_orientation(media, frame)
     for data in cast("Iterable[SideData]", frame.side_data):  # PyAV's stub says otherwise
@@ -85,7 +85,7 @@ def from_matrix(matrix: bytes) -> Orientation:
 def _png_orientation(media: Media, frame: av.VideoFrame) -> Orientation:
     """Do without side data: EXIF is read from the file, a container's turn from the frame."""
     if media.container.format.name in ("png_pipe", "apng"):
-        return OF_EXIF[png_orientation(media.descriptor)]
+        return OF_EXIF[png_orientation(media.file)]
     return Orientation(_quarter_turns_deg(-frame.rotation))
 
 

@@ -6,10 +6,8 @@ tenth of the time; where the header leaves something out, or belongs to a format
 cannot be believed, a full open decides, and where that leaves the rate open the first packets.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import av
@@ -70,8 +68,8 @@ def plain_look(root: str, item: Item) -> Facts | None:
         ItemError: The file cannot be opened.
         EnvironmentFault: The input directory is missing.
     """
-    with open_item(root, item) as descriptor, media_faults("The file cannot be read"):
-        return plain_facts(Source(partial(os.pread, descriptor), item.size_bytes))
+    with open_item(root, item) as file, media_faults("The file cannot be read"):
+        return plain_facts(Source(file.pread, file.size_bytes))
 
 
 def quick_look(root: str, item: Item) -> Facts | None:

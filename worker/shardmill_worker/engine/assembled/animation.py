@@ -23,6 +23,7 @@ from shardmill_worker.engine.assembled.raw_movie import movie_header
 from shardmill_worker.engine.assembled.webp import Animation, Picture, read_still
 from shardmill_worker.engine.colour import to_rgb
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
+from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.pixels import PixelReader, Pixels
 from shardmill_worker.engine.resize import resize
 
@@ -38,10 +39,10 @@ class DrawnMovie:
 
     name = ""
 
-    def __init__(self, descriptor: int, animation: Animation) -> None:
+    def __init__(self, file: InputFile, animation: Animation) -> None:
         durations_ms = [picture.duration_ms for picture in animation.pictures]
         self._header = movie_header(animation.width, animation.height, durations_ms)
-        self._canvas = Canvas(descriptor, animation)
+        self._canvas = Canvas(file, animation)
         self._picture_bytes = self._canvas.pixels.nbytes
         self._size = len(self._header) + self._picture_bytes * len(durations_ms)
         self._position = 0
@@ -78,9 +79,9 @@ class DrawnMovie:
 class Canvas:
     """What an animation shows at each of its pictures."""
 
-    def __init__(self, descriptor: int, animation: Animation) -> None:
+    def __init__(self, file: InputFile, animation: Animation) -> None:
         self.pixels: Rgba = np.zeros((animation.height, animation.width, 4), np.uint8)
-        self._descriptor = descriptor
+        self._file = file
         self._pictures = animation.pictures
         self._keyframes = [k for k, p in enumerate(animation.pictures) if p.keyframe]
         self._shown = -1
@@ -122,7 +123,7 @@ class Canvas:
     def _decode(self, picture: Picture) -> Rgba:
         """Return a picture's own pixels."""
         with media_faults("A picture of the animation cannot be decoded"):
-            packet = av.Packet(read_still(self._descriptor, picture))
+            packet = av.Packet(read_still(self._file, picture))
             frame = next(iter(self._decoder.decode(packet)), None)
             if frame is None or (frame.width, frame.height) != (picture.width, picture.height):
                 found = f"{frame.width}x{frame.height}" if frame else "none"

@@ -4,13 +4,13 @@ The boxes are those of ISO/IEC 14496-12 (``meta`` and what it holds) and ISO/IEC
 ``irot``, ``imir``); an AVIF file has the same.  Only the primary item is looked at.
 """
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from shardmill.contract.errors import Corrupt, TooLarge, Unsupported
+from shardmill_worker.engine.input_file import InputFile
 
 MAX_META_BYTES: Final = 1 << 24
 """The largest description of a file that is read; a telephone's has some thousand bytes."""
@@ -49,20 +49,20 @@ class Grid:
     """As in EXIF, 1 to 8."""
 
 
-def read_grid(descriptor: int) -> Grid | None:
+def read_grid(file: InputFile) -> Grid | None:
     """Return the grid that is a HEIF file's picture, None if its picture is no grid.
 
     Args:
-        descriptor: The open file; its position does not move.
+        file: The open file.
 
     Raises:
         Corrupt: The description contradicts itself, or ends too early.
         TooLarge: The description is larger than ``MAX_META_BYTES``.
         Unsupported: The picture is put together in another way.
     """
-    meta = _meta(descriptor)
+    meta = _meta(file)
     try:
-        return _grid(descriptor, meta)
+        return _grid(file, meta)
     except (struct.error, KeyError, IndexError) as error:
         raise Corrupt(
             "Expected a description of the picture's tiles, found one that is cut off "
@@ -70,13 +70,13 @@ def read_grid(descriptor: int) -> Grid | None:
         ) from error
 
 
-def _meta(descriptor: int) -> bytes:
+def _meta(file: InputFile) -> bytes:
     """Return the payload of the file's ``meta`` box."""
-    position, end = 0, os.fstat(descriptor).st_size
+    position, end = 0, file.size_bytes
     for _ in range(_MAX_BOXES):
         if position >= end:
             break
-        head = os.pread(descriptor, 16, position)
+        head = file.pread(16, position)
         if len(head) < 8:
             break
         length, kind = struct.unpack_from(">I4s", head)
@@ -89,14 +89,14 @@ def _meta(descriptor: int) -> bytes:
                 raise TooLarge(
                     f"Expected at most {MAX_META_BYTES} bytes of description, found {length}."
                 )
-            return os.pread(descriptor, max(0, length - start), position + start)
+            return file.pread(max(0, length - start), position + start)
         if length < start:
             break
         position += length
     raise Corrupt("Expected a description of the picture's tiles, found none.")
 
 
-def _grid(descriptor: int, meta: bytes) -> Grid | None:
+def _grid(file: InputFile, meta: bytes) -> Grid | None:
     boxes = dict(reversed(list(_boxes(meta[4:]))))  # the first of a kind
     primary = _primary(boxes[b"pitm"])
     kind = _kinds(boxes[b"iinf"])[primary]
@@ -104,7 +104,7 @@ def _grid(descriptor: int, meta: bytes) -> Grid | None:
         raise Unsupported("The picture is made of others laid over each other.")
     if kind != b"grid":
         return None
-    data = _item_data(descriptor, boxes, primary)
+    data = _item_data(file, boxes, primary)
     _version, flags, last_row, last_column = struct.unpack_from(">4B", data)
     width, height = struct.unpack_from(">II" if flags & _LARGE_SIDES else ">HH", data, 4)
     tiles = _derived_from(boxes[b"iref"], primary)
@@ -191,7 +191,7 @@ def _associated(ipma: bytes, item: int) -> list[int]:
     return []
 
 
-def _item_data(descriptor: int, boxes: dict[bytes, bytes], item: int) -> bytes:
+def _item_data(file: InputFile, boxes: dict[bytes, bytes], item: int) -> bytes:
     """Return the beginning of an item's data, as much as a grid has."""
     method, offset, length = _place(boxes[b"iloc"], item)
     length = min(length or _GRID_BYTES, _GRID_BYTES)
@@ -199,7 +199,7 @@ def _item_data(descriptor: int, boxes: dict[bytes, bytes], item: int) -> bytes:
         return boxes[b"idat"][offset : offset + length]
     if method != _IN_FILE:
         raise Unsupported("The description of the picture's tiles lies within another item.")
-    return os.pread(descriptor, length, min(offset, 2**63 - 1))
+    return file.pread(length, min(offset, 2**63 - 1))
 
 
 def _place(iloc: bytes, item: int) -> tuple[int, int, int]:

@@ -4,7 +4,6 @@ The format is that of the WebP container specification (RIFF; ``VP8X``, ``ANIM``
 which RFC 9649 repeats.  Only headers are read; a picture's bytes stay in the file.
 """
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 
 from shardmill.contract.errors import Corrupt, Empty, TooLarge
 from shardmill_worker.engine.headers import tiff_orientation
+from shardmill_worker.engine.input_file import InputFile
 
 MAX_CANVAS_PIXELS: Final = 2**26
 """The largest canvas that is drawn on, 8192 x 8192: it is held several times, 4 bytes a pixel."""
@@ -75,46 +75,46 @@ class _Chunk:
     """Size of its payload in bytes."""
 
 
-def read_animation(descriptor: int) -> Animation:
+def read_animation(file: InputFile) -> Animation:
     """Read the headers of an animated WebP.
 
     A file that is shorter than it says is refused as a whole, as by libwebp.
 
     Args:
-        descriptor: The open file; its position does not move.
+        file: The open file.
 
     Raises:
         Corrupt: The file is cut off, or no decoder could make sense of it.
         Empty: There is no picture.
         TooLarge: The canvas or the number of pictures is beyond the limits.
     """
-    (says,) = struct.unpack("<I", _exactly(descriptor, 4, 4))
-    end, found = _CHUNK_HEAD_BYTES + says, os.fstat(descriptor).st_size
+    (says,) = struct.unpack("<I", _exactly(file, 4, 4))
+    end, found = _CHUNK_HEAD_BYTES + says, file.size_bytes
     if end > found:
         raise Corrupt(f"The file is cut off: expected {end} bytes, found {found}.")
-    width, height = _canvas_size(_exactly(descriptor, 24, 6))
+    width, height = _canvas_size(_exactly(file, 24, 6))
     pictures: list[Picture] = []
     orientation = 1
-    for chunk in _chunks(descriptor, 12, end, most=MAX_CHUNKS):
+    for chunk in _chunks(file, 12, end, most=MAX_CHUNKS):
         if chunk.kind == b"ANMF":
             if len(pictures) == MAX_PICTURES:
                 raise TooLarge(f"Expected at most {MAX_PICTURES} pictures, found more.")
             before = pictures[-1] if pictures else None
-            pictures.append(_picture(descriptor, chunk, (width, height), before))
+            pictures.append(_picture(file, chunk, (width, height), before))
         elif chunk.kind == b"EXIF":
-            exif = os.pread(descriptor, min(chunk.length, _MAX_EXIF_BYTES), chunk.offset)
+            exif = file.pread(min(chunk.length, _MAX_EXIF_BYTES), chunk.offset)
             orientation = tiff_orientation(exif.removeprefix(b"Exif\0\0"))
     if not pictures:
         raise Empty("The file is an animation without a picture.")
     return Animation(width, height, tuple(pictures), orientation)
 
 
-def read_still(descriptor: int, picture: Picture) -> bytes:
+def read_still(file: InputFile, picture: Picture) -> bytes:
     """Return one picture of an animation as a WebP file of its own.
 
     It lacks the header that would announce its alpha, which libav finds nevertheless.
     """
-    chunks = os.pread(descriptor, picture.length, picture.offset)
+    chunks = file.pread(picture.length, picture.offset)
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
@@ -129,14 +129,14 @@ def _canvas_size(sides: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _chunks(descriptor: int, start: int, end: int, *, most: int) -> Iterator[_Chunk]:
+def _chunks(file: InputFile, start: int, end: int, *, most: int) -> Iterator[_Chunk]:
     """Yield the chunks between two places of a file; fewer than 8 bytes at the end are none."""
     count = 0
     while start + _CHUNK_HEAD_BYTES <= end:
         count += 1
         if count > most:
             raise TooLarge(f"Expected at most {most} chunks before byte {end}, found more.")
-        kind, length = struct.unpack("<4sI", _exactly(descriptor, start, _CHUNK_HEAD_BYTES))
+        kind, length = struct.unpack("<4sI", _exactly(file, start, _CHUNK_HEAD_BYTES))
         start += _CHUNK_HEAD_BYTES
         if start + length > end:
             raise Corrupt(
@@ -148,11 +148,11 @@ def _chunks(descriptor: int, start: int, end: int, *, most: int) -> Iterator[_Ch
 
 
 def _picture(
-    descriptor: int, chunk: _Chunk, canvas: tuple[int, int], before: Picture | None
+    file: InputFile, chunk: _Chunk, canvas: tuple[int, int], before: Picture | None
 ) -> Picture:
     if chunk.length < _PICTURE_HEAD_BYTES:
         raise Corrupt(f"Expected a picture at byte {chunk.offset}, found {chunk.length} bytes.")
-    head = _exactly(descriptor, chunk.offset, _PICTURE_HEAD_BYTES)
+    head = _exactly(file, chunk.offset, _PICTURE_HEAD_BYTES)
     half_left, half_top, right, bottom, delay_ms = (
         int.from_bytes(head[k : k + 3], "little") for k in range(0, 15, 3)
     )
@@ -163,9 +163,7 @@ def _picture(
             f"{width}x{height} at {left},{top}."
         )
     start, end = chunk.offset + _PICTURE_HEAD_BYTES, chunk.offset + chunk.length
-    parts = {
-        part.kind: part for part in _chunks(descriptor, start, end, most=MAX_CHUNKS_OF_A_PICTURE)
-    }
+    parts = {part.kind: part for part in _chunks(file, start, end, most=MAX_CHUNKS_OF_A_PICTURE)}
     if not parts.keys() & {b"VP8 ", b"VP8L"}:
         raise Corrupt(f"Expected a picture at byte {chunk.offset}, found no pixels.")
     blends = not head[15] & _REPLACES
@@ -180,7 +178,7 @@ def _picture(
         disposes=bool(head[15] & _DISPOSES),
         keyframe=(
             before is None
-            or (fills and not (blends and _may_be_transparent(descriptor, parts)))
+            or (fills and not (blends and _may_be_transparent(file, parts)))
             or (before.disposes and (before.keyframe or (before.width, before.height) == canvas))
         ),
         offset=start,
@@ -188,15 +186,15 @@ def _picture(
     )
 
 
-def _may_be_transparent(descriptor: int, parts: dict[bytes, _Chunk]) -> bool:
+def _may_be_transparent(file: InputFile, parts: dict[bytes, _Chunk]) -> bool:
     if b"VP8L" not in parts:
         return b"ALPH" in parts
     # A byte of signature, 14 bits each of width and height, then the one that tells.
-    return bool(_exactly(descriptor, parts[b"VP8L"].offset, 5)[4] & _LOSSLESS_HAS_ALPHA)
+    return bool(_exactly(file, parts[b"VP8L"].offset, 5)[4] & _LOSSLESS_HAS_ALPHA)
 
 
-def _exactly(descriptor: int, offset: int, length: int) -> bytes:
-    data = os.pread(descriptor, length, offset)
+def _exactly(file: InputFile, offset: int, length: int) -> bytes:
+    data = file.pread(length, offset)
     if len(data) < length:
         raise Corrupt(f"The file is cut off at byte {offset + len(data)}.")
     return data

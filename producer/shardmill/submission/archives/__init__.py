@@ -1,0 +1,1 @@
+"""Archives taken for folders: what media files lie in them, and where."""

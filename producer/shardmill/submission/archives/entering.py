@@ -1,0 +1,122 @@
+"""Archives among the inputs, entered as if they were folders.
+
+Only their lists are read, an entry at a time: a million members need no more memory than one.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from shardmill.contract.archive import PACKED_TARS, ZIP, Member, Obstacle, extent_of
+from shardmill.contract.errors import ItemError
+from shardmill.contract.roots import Roots
+from shardmill.submission.archives.entry import BadArchive, Entry, Stretch
+from shardmill.submission.archives.tar_list import entries_of_tar
+from shardmill.submission.archives.zip_list import entries_of_zip
+from shardmill.submission.scan import Filter, Found
+
+MAX_DEPTH: Final = 4
+"""Archives in archives that are entered: ImageNet's needs two, hostile ones could go on."""
+
+
+def entered(inputs: Iterable[Found], roots: Roots, wanted: Filter) -> Iterator[Found]:
+    """Yield inputs, and of each archive that is taken for a folder the inputs in it.
+
+    One that cannot be read to its end is an input itself, behind those in it, so that it has a row.
+
+    Args:
+        inputs: Files below the roots.
+        roots: The input directories.
+        wanted: Tells which archives are entered, and which members are inputs.
+    """
+    for found in inputs:
+        if found.size_bytes and wanted.enters(found.path):
+            yield from _members(found, roots, wanted)
+        else:
+            yield found
+
+
+def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:
+    try:
+        # A named pipe that took its place meanwhile would block an open for ever.
+        descriptor = os.open(roots.place(archive.path), os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        yield archive  # probing tells what is the matter
+        return
+    try:
+        status = os.fstat(descriptor)
+        listing = _Listing(archive.path, status.st_mtime_ns, wanted)
+        whole = Stretch(partial(os.pread, descriptor), 0, status.st_size)
+        yield from listing.inputs(whole, archive.path, depth=1)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What lies in one file, and in the archives in it."""
+
+    archive: str
+    mtime_ns: int
+    wanted: Filter
+
+    def inputs(self, stretch: Stretch, path: str, *, depth: int) -> Iterator[Found]:
+        """Yield the inputs in an archive: the file, or one in it, which has a path too."""
+        if path.lower().endswith(PACKED_TARS):
+            yield self._hindered(path, "packed")
+            return
+        entries = entries_of_zip if path.lower().endswith(ZIP) else entries_of_tar
+        try:
+            for entry in entries(stretch):
+                yield from self._inputs_of(entry, stretch, path, depth)
+        except BadArchive:
+            yield self._hindered(path, "damaged")
+
+    def _inputs_of(self, entry: Entry, stretch: Stretch, above: str, depth: int) -> Iterator[Found]:
+        name = below(entry.name)
+        if not name or any(map(self.wanted.hides, name.split("/"))):
+            return
+        path = f"{above}/{name}"
+        where = Member(self.archive, entry.offset, entry.packed_bytes)
+        if entry.obstacle is not None:
+            if self.wanted.wants(path, os.path.basename(path)) or self.wanted.enters(path):
+                yield self._hindered(path, entry.obstacle)
+        elif self.wanted.enters(path):
+            yield from self._nested(
+                Found(path, entry.size_bytes, self.mtime_ns, where), stretch, depth
+            )
+        elif self.wanted.wants(path, os.path.basename(path)):
+            yield Found(path, entry.size_bytes, self.mtime_ns, where)
+
+    def _nested(self, found: Found, stretch: Stretch, depth: int) -> Iterator[Found]:
+        """Yield the inputs in an archive that lies in an archive, if it lies there as it is."""
+        assert found.member is not None
+        end = stretch.start + stretch.length
+        try:
+            extent = extent_of(stretch.pread, end, found.member, found.size_bytes)
+        except ItemError:
+            yield found  # probing finds the same and tells it
+            return
+        if extent.is_deflated:
+            yield self._hindered(found.path, "packed")
+        elif depth == MAX_DEPTH:
+            yield self._hindered(found.path, "deep")
+        else:
+            inner = Stretch(stretch.pread, extent.offset, extent.length)
+            yield from self.inputs(inner, found.path, depth=depth + 1)
+
+    def _hindered(self, path: str, obstacle: Obstacle) -> Found:
+        return Found(path, 0, self.mtime_ns, Member(self.archive, obstacle=obstacle))
+
+
+def below(name: str) -> str:
+    """Return a member's name as a path below its archive, as tar and unzip make one of it.
+
+    What leads out of the archive is left away, up to the last ``..``.
+    """
+    parts = name.split("/")
+    while ".." in parts:
+        del parts[: parts.index("..") + 1]
+    return "/".join(part for part in parts if part not in ("", "."))

@@ -1,0 +1,46 @@
+"""What an archive's list tells, whatever its format."""
+
+from dataclasses import dataclass
+
+from shardmill.contract.archive import Obstacle, Pread
+
+
+class BadArchive(Exception):
+    """The list is damaged or cut off: there is no telling what else it would name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, or a link, in an archive."""
+
+    name: str
+    """As it stands there; undecodable bytes as surrogates."""
+    size_bytes: int
+    offset: int
+    """In the file, as ``Item.archive_offset``."""
+    packed_bytes: int | None = None
+    obstacle: Obstacle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An archive's bytes: a whole file, or a part of it where an archive lies in another."""
+
+    pread: Pread
+    """Reads the file."""
+    start: int
+    length: int
+
+    def read(self, length: int, offset: int) -> bytes:
+        """Return at most so many bytes from an offset in the stretch."""
+        return self.pread(max(0, min(length, self.length - offset)), self.start + offset)
+
+    def exactly(self, length: int, offset: int) -> bytes:
+        """Return so many bytes from an offset in the stretch.
+
+        Raises:
+            BadArchive: It has not so many there.
+        """
+        if offset < 0 or len(data := self.read(length, offset)) < length:
+            raise BadArchive
+        return data
