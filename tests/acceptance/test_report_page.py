@@ -98,7 +98,7 @@ def test_a_job_leaves_a_report_with_every_plot_and_frames_of_every_class(page, m
     page.wait(DRAWN)
 
     places = page.value("[...document.querySelectorAll('[data-plot]')].map((p) => p.dataset.plot)")
-    assert places == [*PLOTS, "classes"]
+    assert places == [*PLOTS, "classes", "steps"]
     pictures = "[...document.images].map((i) => i.complete && i.naturalWidth)"
     assert page.value(pictures) == [160] * 8
     text = page.value("document.body.innerText")

@@ -5,6 +5,7 @@ The order is the promise: the data is durable, then the manifest part appears un
 sent.  Whatever dies in between, the next attempt finds what is done and goes on from there.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         InvalidMessage: The ledger's entry is not ours.
     """
     settings, ledger = worker.settings, worker.ledger
+    began_s = time.perf_counter()
     claim = ledger.claim(
         job_name,
         batch_id,
@@ -68,6 +70,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     lease = _lease(worker, job_name, batch_id, claim)
     try:
         job, run = _job_of(ledger, job_name)
+        lease.ledger_s = time.perf_counter() - began_s
         _check_reach(settings, job)
         stages = Stages(
             job,

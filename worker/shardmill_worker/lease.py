@@ -38,6 +38,8 @@ class Lease:
         self.tell = tell
         self._renewal: threading.Thread | None = None
         self._heard: Literal["held", "lost"] = "held"
+        self.ledger_s = 0.0
+        """Seconds that getting the batch took, until work on it could begin."""
         self.beat_every_s = min(lease_s / 3, PROGRESS_EVERY_S)
 
     def beat(self, live: Live) -> Literal["held", "lost"]:

@@ -6,11 +6,12 @@ a batch of its own, for one more try in a fresh decoder; the second time it fail
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch
@@ -146,20 +147,30 @@ class Stages:
     def _probe(self, batch: Batch, batch_id: str) -> Done:
         sound: list[tuple[Item, Facts]] = []
         files = 0
-        rows: list[Row] = []
+        ended: list[tuple[Item, Facts, Outcome | None]] = []
         deferred: list[Batch] = []
+        began_s = time.perf_counter()
         for item, result in self._probe_each(batch):
             if isinstance(result, Batch):
                 deferred.append(result)
             elif isinstance(result, Outcome):
-                rows.append(Row(item, Facts(), replace(result, worker=self._worker)))
+                ended.append((item, Facts(), result))
             elif self._job.goal == "probe":
-                rows.append(Row(item, result.facts, Outcome(status="ok", worker=self._worker)))
+                ended.append((item, result.facts, None))
             else:
                 files += 1
                 sound += [(part, result.facts) for part in result.items]
+        probe_s = (time.perf_counter() - began_s) / len(batch.items)
+        ledger_s = self._lease.ledger_s / len(batch.items)
+        told: Any = {"worker": self._worker, "probe_s": probe_s, "ledger_s": ledger_s}
+        ok = Outcome(status="ok", **told)
+        rows = [
+            Row(item, facts, ok if outcome is None else replace(outcome, **told))
+            for item, facts, outcome in ended
+        ]
         items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
-        planned = planner.plan(Batch("extract", items, facts), self._job.spec)
+        found = Batch("extract", items, facts, probe_s=probe_s * files / max(1, len(sound)))
+        planned = planner.plan(found, self._job.spec)
         ahead = planner.total(items, facts, self._job.spec)
         counters = {
             "inputs": len(sound) - files,
@@ -271,6 +282,8 @@ class Stages:
             worker=self._worker,
             items=batch.items,
             facts=batch.facts,
+            probe_s=batch.probe_s,
+            ledger_s=self._lease.ledger_s,
             judged=judged,
         )
 

@@ -8,7 +8,7 @@ ledger as JSON.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Final, Literal, Self, get_args
 
@@ -32,6 +32,8 @@ class Batch:
     """One for each item of an ``extract`` batch, from probing; else none."""
     last_chance: bool = False
     """True if each item has cost a decoder its life already."""
+    probe_s: float = 0.0
+    """Of an ``extract`` batch: what probing each item took, in the mean; seconds."""
 
     def batch_id(self, spec_key: str) -> str:
         """Return 16 hex digits that name this content under this spec."""
@@ -41,22 +43,21 @@ class Batch:
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the batch of items ``[start, stop)``."""
-        return Batch(self.stage, self.items[start:stop], self.facts[start:stop], self.last_chance)
+        return replace(self, items=self.items[start:stop], facts=self.facts[start:stop])
 
     def only(self, wanted: Sequence[bool]) -> "Batch":
         """Return the batch of the wanted items, one flag an item."""
-        return Batch(
-            self.stage,
-            tuple(compress(self.items, wanted)),
-            tuple(compress(self.facts, wanted)),
-            self.last_chance,
+        return replace(
+            self,
+            items=tuple(compress(self.items, wanted)),
+            facts=tuple(compress(self.facts, wanted)),
         )
 
     def encode(self) -> str:
         """Return JSON."""
         parts = [
             *(self.stage, self.last_chance, len(self.items)),
-            *(encode(self.items), encode(self.facts)),
+            *(encode(self.items), encode(self.facts), self.probe_s),
         ]
         return json.dumps(parts, separators=(",", ":"))
 
@@ -68,15 +69,16 @@ class Batch:
             InvalidMessage: Not JSON or not a batch.
         """
         try:
-            stage, last_chance, count, items, facts = json.loads(text)
+            stage, last_chance, count, items, facts, probe_s = json.loads(text)
             known = count if stage == "extract" else 0
             batch = cls(
                 stage,
                 decode(Item, items, count=count),
                 decode(Facts, facts, count=known),
                 last_chance is True,
+                float(probe_s),
             )
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidMessage(f"expected a batch, got {text!r:.80}: {error}") from error
         if stage not in STAGES:
             raise InvalidMessage(f"expected a batch of {', '.join(STAGES)}, got {text!r:.80}")

@@ -178,7 +178,26 @@ class Outcome:
     attempts: int = 1
     """Decoders that tried this item."""
     seconds: float = 0.0
-    """Time spent in the decoder."""
+    """Time spent in the decoder that extracted it, seconds: the sum of ``open_s`` to ``write_s``,
+    but for its share of putting the shard in place."""
+    probe_s: float | None = None
+    """Time spent on finding out what it is, the mean of its batch, seconds."""
+    open_s: float | None = None
+    """Of the time in the decoder: opening, seconds."""
+    demux_s: float | None = None
+    """Reading packets, seconds."""
+    decode_s: float | None = None
+    """Decoding packets to frames, seconds."""
+    scale_s: float | None = None
+    """Bringing frames to their size and turning them, seconds."""
+    colour_s: float | None = None
+    """Converting range and matrix, padding, seconds."""
+    encode_s: float | None = None
+    """Encoding frames, seconds."""
+    write_s: float | None = None
+    """Writing to the shard, and its share of putting that in place, seconds."""
+    ledger_s: float | None = None
+    """Its share of what getting the batch from the ledger took, seconds."""
     worker: str | None = None
     """Who did it."""
     frames_decoded: int | None = None

@@ -83,12 +83,14 @@ def finish(job: Job) -> Status:
     with closing(store.open_files(job.out)) as con:
         found = _status(job, inputs_of(con, job), tally_of(con))
         (clips,) = store.ask(con, store.sql("clip_frames"))
+        (steps,) = store.ask(con, store.sql("steps"))
         _write_files(con, layout)
     status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
     if status.is_complete:
         status = replace(status, state="done", reason="")
     document.write(job.out, status)
-    write_json(layout.summary, status.encode() | _details(job, status.tally) | clips)
+    profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
+    write_json(layout.summary, status.encode() | _details(job, status.tally) | clips | profile)
     return status
 
 

@@ -17,7 +17,12 @@ def item(number: int = 0, **changes) -> Item:
 
 
 PROBE = Batch("probe", (item(0), item(1)))
-EXTRACT = Batch("extract", (item(0), item(1), item(2)), (Facts(width=1), Facts(), Facts(fps=3.0)))
+EXTRACT = Batch(
+    "extract",
+    (item(0), item(1), item(2)),
+    (Facts(width=1), Facts(), Facts(fps=3.0)),
+    probe_s=0.5,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_a_name_is_16_hex_digits_also_for_strange_paths():
 
 
 def test_a_part_keeps_the_facts_with_their_items():
-    assert EXTRACT.part(1, 3) == Batch("extract", EXTRACT.items[1:], EXTRACT.facts[1:])
+    assert EXTRACT.part(1, 3) == Batch("extract", EXTRACT.items[1:], EXTRACT.facts[1:], probe_s=0.5)
     assert PROBE.part(0, 1) == Batch("probe", PROBE.items[:1])
 
 
@@ -108,19 +113,23 @@ GOOD = json.loads(PROBE.encode())
         pytest.param("null", id="null"),
         pytest.param("17", id="a number"),
         pytest.param("[]", id="too short"),
-        pytest.param('["probe", false, 0, {}]', id="a field missing"),
-        pytest.param('["probe", false, 0, {}, {}, 1]', id="a field too many"),
-        pytest.param('["shutdown", false, 0, {}, {}]', id="unknown stage"),
-        pytest.param('[["probe"], false, 0, {}, {}]', id="stage of another type"),
-        pytest.param('[{"probe": 1}, false, 0, {}, {}]', id="stage that cannot be hashed"),
-        pytest.param('["probe", false, 1, null, {}]', id="no items"),
-        pytest.param('["probe", false, 1, 5, {}]', id="a number of items"),
-        pytest.param('["probe", false, 1, [1], {}]', id="an item that is none"),
-        pytest.param('["probe", false, 1, {"__class__": ["os.system"]}, {}]', id="a class"),
-        pytest.param('["extract", false, 1000000000000, {}, {}]', id="items that are only counted"),
-        pytest.param('["extract", false, 0, {}, {"width": [1]}]', id="facts without an item"),
+        pytest.param('["probe", false, 0, {}, {}]', id="a field missing"),
+        pytest.param('["probe", false, 0, {}, {}, 0, 1]', id="a field too many"),
+        pytest.param('["shutdown", false, 0, {}, {}, 0]', id="unknown stage"),
+        pytest.param('[["probe"], false, 0, {}, {}, 0]', id="stage of another type"),
+        pytest.param('[{"probe": 1}, false, 0, {}, {}, 0]', id="stage that cannot be hashed"),
+        pytest.param('["probe", false, 1, null, {}, 0]', id="no items"),
+        pytest.param('["probe", false, 1, 5, {}, 0]', id="a number of items"),
+        pytest.param('["probe", false, 1, [1], {}, 0]', id="an item that is none"),
+        pytest.param('["probe", false, 1, {"__class__": ["os.system"]}, {}, 0]', id="a class"),
+        pytest.param(
+            '["extract", false, 1000000000000, {}, {}, 0]', id="items that are only counted"
+        ),
+        pytest.param('["extract", false, 0, {}, {"width": [1]}, 0]', id="facts without an item"),
         pytest.param(json.dumps(["probe", False, 3, *GOOD[3:]]), id="fewer items than told"),
-        pytest.param(json.dumps([*GOOD[:4], {"width": [1, 2]}]), id="facts too early"),
+        pytest.param(json.dumps([*GOOD[:4], {"width": [1, 2]}, 0]), id="facts too early"),
+        pytest.param('["probe", false, 0, {}, {}, [1]]', id="a time that is none"),
+        pytest.param(f'["probe", false, 0, {{}}, {{}}, 1{"0" * 400}]', id="an endless time"),
         pytest.param(b"\xff\xfe\x00", id="bytes that are no text"),
         pytest.param("[" * 100_000, id="endlessly nested"),
         pytest.param("9" * 10_000, id="an endless number"),

@@ -350,6 +350,24 @@ def test_throughput_is_counted_when_batches_are_committed(out):
     assert tips == ["10 frames/s", "5 frames/s", "20,000 frames/s"]
 
 
+def test_where_the_time_went_is_drawn_step_by_step(out):
+    row = ok("a.mp4")
+    out.part("b0", replace(row, outcome=replace(row.outcome, decode_s=3.0, encode_s=0.5)))
+    row = ok("b.mp4")
+    out.part("b1", replace(row, outcome=replace(row.outcome, decode_s=6.0, ledger_s=0.5)))
+    out.job()
+
+    plot = written(out).plots["steps"]
+
+    bars = [(bar["name"], bar["value"], bar["tip"]) for bar in plot["data"]]
+    assert bars == [
+        ("ledger", 0.5, "ledger\n0.5 s  5.0%"),
+        ("decode", 9.0, "decode\n9.0 s  90.0%"),
+        ("encode", 0.5, "encode\n0.5 s  5.0%"),
+    ]
+    assert plot["numbers"] == [["in all", "10.0 s"]]
+
+
 def test_the_slowest_items_come_first(out):
     out.part("b0", *(ok(f"{i}.mp4", seconds=i % 13) for i in range(13)))
     out.job()

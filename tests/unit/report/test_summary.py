@@ -24,6 +24,9 @@ def out(tmp_path):
     return OutDir(str(tmp_path / "it's [out]*"))
 
 
+STEPS = ("ledger", "probe", "open", "demux", "decode", "scale", "colour", "encode", "write")
+
+
 def mixed(out):
     """Two clips in a shard, two failures, one skip: five inputs, written out of order."""
     out.shard("b1", Video("z.mp4", frames=2, duration_s=1.5), Video("b.mp4", duration_s=0.25))
@@ -105,6 +108,18 @@ def test_rows_never_make_a_job_look_complete_that_is_not(out, parts, data):
     assert summary.finish(job).inputs == len(whole)
 
 
+def test_where_the_time_went_is_told_in_all(out):
+    taken = {f"{step}_s": 2.0**-place for place, step in enumerate(STEPS)}
+    outcome = Outcome(status="ok", **taken)
+    out.part("b0", *(replace(skipped(name), outcome=outcome) for name in "xy"), skipped("z"))
+
+    summary.finish(out.job())
+
+    with open(out.layout.summary) as file:
+        told = json.load(file)["step_seconds"]
+    assert told == {s: pytest.approx(2.0 ** (1 - n), abs=1e-6) for n, s in enumerate(STEPS)}
+
+
 def test_durations_are_rounded_as_python_rounds(out):
     """Half a nanosecond goes to the even number: 0, 2 and 2."""
     durations_s = [0.5e-9, 1.5e-9, 2.5e-9]
@@ -135,6 +150,7 @@ def test_a_finished_job_tells_what_it_was(out):
             "internal": {"count": 1, "path": "a.mp4", "message": "bad"},
             "timeout": {"count": 1, "path": "y.mp4", "message": "bad"},
         },
+        "step_seconds": dict.fromkeys(STEPS, 0),
     }
     assert replace(summary.status_of(out.out), seconds=status.seconds) == status
     assert summary.status_of(out.out).seconds == written["seconds"]

@@ -154,6 +154,7 @@ def _pictures(media: Media) -> Iterator[av.VideoFrame]:
         except FFmpegError as error:
             damage = damage or error  # what follows the first is often its consequence
             continue
+        media.stopwatch.was("decode")
         for picture in pictures:
             if not started and isinstance(damage, FFmpegError):
                 damage = None  # what came before the first frame is forgiven

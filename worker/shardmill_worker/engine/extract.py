@@ -7,7 +7,6 @@ makes them count, gets its name from the worker.
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -27,6 +26,7 @@ from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.picture import PictureMaker
 from shardmill_worker.engine.shard import ShardInMaking
 from shardmill_worker.engine.shards import Clip, StoredFrame
+from shardmill_worker.engine.stopwatch import Stopwatch
 from shardmill_worker.engine.video import Reading, VideoReader
 from shardmill_worker.engine.work import Advance, ExtractWork
 
@@ -84,11 +84,14 @@ def _outcomes(
     if run[0] in work.judged:
         yield work.judged[run[0]]
         return
-    started_s = time.perf_counter()
-    for result in _clips(work, run, advance):
+    watch = batch.watch
+    watch.begin()
+    for result in _clips(work, run, watch, advance):
         outcome = _stored(result, batch)
-        yield replace(outcome, seconds=time.perf_counter() - started_s, worker=work.worker)
-        started_s = time.perf_counter()
+        watch.was("write" if outcome.status == "ok" else "decode")  # where most things break
+        spent = watch.columns()
+        yield replace(outcome, seconds=sum(spent.values()), worker=work.worker, **spent)
+        watch.begin()
 
 
 def _stored(result: "tuple[Clip, Reading[StoredFrame]] | ItemError", batch: "_Batch") -> Outcome:
@@ -112,14 +115,15 @@ def _stored(result: "tuple[Clip, Reading[StoredFrame]] | ItemError", batch: "_Ba
 
 
 def _clips(
-    work: ExtractWork, run: list[int], advance: Advance
+    work: ExtractWork, run: list[int], watch: Stopwatch, advance: Advance
 ) -> Iterator[tuple[Clip, Reading[StoredFrame]] | ItemError]:
     """Yield each item's clip, and the reading that it is made of, or why there is none."""
     may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
     keeps = [_Keeper(work.spec, may_copy=may_copy) for _ in run]
     left = list(run)
     try:
-        for keep, result in zip(keeps, _readings(work, run, keeps, advance), strict=True):
+        readings = _readings(work, run, keeps, watch, advance)
+        for keep, result in zip(keeps, readings, strict=True):
             position = left.pop(0)
             if isinstance(result, ItemError):
                 yield result
@@ -139,11 +143,16 @@ def _clips(
 
 
 def _readings(
-    work: ExtractWork, run: list[int], keeps: "list[_Keeper]", advance: Advance
+    work: ExtractWork,
+    run: list[int],
+    keeps: "list[_Keeper]",
+    watch: Stopwatch,
+    advance: Advance,
 ) -> Iterator[Reading[StoredFrame] | ItemError]:
     """Yield what came of each item of one file."""
     items = [work.items[position] for position in run]
-    reopen = partial(open_media, work.roots.base_of(items[0].path), items[0])
+    base = work.roots.base_of(items[0].path)
+    reopen = partial(open_media, base, items[0], stopwatch=watch)
     if work.facts[run[0]].kind == "image":
         return iter([read_image(reopen, keeps[0], advance)])
     reader = VideoReader(
@@ -177,7 +186,9 @@ class _Keeper:
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:
             orientation = orientation_of(media, frame.picture)
-            self._maker = PictureMaker(self._spec, orientation, media.sample_aspect)
+            self._maker = PictureMaker(
+                self._spec, orientation, media.sample_aspect, media.stopwatch
+            )
         data = None
         if self._may_copy and self._maker.leaves_as_it_is(frame.picture):
             data = jpeg_as_it_is(media, frame.picture)
@@ -203,6 +214,7 @@ class _Batch:
 
     def __init__(self, work: ExtractWork) -> None:
         self.rows: list[Row] = []
+        self.watch = Stopwatch()
         self._work = work
         self._layout = Layout(work.out)
         self._finished: list[ShardInMaking] = []
@@ -237,8 +249,24 @@ class _Batch:
         """Make the shards durable under their names, and write the manifest part."""
         with output_faults(self._work.out):
             self._publish_shards()
-            write_part(self._work.part_tmp, self.rows)
+            self.watch.was("write")
+            write_part(self._work.part_tmp, self._rows_with_shares())
             _sync_directory(self._work.tmp)
+
+    def _rows_with_shares(self) -> Iterator[Row]:
+        """Yield the rows, each with its share of what was done for all of them."""
+        count = len(self.rows)
+        write_s = self.watch.columns()["write_s"] / count
+        for row in self.rows:
+            yield replace(
+                row,
+                outcome=replace(
+                    row.outcome,
+                    write_s=(row.outcome.write_s or 0.0) + write_s,
+                    probe_s=self._work.probe_s,
+                    ledger_s=self._work.ledger_s / count,
+                ),
+            )
 
     def _publish_shards(self) -> None:
         if self._growing and self._growing.size_bytes:

@@ -7,10 +7,11 @@ of playlists and of plain text are left out.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 import av
@@ -39,6 +40,7 @@ from shardmill_worker.engine.headers import (
     png_size,
 )
 from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_item
+from shardmill_worker.engine.stopwatch import Stopwatch
 
 MAX_ASPECT: Final = 32
 """A pixel wider or higher than that is taken for an error of the file."""
@@ -65,6 +67,7 @@ _IS_ENCRYPTED: Final = re.compile(rb"ftyp.*stsd.{12}encv.*sinf", re.DOTALL)
 _CUT_OFF: Final = re.compile("File ended prematurely|partial file")
 """How libav's demuxers say in their log that the file is shorter than it says."""
 _HEAD_BYTES: Final = 4096
+AS_USUAL: Final[Mapping[str, str]] = MappingProxyType({})
 _DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _NOT_OPENED: Final = "The file cannot be opened as video or image"
 
@@ -99,6 +102,8 @@ class Media:
     file: InputFile
     original: Original | None = None
     """What the file is, where ``container`` stands in for it."""
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    """Told what is done with it."""
 
     @property
     def format_name(self) -> str:
@@ -133,6 +138,7 @@ class Media:
             for packet in self.container.demux(self.stream):
                 if not packet.size:
                     continue
+                self.stopwatch.was("demux")
                 if incomplete is not None:
                     yield incomplete  # in mid-file the decoder decides
                 incomplete = packet if packet.is_corrupt else None
@@ -160,13 +166,20 @@ class Media:
 
 
 @contextmanager
-def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
+def open_media(
+    root: str,
+    item: Item,
+    libav_options: Mapping[str, str] = AS_USUAL,
+    *,
+    stopwatch: Stopwatch | None = None,
+) -> Iterator[Media]:
     """Open an item of an input directory for demuxing and decoding, one thread each.
 
     Args:
         root: Input directory.
         item: File below it.
         libav_options: How libav looks at the file, ``probesize`` for instance.
+        stopwatch: Told what is done with the file; by default one that nobody looks at.
 
     Raises:
         ItemError: The file cannot be used.
@@ -186,7 +199,9 @@ def open_media(root: str, item: Item, **libav_options: str) -> Iterator[Media]:
                     other.discard = Discard.all
             strictness = _strictness(container, stream)
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strictness}
-            yield Media(container, stream, file, original)
+            watch = stopwatch or Stopwatch()
+            watch.was("open")
+            yield Media(container, stream, file, original, watch)
 
 
 def _refuse_by_header(file: InputFile) -> None:
@@ -201,7 +216,7 @@ def _refuse_by_header(file: InputFile) -> None:
 
 @contextmanager
 def _open_pictures(
-    file: InputFile, item: Item, libav_options: dict[str, str]
+    file: InputFile, item: Item, libav_options: Mapping[str, str]
 ) -> Iterator[tuple[InputContainer, Original | None]]:
     """Open the file, or where libav sees parts of pictures, the whole ones in its stead."""
     if is_animated_webp(file):
@@ -231,7 +246,9 @@ def _may_be_grid(container: InputContainer) -> bool:
     return tiles and all(s.frames == 1 for s in moving_pictures(container))
 
 
-def _open_container(file: InputFile, item: Item, libav_options: dict[str, str]) -> InputContainer:
+def _open_container(
+    file: InputFile, item: Item, libav_options: Mapping[str, str]
+) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
         try:
@@ -245,7 +262,7 @@ def _open_container(file: InputFile, item: Item, libav_options: dict[str, str]) 
             return _open(named, whole, demuxer="image2pipe")
 
 
-def _refuse_size_of(file: InputFile, item: Item, libav_options: dict[str, str]) -> None:
+def _refuse_size_of(file: InputFile, item: Item, libav_options: Mapping[str, str]) -> None:
     """Raise if libav took the picture's size for none since it is too large; its log tells."""
     with listening() as heard, _open_container(file, item, libav_options):
         pass
@@ -254,7 +271,7 @@ def _refuse_size_of(file: InputFile, item: Item, libav_options: dict[str, str]) 
 
 
 def _open(
-    file: NamelessFile | DrawnMovie, libav_options: dict[str, str], *, demuxer: str | None = None
+    file: NamelessFile | DrawnMovie, libav_options: Mapping[str, str], *, demuxer: str | None = None
 ) -> InputContainer:
     file.seek(0)
     container = av.open(

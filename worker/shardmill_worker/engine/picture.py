@@ -21,6 +21,7 @@ from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.orientation import Orientation
 from shardmill_worker.engine.pixels import PixelReader, Pixels
 from shardmill_worker.engine.resize import resize
+from shardmill_worker.engine.stopwatch import Stopwatch
 
 Array = NDArray[np.uint8]
 _BLACK: Final = 0
@@ -58,8 +59,15 @@ class _Framing:
 class PictureMaker:
     """Makes the stored frames of one clip; all have the size that the first one gets."""
 
-    def __init__(self, spec: Spec, orientation: Orientation, sample_aspect: Fraction) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        orientation: Orientation,
+        sample_aspect: Fraction,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
         self._spec = spec
+        self._watch = stopwatch or Stopwatch()
         self._geometry = spec.geometry
         self._orientation = orientation
         self._sample_aspect = sample_aspect
@@ -87,7 +95,10 @@ class PictureMaker:
             planes = tuple(_turned(plane, framing.orientation) for plane in planes)
             if uneven:
                 planes = _thinned(planes, pixels.planes, framing)
-            return self._encoded(Pixels(planes, pixels.colour), framing.placement)
+            self._watch.was("scale")
+            encoded = self._encoded(Pixels(planes, pixels.colour), framing.placement)
+            self._watch.was("encode")
+            return encoded
 
     def leaves_as_it_is(self, frame: av.VideoFrame) -> bool:
         """Tell whether a frame is stored at its own size: nothing scaled, cut off or added."""
@@ -120,9 +131,11 @@ class PictureMaker:
         spec, planes = self._spec, pixels.planes
         if spec.encoding == "jpeg" and pixels.colour is not None:
             jfif = _padded_planes(_three(to_jfif(planes, pixels.colour)), placement)
+            self._watch.was("colour")
             return encode.jpeg_from_planes(jfif, spec.quality)
         rgb = planes[0] if pixels.colour is None else to_rgb(planes, pixels.colour)
         rgb = _padded(rgb, placement, _BLACK)
+        self._watch.was("colour")
         if spec.encoding == "jpeg":
             return encode.jpeg_from_rgb(rgb, spec.quality)
         return encode.png(rgb) if spec.encoding == "png" else encode.raw(rgb)

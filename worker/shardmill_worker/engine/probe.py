@@ -103,7 +103,7 @@ def full_look(root: str, item: Item) -> Facts:
 
 
 def _look(root: str, item: Item, libav_options: dict[str, str]) -> Facts:
-    with open_media(root, item, **libav_options) as media:
+    with open_media(root, item, libav_options) as media:
         frames = source_frames(media, advance=lambda: None)
         first = next(frames).picture
         return _facts(media, first, _kind(media, frames))

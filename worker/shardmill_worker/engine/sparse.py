@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shardmill_worker.engine.faults import media_faults
@@ -98,6 +99,7 @@ class _Reader:
 
     def __init__(self, media: Media, pts: NDArray[np.int64]) -> None:
         self._context = media.stream.codec_context
+        self._watch = media.stopwatch
         self._packets = media.packets()
         self._pts = pts
         self._position = 0
@@ -113,8 +115,13 @@ class _Reader:
             if packet is None or packet.pts != self._pts[position]:
                 raise Surprise
             self._position += 1
-            yield from self._context.decode(packet)
-        yield from self._context.decode(None)
+            yield from self._decoded(packet)
+        yield from self._decoded(None)
+
+    def _decoded(self, packet: "av.Packet[VideoStream] | None") -> "list[av.VideoFrame]":
+        frames = self._context.decode(packet)
+        self._watch.was("decode")
+        return frames
 
 
 def _checked(

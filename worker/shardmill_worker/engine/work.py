@@ -67,6 +67,10 @@ class ExtractWork:
     """Files below ``roots``."""
     facts: tuple[Facts, ...]
     """What probing found, one an item."""
+    probe_s: float = 0.0
+    """What probing each item took, in the mean; seconds."""
+    ledger_s: float = 0.0
+    """What the attempt has spent on the ledger; seconds."""
     judged: dict[int, Outcome] = field(default_factory=dict)
     """Items, by position, that are not to be touched again: each cost a decoder its life."""
 

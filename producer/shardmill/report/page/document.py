@@ -113,6 +113,7 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
                 con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
             ),
             "timeline": timeline(con, layout, job),
+            "steps": figures.of_steps(con),
             "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
             "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
             "command": told.command(job),
@@ -159,7 +160,7 @@ def _render(content: dict[str, Any]) -> str:
         hashes=" ".join(map(_hash, scripts)),
         plots=[
             asdict(figure)
-            for figure in (*content["figures"], content["classes"], content["timeline"])
+            for figure in (*content["figures"], *map(content.get, ("classes", "timeline", "steps")))
             if figure is not None
         ],
     )

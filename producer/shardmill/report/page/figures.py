@@ -138,6 +138,27 @@ def of_classes(con: duckdb.DuckDBPyConnection) -> Figure | None:
     )
 
 
+def of_steps(con: duckdb.DuckDBPyConnection) -> Figure | None:
+    """Return where the time went; None if no row tells."""
+    (steps,) = store.ask(con, store.sql("steps"))
+    whole = sum(steps.values())
+    if not whole:
+        return None
+    data = [
+        {"name": step, "value": spent, "tip": f"{step}\n{brief(spent)}  {spent / whole:.1%}"}
+        for step, spent in steps.items()
+        if spent
+    ]
+    return Figure(
+        id="steps",
+        title="Where the time went",
+        kind="bars",
+        x="seconds of one core",
+        data=data,
+        numbers=[("in all", brief(whole))],
+    )
+
+
 def brief(seconds: float) -> str:
     """Write a duration, also one of less than a second."""
     return f"{seconds:.2g} s" if seconds < 1 else format_duration(seconds)
