@@ -116,10 +116,10 @@ def die(when: str, place: str) -> None:
 
 command = " ".join(sys.orig_argv)
 if "multiprocessing.forkserver" in command:
-    from shardmill_worker.engine import decoder, extract, probe
+    from shardmill_worker.engine import extract, probe, probe_batch
 
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
-    decoder.count_frames = dripping(decoder.count_frames)
+    probe_batch.count_frames = dripping(probe_batch.count_frames)
 elif "TEST_DIE" in os.environ and "multiprocessing" not in command:
     die(*os.environ["TEST_DIE"].split())

@@ -30,7 +30,15 @@ from shardmill.ledger.answers import Claim
 from shardmill.ledger.told import Failure, Live
 from shardmill.report import summary
 from shardmill_worker import planner
-from shardmill_worker.engine.work import Answer, Depth, Divided, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import (
+    ROWS,
+    Answer,
+    Depth,
+    Divided,
+    ExtractWork,
+    PartWriting,
+    ProbeWork,
+)
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
 from shardmill_worker.workplace import Attempt, Workplace
@@ -115,9 +123,9 @@ class Stages:
             return self._take_up(batch, batch_id)
         if claim.verdict == "exhausted":
             return self._give_up(batch, batch_id, vanished=claim.attempts - 1)
-        if batch.stage == "probe":
+        if batch.stage == "probe" and self._job.goal == "extract":
             return self._probe(batch, batch_id)
-        return self._extract(batch, batch_id)
+        return self._write(batch, batch_id)
 
     def _withdraw_shards(self, batch_id: str) -> None:
         """Remove the shards of this attempt, which has not committed: its decoder cannot."""
@@ -145,29 +153,24 @@ class Stages:
         return self._commit_rows(batch, batch_id, [Row(batch.items[0], facts, outcome)])
 
     def _probe(self, batch: Batch, batch_id: str) -> Done:
+        """Find out what is to be extracted, and plan it."""
         sound: list[tuple[Item, Facts]] = []
         files = 0
-        ended: list[tuple[Item, Facts, Outcome | None]] = []
+        ended: list[tuple[Item, Outcome]] = []
         deferred: list[Batch] = []
         began_s = time.perf_counter()
         for item, result in self._probe_each(batch):
             if isinstance(result, Batch):
                 deferred.append(result)
             elif isinstance(result, Outcome):
-                ended.append((item, Facts(), result))
-            elif self._job.goal == "probe":
-                ended.append((item, result.facts, None))
+                ended.append((item, result))
             else:
                 files += 1
                 sound += [(part, result.facts) for part in result.items]
         probe_s = (time.perf_counter() - began_s) / len(batch.items)
         ledger_s = self._lease.ledger_s / len(batch.items)
         told: Any = {"worker": self._worker, "probe_s": probe_s, "ledger_s": ledger_s}
-        ok = Outcome(status="ok", **told)
-        rows = [
-            Row(item, facts, ok if outcome is None else replace(outcome, **told))
-            for item, facts, outcome in ended
-        ]
+        rows = [Row(item, Facts(), replace(outcome, **told)) for item, outcome in ended]
         items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
         found = Batch("extract", items, facts, probe_s=probe_s * files / max(1, len(sound)))
         planned = planner.plan(found, self._job.spec)
@@ -183,11 +186,10 @@ class Stages:
 
     def _probe_each(self, batch: Batch) -> Iterator[tuple[Item, Divided | Outcome | Batch]]:
         """Yield for each item what it is, why not, or the batch in which it gets one more try."""
-        spec = self._job.spec if self._job.goal == "extract" else None
         position = 0
         while position < len(batch.items):
             rest = batch.part(position, len(batch.items))
-            work = ProbeWork(roots=self._job.roots, items=rest.items, depth=self._depth, spec=spec)
+            work = self._probe_work(rest)
             try:
                 for result in self._stream(work, rest):
                     item = batch.items[position]
@@ -200,17 +202,17 @@ class Stages:
                 yield batch.items[position], self._blame(error, batch, position)
                 position += 1
 
-    def _extract(self, batch: Batch, batch_id: str) -> Done:
+    def _write(self, batch: Batch, batch_id: str) -> Done:
+        """Have the decoder write the rows of a batch, and its shard."""
         left, judged, deferred = batch, dict[int, Outcome](), list[Batch]()
         unblamed_deaths = 0
         while left.items:
-            work = self._extract_work(left, batch_id, judged)
-            answered = 0
             try:
-                for _ in self._stream(work, left):
-                    answered += 1
-                return self._commit_shard(left, work, deferred)
+                for _ in self._stream(self._writing_work(left, batch_id, judged), left):
+                    pass
+                return self._commit_written(left, batch_id, deferred)
             except ItemError as error:
+                answered = self._slot.finished
                 if answered == len(left.items):
                     unblamed_deaths += 1
                     if unblamed_deaths < MAX_UNBLAMED_DEATHS:
@@ -248,31 +250,47 @@ class Stages:
             memory_bytes=spec.item_memory_bytes,
         )
         whole = planner.total(batch.items, batch.facts, spec)
-        answered = 0
 
         def beat(decoded: int) -> Literal["held", "lost"]:
             share = min(1.0, decoded / whole.frames) if whole.frames else 0.0
             live = Live.at(
-                batch.items[min(answered, len(batch.items) - 1)].path,
+                batch.items[min(self._slot.finished, len(batch.items) - 1)].path,
                 worked_us=round(share * whole.cost_us),
                 frames=round(share * whole.frames_kept),
                 whole_us=whole.cost_us,
                 worker=self._worker,
                 stage=batch.stage,
-                answered=answered,
+                answered=self._slot.finished,
                 items=len(batch.items),
             )
-            files = f"{answered}/{len(batch.items)} files"
+            files = f"{self._slot.finished}/{len(batch.items)} files"
             frames = f", {live.frames:,}/{whole.frames_kept:,} frames" if batch.facts else ""
             self._lease.tell(files + frames)
             return self._lease.beat(live)
 
         every_s = self._lease.beat_every_s
-        for answer in self._slot.stream(work, limits=limits, beat=beat, beat_every_s=every_s):
-            answered += 1
-            yield answer
+        return self._slot.stream(work, limits=limits, beat=beat, beat_every_s=every_s)
 
-    def _extract_work(self, batch: Batch, batch_id: str, judged: dict[int, Outcome]) -> ExtractWork:
+    def _probe_work(self, batch: Batch, writes: PartWriting | None = None) -> ProbeWork:
+        return ProbeWork(
+            roots=self._job.roots,
+            items=batch.items,
+            depth=self._depth,
+            spec=self._job.spec if self._job.goal == "extract" else None,
+            writes=writes,
+        )
+
+    def _writing_work(
+        self, batch: Batch, batch_id: str, judged: dict[int, Outcome]
+    ) -> ProbeWork | ExtractWork:
+        if batch.stage == "probe":
+            writes = PartWriting(
+                tmp=self._waiting(batch_id),
+                worker=self._worker,
+                ledger_s=self._lease.ledger_s,
+                judged=judged,
+            )
+            return self._probe_work(batch, writes)
         return ExtractWork(
             roots=self._job.roots,
             out=self._job.out,
@@ -296,26 +314,30 @@ class Stages:
         ahead: Mapping[str, int] = NOTHING,
     ) -> Done:
         """Commit rows that need no shard; what is ``ahead`` counts with them, if they are first."""
-        counters = _sum(_counters(batch, rows), ahead)
+        counters = _sum(_counters(batch, Tally.of(rows)), ahead)
         if not rows:
             return Done(counters, tuple(children), committed=False)
-        directory = self._layout.attempt(batch_id, self._attempt.name)
-        waiting = os.path.join(directory, "rows.parquet")
+        waiting = self._waiting(batch_id)
         write_part(waiting, rows)
         if not self._commit(waiting, batch_id):
             return self._take_up(batch, batch_id)
         return Done(counters, tuple(children), failures=Failure.last(rows))
 
-    def _commit_shard(self, batch: Batch, work: ExtractWork, deferred: list[Batch]) -> Done:
+    def _commit_written(self, batch: Batch, batch_id: str, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""
-        rows = list(read_part(work.part_tmp))
-        if self._commit(work.part_tmp, work.batch_id):
-            whole = planner.total(batch.items, batch.facts, self._job.spec)
-            worked = {"worked_us": whole.cost_us}
-            done = _done(batch, rows, tuple(deferred))
-            return replace(done, counters=_sum(done.counters, worked))
-        self._withdraw_shards(work.batch_id)
-        return self._take_up(batch, work.batch_id)
+        waiting = self._waiting(batch_id)
+        tally = Tally.of_part(waiting)
+        failures = Failure.last(read_part(waiting)) if tally.failed else ()
+        if not self._commit(waiting, batch_id):
+            self._withdraw_shards(batch_id)
+            return self._take_up(batch, batch_id)
+        worked = {"worked_us": planner.total(batch.items, batch.facts, self._job.spec).cost_us}
+        counters = _sum(_counters(batch, tally), worked)
+        return Done(counters, tuple(deferred), failures=failures)
+
+    def _waiting(self, batch_id: str) -> str:
+        """Return where the attempt's manifest part waits for its commit."""
+        return os.path.join(self._layout.attempt(batch_id, self._attempt.name), ROWS)
 
     def _commit(self, waiting: str, batch_id: str) -> bool:
         """Give a written manifest part its name: the commit.  False if another was first."""
@@ -349,12 +371,12 @@ def _sync_directory(path: str) -> None:
 
 def _done(batch: Batch, rows: Sequence[Row], children: tuple[Batch, ...]) -> Done:
     """Return what committed rows leave to the ledger."""
-    return Done(_counters(batch, rows), children, failures=Failure.last(rows))
+    return Done(_counters(batch, Tally.of(rows)), children, failures=Failure.last(rows))
 
 
-def _counters(batch: Batch, rows: Sequence[Row]) -> dict[str, int]:
-    probed = {"probed": len(rows)} if batch.stage == "probe" else {}
-    return Tally.of(rows).counters() | probed
+def _counters(batch: Batch, tally: Tally) -> dict[str, int]:
+    probed = {"probed": tally.items} if batch.stage == "probe" else {}
+    return tally.counters() | probed
 
 
 def _sum(*counters: Mapping[str, int]) -> dict[str, int]:

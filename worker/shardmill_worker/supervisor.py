@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
 
@@ -117,11 +117,17 @@ class Slot:
         self._process: Any = None
         self._pipe: Connection[ProbeWork | ExtractWork, Any] | None = None
         self._decoded: Any = None
+        self._finished: Any = None
+
+    @property
+    def finished(self) -> int:
+        """How many items of the last work were done; of one that failed, the next is to blame."""
+        return 0 if self._finished is None else int(self._finished.value)
 
     def stream(
         self, work: ProbeWork | ExtractWork, *, limits: Limits, beat: Beat, beat_every_s: float
     ) -> Iterator[Answer]:
-        """Yield the decoder's answer to each item, in order.
+        """Yield the decoder's answer to each item, in order; none where it writes them itself.
 
         Raises:
             DecoderCrash: The decoder died over the first item without an answer.
@@ -132,6 +138,26 @@ class Slot:
             ShuttingDown: The worker is ending.
             LeaseLost: The batch is no longer ours.
         """
+        answered = 0
+        try:
+            for answer in self._answers(work, limits, beat, beat_every_s):
+                answered += 1
+                yield answer
+        except ItemError as error:
+            fault = error
+        else:
+            return
+        unsaid = self.finished - answered
+        if unsaid > 0 and isinstance(work, ProbeWork) and work.writes is None:
+            again = work.part(answered, answered + unsaid)  # they went well before the guilty one
+            rest = replace(limits, item_s=limits.item_s[answered:])
+            yield from self.stream(again, limits=rest, beat=beat, beat_every_s=beat_every_s)
+        raise fault
+
+    def _answers(
+        self, work: ProbeWork | ExtractWork, limits: Limits, beat: Beat, beat_every_s: float
+    ) -> Iterator[Answer]:
+        """Yield the answers as they come; some that are due may not come when a decoder dies."""
         completed = False
         try:
             self._send(work)
@@ -142,24 +168,26 @@ class Slot:
                 self.kill()
 
     def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Answer]:
-        answered, first = 0, self._decoded.value
+        finished, first = 0, self._decoded.value
         seen = seen_before = first
         now = item_began = frame_came = time.monotonic()
-        next_beat, next_look = now + beat_every_s, now
+        next_beat = next_look = now
+        next_beat += beat_every_s
         while True:
-            answer = self._answer()
-            now = time.monotonic()
-            if answer is not None:
-                kind, value = answer
+            message = self._message()
+            if message is not None:
+                kind, answers = message
                 if kind == "done":
                     return
-                answered += 1
-                item_began = frame_came = now
-                seen_before = self._decoded.value
-                yield value
+                yield from answers
+            now = time.monotonic()
             if now < next_look:
                 continue  # a fast stream pays for a look once a tick, not once an item
             next_look = now + TICK_S
+            if self.finished != finished:
+                finished = self.finished
+                item_began = frame_came = now
+                seen_before = self._decoded.value
             if self._stopping.is_set():
                 raise ShuttingDown
             if now >= next_beat:
@@ -168,28 +196,28 @@ class Slot:
                     raise LeaseLost
             if self._decoded.value != seen:
                 seen, frame_came = self._decoded.value, now
-            self._judge(limits, answered, now - item_began, now - frame_came, seen - seen_before)
+            self._judge(limits, finished, now - item_began, now - frame_came, seen - seen_before)
 
-    def _answer(self) -> tuple[str, Any] | None:
+    def _message(self) -> tuple[str, Any] | None:
         """Return what the decoder says next; None if it says nothing for a tick."""
         assert self._pipe is not None
         try:
-            answer: tuple[str, Any] | None = self._pipe.recv() if self._pipe.poll(TICK_S) else None
+            message: tuple[str, Any] | None = self._pipe.recv() if self._pipe.poll(TICK_S) else None
         except (EOFError, OSError):
             raise self._post_mortem() from None
-        if answer is not None and answer[0] == "environment":
-            raise EnvironmentFault(answer[1])
-        if answer is not None and answer[0] == "broken":
-            raise InternalError(answer[1])
-        return answer
+        if message is not None and message[0] == "environment":
+            raise EnvironmentFault(message[1])
+        if message is not None and message[0] == "broken":
+            raise InternalError(message[1])
+        return message
 
     def _judge(
-        self, limits: Limits, answered: int, item_s: float, idle_s: float, frames: int
+        self, limits: Limits, finished: int, item_s: float, idle_s: float, frames: int
     ) -> None:
-        allowed_s = limits.allowed_s(answered, frames=frames)
+        allowed_s = limits.allowed_s(finished, frames=frames)
         if item_s > allowed_s:
             raise ItemTimeout(f"took longer than {allowed_s:.0f} s")
-        if idle_s > limits.allowed_idle_s(answered):
+        if idle_s > limits.allowed_idle_s(finished):
             raise ItemTimeout(f"gave no frame for {limits.idle_s:.0f} s")
         memory_bytes = self._memory_bytes()
         if memory_bytes > limits.memory_bytes:
@@ -214,6 +242,7 @@ class Slot:
                 if self._process is None:
                     self._start()
                 assert self._pipe is not None
+                self._finished.value = 0
                 self._pipe.send(work)
             except (OSError, EOFError) as error:  # died while idle, or the fork server did
                 last = f"{type(error).__name__}: {error}"
@@ -226,7 +255,9 @@ class Slot:
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
         self._decoded = self._context.RawValue("Q", 0)
-        process = self._context.Process(target=_serve, args=(theirs, self._decoded), daemon=True)
+        self._finished = self._context.RawValue("Q", 0)
+        counters = (self._decoded, self._finished)
+        process = self._context.Process(target=_serve, args=(theirs, *counters), daemon=True)
         try:
             process.start()
         finally:
@@ -266,8 +297,8 @@ class Slot:
                 return
 
 
-def _serve(pipe: Any, decoded: Any) -> None:
+def _serve(pipe: Any, decoded: Any, finished: Any) -> None:
     """Run in the child: only there is media code imported."""
     from shardmill_worker.engine.decoder import serve
 
-    serve(pipe, decoded)
+    serve(pipe, decoded, finished)

@@ -109,7 +109,9 @@ def is_archive(name: str) -> bool:
 def without_suffix(name: str) -> str:
     """Return a folder's name; that of an archive without its suffix."""
     low = name.lower()
-    return next((name[: -len(end)] for end in ARCHIVES if low.endswith(end)), name) or name
+    if not low.endswith(ARCHIVES):
+        return name
+    return next(name[: -len(end)] for end in ARCHIVES if low.endswith(end)) or name
 
 
 def archive_of(path: str, told: str) -> str:

@@ -10,7 +10,7 @@ from shardmill.submission.scan import IMAGE_SUFFIXES, suffix
 
 MAX_VIDEOS: Final = 256
 MAX_IMAGES: Final = 4096
-PROBE_ONLY: Final = 256
+PROBE_ONLY: Final = 1024
 """Files in a batch that is probed only; small against a lease, large against a message."""
 WANTED_BATCHES: Final = 16
 """A small job is cut into this many batches, so that several workers have something to do."""

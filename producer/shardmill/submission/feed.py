@@ -72,6 +72,7 @@ class Feeder:
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
         self._lock: OutputLock | None = None
         self._label_of = _rule_of(request)
+        self._is_annotated = request.spec.is_annotated
         self._said_labels: set[str] = set()
         self._classes: dict[str, int] = {}
         self.inputs = 0
@@ -281,19 +282,18 @@ class Feeder:
 
     def _item(self, todo: Todo) -> Item:
         if todo.said is None:
-            return replace(self._whole(todo.found), split=todo.split)
+            return self._whole(todo.found, split=todo.split)
         item = said.item_of(todo.found, todo.segment, todo.said, self._classes)
         return replace(item, split=todo.split)
 
-    def _whole(self, found: Found) -> Item:
+    def _whole(self, found: Found, split: str | None = None) -> Item:
         """Return an input as one item, whatever annotations make of it."""
         label = self._label(found.path)
-        return found.item(
-            label=label, label_id=self._classes.get(label) if label is not None else None
-        )
+        number = self._classes.get(label) if label is not None else None
+        return found.item(label=label, label_id=number, split=split)
 
     def _label(self, path: str) -> str | None:
-        if not self._request.spec.is_annotated:
+        if not self._is_annotated:
             return self._label_of(path)
         text = self._spool.first_said(path)
         return said.label_in(text) if text is not None else None

@@ -71,7 +71,7 @@ def test_size_does_not_matter_when_nothing_is_extracted():
 
 
 def test_batches_that_are_only_probed_stay_small():
-    assert sizes(items(4096 * 16, "jpg"), extracting=False) == [256] * 256
+    assert sizes(items(4096 * 16, "jpg"), extracting=False) == [1024] * 64
 
 
 def test_videos_among_pictures_fill_a_batch_sooner():

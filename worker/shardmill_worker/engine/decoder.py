@@ -1,44 +1,49 @@
 """The decoder child: takes work from a pipe, does it, streams one answer an item.
 
-All native media code runs here and nowhere else.  The answers come in the order of the items, so
-whoever watches knows the guilty item when the process dies: it is the first without an answer.
+All native media code runs here and nowhere else.  The items are done in their order and counted
+in shared memory, so whoever watches knows the guilty one when the process dies.
 """
 
 import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from ctypes import c_uint64
-from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Final, Literal
 
 import cv2
 
-from shardmill.contract.errors import EnvironmentFault, ItemError, Skip
-from shardmill.contract.manifest import Item, Outcome
+from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.quantity import printable
-from shardmill_worker.engine.count import count_frames, count_packets
-from shardmill_worker.engine.division import items_of
 from shardmill_worker.engine.extract import extract_batch
-from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import Advance, Answer, Divided, ExtractWork, ProbeWork
+from shardmill_worker.engine.probe_batch import probe_batch
+from shardmill_worker.engine.work import Advance, Answer, ExtractWork, ProbeWork
 
 PR_SET_PDEATHSIG: Final = 1
 
-Message = tuple[Literal["result"], Answer] | tuple[Literal["done", "environment", "broken"], str]
-"""``result`` for each item, then ``done``; ``environment`` if this machine is at fault,
-``broken`` if shardmill is."""
+Message = (
+    tuple[Literal["results"], list[Answer]] | tuple[Literal["done", "environment", "broken"], str]
+)
+"""``results`` of some items in a row, at last ``done``; ``environment`` if this machine is at
+fault, ``broken`` if shardmill is."""
+SILENCE_S: Final = 0.05
+"""For how long finished items may go unsaid: a message for each would cost as much as probing."""
 
 
-def serve(pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint64) -> None:
+def serve(
+    pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint64, finished: c_uint64
+) -> None:
     """Do what comes through the pipe until its other end is closed.
 
     Args:
         pipe: Work comes in, answers go out.
         decoded: Shared counter of decoded frames: a sign of life within one item.
+        finished: Shared counter of finished items of the work at hand: who watches knows the
+            guilty item when the process dies, even if answers were still unsaid.
     """
     _die_with_the_worker()
     _fall_silent()
@@ -53,8 +58,10 @@ def serve(pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint6
         except EOFError:
             return
         try:
-            for result in _results(work, advance):
-                pipe.send(("result", result))
+            are_told = isinstance(work, ProbeWork) and work.writes is None
+            for results in _groups(_results(work, advance), finished):
+                if are_told:
+                    pipe.send(("results", results))
             pipe.send(("done", ""))
         except EnvironmentFault as fault:
             pipe.send(("environment", str(fault)))
@@ -63,36 +70,24 @@ def serve(pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint6
             sys.exit(1)
 
 
+def _groups(results: Iterator[Answer], finished: c_uint64) -> Iterator[list[Answer]]:
+    """Yield answers together that come fast, one after the other those that come slowly."""
+    group: list[Answer] = []
+    said_s = time.monotonic()
+    for result in results:
+        finished.value += 1
+        group.append(result)
+        if time.monotonic() - said_s >= SILENCE_S:
+            yield group
+            group, said_s = [], time.monotonic()
+    if group:
+        yield group
+
+
 def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Answer]:
     if isinstance(work, ExtractWork):
         return extract_batch(work, advance)
-    return _probe_all(work, advance)
-
-
-def _probe_all(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
-    """Yield what each item is; of several clips of one file only the first is looked at."""
-    path, answer = None, None
-    for item in work.items:
-        if answer is None or item.path != path:
-            path, answer = item.path, _probe(work, item, advance)
-        yield answer
-
-
-def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
-    try:
-        base = work.roots.base_of(item.path)
-        facts = probe_item(base, item)
-        if work.depth != "header":
-            count = count_packets if work.depth == "count" else count_frames
-            facts = replace(facts, frames_counted=count(base, item, advance))
-        if work.spec is None:
-            return facts
-        items = items_of(base, item, facts, work.spec, advance)
-        return facts if items == (item,) else Divided(facts, items)
-    except Skip as reason:
-        return Outcome(status="skipped", error_stage="probe", error_message=str(reason))
-    except ItemError as error:
-        return Outcome.of_error(error, stage="probe")
+    return probe_batch(work, advance)
 
 
 def _die_with_the_worker() -> None:

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from shardmill.contract.layout import Layout, shard_name
 from shardmill.contract.manifest import Facts, Item, Outcome
@@ -13,6 +13,9 @@ from shardmill.contract.spec import Spec
 Advance = Callable[[], None]
 """Called once a decoded frame, so that a watcher can tell slow from stuck."""
 
+
+ROWS: Final = "rows.parquet"
+"""The name of a manifest part in its attempt's directory, where it waits for its commit."""
 
 Depth = Literal["header", "count", "check"]
 """How far probing goes: to the first frame, through every packet, or through every frame."""
@@ -31,6 +34,26 @@ class ProbeWork:
     spec: Spec | None = None
     """What is to be done with each, which decides into how many items it is cut; None keeps all
     whole."""
+    writes: "PartWriting | None" = None
+    """How the answers become a manifest part; None has them told instead."""
+
+    def part(self, start: int, stop: int) -> "ProbeWork":
+        """Return the same for the items ``[start, stop)``."""
+        return replace(self, items=self.items[start:stop])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartWriting:
+    """What the rows of a manifest part have besides what the decoder finds out."""
+
+    tmp: str
+    """Where the part waits for its commit."""
+    worker: str
+    """Written into every row."""
+    ledger_s: float = 0.0
+    """What the attempt has spent on the ledger; seconds."""
+    judged: dict[int, Outcome] = field(default_factory=dict)
+    """Items, by position, that are not to be touched again: each cost a decoder its life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +115,4 @@ class ExtractWork:
     @property
     def part_tmp(self) -> str:
         """Where the manifest part waits for its commit."""
-        return os.path.join(self.tmp, "rows.parquet")
+        return os.path.join(self.tmp, ROWS)

@@ -1,10 +1,8 @@
 """What a header says of a picture, as a row of facts."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
-from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts
 from shardmill_worker.engine.faults import check_pixels
 from shardmill_worker.engine.orientation import UPRIGHT, Orientation
@@ -45,15 +43,17 @@ class Picture:
         if self.width * self.height == 0:
             raise NotPlain
         check_pixels(self.width, self.height)
-        display = self.orientation.display_size(Size(self.width, self.height), Fraction(1))
+        display = (self.width, self.height)
+        if self.orientation.swaps_sides:
+            display = (self.height, self.width)
         return Facts(
             kind="image",
             container=self.container,
             codec=self.codec,
             width=self.width,
             height=self.height,
-            display_width=display.width,
-            display_height=display.height,
+            display_width=display[0],
+            display_height=display[1],
             rotation_deg=self.orientation.rotation_deg,
             mirrored=self.orientation.mirrored,
             sample_aspect="1:1",

@@ -31,16 +31,8 @@ class Source:
         Raises:
             NotPlain: The file has not so many.
         """
-        begin = offset - self._start
-        if begin < 0 or begin + length > len(self._window):
-            if offset + length > self.size_bytes:
-                raise NotPlain
-            self._window = self._pread(max(length, _WINDOW_BYTES), offset)
-            self._start, begin = offset, 0
-        found = self._window[begin : begin + length]
-        if len(found) != length:
-            raise NotPlain
-        return found
+        begin = self._reach(offset, length)
+        return self._window[begin : begin + length]
 
     def unpack(self, layout: str, offset: int) -> tuple[Any, ...]:
         """Return the fields of a ``struct`` layout.
@@ -48,4 +40,17 @@ class Source:
         Raises:
             NotPlain: The file ends before they do.
         """
-        return struct.unpack(layout, self.read(offset, struct.calcsize(layout)))
+        begin = self._reach(offset, struct.calcsize(layout))
+        return struct.unpack_from(layout, self._window, begin)
+
+    def _reach(self, offset: int, length: int) -> int:
+        """Return where in the window some bytes begin, all of which are in it."""
+        begin = offset - self._start
+        if not 0 <= begin <= begin + length <= len(self._window):
+            if length < 0 or offset + length > self.size_bytes:
+                raise NotPlain
+            self._window = self._pread(max(length, _WINDOW_BYTES), offset)
+            self._start, begin = offset, 0
+            if len(self._window) < length:
+                raise NotPlain
+        return begin

@@ -1,0 +1,86 @@
+"""Probing a batch: what each of its files is, told to the worker or written as a manifest part."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from shardmill.contract.errors import ItemError, Skip
+from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill_worker.engine.count import count_frames, count_packets
+from shardmill_worker.engine.division import items_of
+from shardmill_worker.engine.faults import output_faults
+from shardmill_worker.engine.probe import probe_item
+from shardmill_worker.engine.work import Advance, Answer, Divided, PartWriting, ProbeWork
+
+
+def probe_batch(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+    """Yield what each item is, in order; behind the last one write the part, if there is to be one.
+
+    Args:
+        work: What to do.
+        advance: Called now and then while an item takes long.
+
+    Raises:
+        EnvironmentFault: OUT cannot be written, or the input directory is missing.
+    """
+    answers = _answers(work, advance)
+    return answers if work.writes is None else _written(work, work.writes, answers)
+
+
+def _answers(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+    """Yield what each item is; of several clips of one file only the first is looked at."""
+    judged = {} if work.writes is None else work.writes.judged
+    path, answer = None, None
+    for position, item in enumerate(work.items):
+        if position in judged:
+            yield judged[position]
+            continue
+        if answer is None or item.path != path:
+            path, answer = item.path, _probe(work, item, advance)
+        yield answer
+
+
+def _written(work: ProbeWork, writing: PartWriting, answers: Iterator[Answer]) -> Iterator[Answer]:
+    """Let answers through, then write them as a manifest part.
+
+    Raises:
+        EnvironmentFault: OUT cannot be written.
+    """
+    began_s = time.perf_counter()
+    found: list[tuple[Item, Answer]] = []
+    for item, answer in zip(work.items, answers, strict=True):
+        found.append((item, answer))
+        yield answer
+    count = len(found)
+    shared: Any = {
+        "worker": writing.worker,
+        "probe_s": (time.perf_counter() - began_s) / count,
+        "ledger_s": writing.ledger_s / count,
+    }
+    ok = Outcome(status="ok", **shared)
+    with output_faults(writing.tmp):
+        write_part(writing.tmp, (_row(item, answer, ok, shared) for item, answer in found))
+
+
+def _row(item: Item, answer: Answer, ok: Outcome, shared: Any) -> Row:
+    if isinstance(answer, Outcome):
+        return Row(item, Facts(), replace(answer, **shared))
+    return Row(item, answer.facts if isinstance(answer, Divided) else answer, ok)
+
+
+def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
+    try:
+        base = work.roots.base_of(item.path)
+        facts = probe_item(base, item)
+        if work.depth != "header":
+            count = count_packets if work.depth == "count" else count_frames
+            facts = replace(facts, frames_counted=count(base, item, advance))
+        if work.spec is None:
+            return facts
+        items = items_of(base, item, facts, work.spec, advance)
+        return facts if items == (item,) else Divided(facts, items)
+    except Skip as reason:
+        return Outcome(status="skipped", error_stage="probe", error_message=str(reason))
+    except ItemError as error:
+        return Outcome.of_error(error, stage="probe")
