@@ -223,9 +223,12 @@ class Stages:
                 blame = self._blame(error, left, answered)
             if isinstance(blame, Outcome):
                 judged[answered] = blame
+            elif batch.stage == "probe":
+                return Done({}, (*_around(left, answered), blame), committed=False)
             else:
                 deferred.append(blame)
                 left = left.only([i != answered for i in range(len(left.items))])
+                judged = {i - (i > answered): outcome for i, outcome in judged.items()}
         return Done({}, tuple(deferred), committed=False)
 
     def _blame(self, error: ItemError, batch: Batch, position: int) -> Outcome | Batch:
@@ -359,6 +362,12 @@ class Stages:
 def _halves(batch: Batch) -> tuple[Batch, Batch]:
     middle = len(batch.items) // 2
     return batch.part(0, middle), batch.part(middle, len(batch.items))
+
+
+def _around(batch: Batch, position: int) -> tuple[Batch, ...]:
+    """Return what precedes an item and what follows it: so no item is done more than twice."""
+    parts = batch.part(0, position), batch.part(position + 1, len(batch.items))
+    return tuple(part for part in parts if part.items)
 
 
 def _sync_directory(path: str) -> None:
