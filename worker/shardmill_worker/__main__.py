@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from shardmill.contract.errors import LedgerUnavailable
+from shardmill_worker import fork_server
 
 # numpy's and OpenCV's thread pools would give the fork server threads, which a fork must not have.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -24,14 +25,22 @@ LONGEST_PARENT: Final = 37
 
 def main() -> int:
     """Run a worker until it is told to end; return its exit code."""
-    from shardmill_worker.app import app, settings
-    from shardmill_worker.tasks import worker
-
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("shardmill").setLevel(logging.INFO)
     # A killed worker leaves its fork server's socket behind: in a directory of its own.
     scratch = _scratch()
     tempfile.tempdir = scratch
+    try:
+        fork_server.start()
+        return _work()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _work() -> int:
+    from shardmill_worker.app import app, settings
+    from shardmill_worker.tasks import worker
+
     try:
         celery_worker = app.Worker(
             hostname=f"shardmill@{worker().name}",
@@ -47,7 +56,6 @@ def main() -> int:
     finally:
         with suppress(LedgerUnavailable):  # it then forgets us by itself
             worker().ledger.disappear(worker().name)
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _scratch() -> str:

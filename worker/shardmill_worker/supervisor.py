@@ -5,7 +5,6 @@ this costs the item at hand and nothing else.  It never raises for an item that 
 """
 
 import math
-import multiprocessing
 import multiprocessing.util
 import signal
 import threading
@@ -24,6 +23,7 @@ from shardmill.contract.errors import (
     ItemTimeout,
 )
 from shardmill.contract.quantity import format_bytes
+from shardmill_worker import fork_server
 from shardmill_worker.engine.work import Answer, ExtractWork, ProbeWork
 
 TICK_S: Final = 0.1
@@ -82,8 +82,7 @@ class Decoders:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["shardmill_worker.engine.preload"])
+        self._context = fork_server.context()
         self._slots: list[Slot] = []
         self._local = threading.local()
         # Not atexit: multiprocessing's own exit hook would run first, send a SIGTERM that

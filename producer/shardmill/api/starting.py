@@ -296,6 +296,8 @@ def _run_here(
         job = hand_over(request, cluster.settings, shown)
         try:
             # Paused by hand it waits for its resumption: its Redis would end with it.
-            return job.wait(shown, check=cluster.check, until=given_up)
+            status = job.wait(shown, check=cluster.check, until=given_up)
+            cluster.is_idle = status.state == "done"
+            return status
         finally:
             job.close()

@@ -55,7 +55,8 @@ def plan_command(out: str, jobs: int | None, **options: Any) -> int:
     else:
         _print(plan, cores)
         what = f"{shlex.join(inputs.words)} --out {shlex.quote(out)}"
-        click.echo(f"\n  next     shardmill run {what} … with the same options")
+        click.echo(f"\n  next     shardmill run {what} …")
+        click.echo("           with the same options")
     return SOME_FAILED if plan.failures and not allow_failures else DONE
 
 
@@ -88,7 +89,7 @@ def _print(plan: Plan, cores: int) -> None:
         wall = Forecast(plan.core_s.value / cores, plan.core_s.error / cores)
         click.echo(f"  time     {_told(wall, format_duration)} on {format_count(cores, 'core')}")
         click.echo(f"  sample   {_sample(plan)}")
-        click.echo("\nTo hold all of it in memory, as uint8 RGB, clips cut off after")
+        click.echo("\nMemory to hold it all, as uint8 RGB, clips cut off after")
         Console().print(_memory(plan))
 
 

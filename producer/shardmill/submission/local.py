@@ -74,6 +74,8 @@ class LocalCluster:
         self.settings = replace(settings, redis_url=f"unix://{self._socket}")
         self._processes: list[subprocess.Popen[bytes]] = []
         self._restarts = 0
+        self.is_idle = False
+        """Set it when nothing is in work any more: then there is no end to wait for."""
         self._log: IO[Any] = open(  # noqa: SIM115 - closed in close()
             os.path.join(self._directory, "worker.log"), "w+b"
         )
@@ -139,10 +141,13 @@ class LocalCluster:
         return " | ".join([line.strip() for line in lines if line.strip()][-LOG_TAIL_LINES:])
 
     def close(self) -> None:
-        """End the worker, then Redis, and remove every trace."""
+        """End the worker, then Redis, and remove every trace.
+
+        A worker ends by itself within a second or two, which a small job need not wait for.
+        """
         for process in reversed(self._processes):
             if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGKILL if self.is_idle else signal.SIGTERM)
             try:
                 process.wait(self.settings.grace_s)
             except subprocess.TimeoutExpired:

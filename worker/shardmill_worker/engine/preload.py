@@ -10,8 +10,7 @@ import signal
 import av  # noqa: F401
 import cv2  # noqa: F401
 
-import shardmill_worker.engine.extract
-import shardmill_worker.engine.probe  # noqa: F401
+import shardmill_worker.engine.decoder  # noqa: F401
 
 if os.getpid() != os.getsid(0):
     os.setsid()
