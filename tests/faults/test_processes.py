@@ -83,8 +83,7 @@ def test_workers_may_die_at_each_of_their_steps(here, server, ledger, start_work
 def test_workers_killed_again_and_again_cost_a_lease_each(
     here, server, ledger, start_worker, media, out
 ):
-    for number in range(8):
-        picture(media / f"slow@extract-{number}.png", seed=50 + number)
+    gates(media, 8)  # nobody comes to the end of them before the last has died
     assert here.run("submit", media, "--out", out, *SIZE).code == 0
     (job,) = ledger.jobs()
     workers = {"w0": start_worker("w0")}
@@ -101,6 +100,7 @@ def test_workers_killed_again_and_again_cost_a_lease_each(
         held = held_by(server, job, victim) & ends_ms.keys()
         assert all(ends_ms[batch] <= now_ms + float(LEASE_S) * 1000 for batch in held)
 
+    open_gates(media)
     wait_until_done(ledger, job)
     assert_whole(out, dict.fromkeys(names_of(media), "ok"), server=server)
 
