@@ -19,6 +19,7 @@ from shardmill.read.shards import open_shards
 
 pytestmark = pytest.mark.needs_redis
 FILES = ("1.png", "2.jpg", "3.mp4")
+STEPS = ("ledger", "probe", "open", "demux", "decode", "scale", "colour", "encode", "write")
 SIZE = ("--size", "16x12", "--clips-per-shard", "1")
 
 
@@ -43,6 +44,7 @@ def facts(out: Path) -> dict[str, dict]:
     """Return what each input is and became, by its path below its own archive or folder."""
     own = {"path", "archive", "archive_offset", "packed_bytes", "mtime_ns"}
     of_a_run = {"seconds", "worker", "clip_id", "shard"}
+    of_a_run |= {f"{step}_s" for step in STEPS}
     table = pq.read_table(out / "files.parquet").to_pylist()
     return {
         "/".join(row["path"].split("/")[-2:]): {
