@@ -67,7 +67,7 @@ def test_a_person_is_told_in_a_few_lines(here, media, tmp_path):
     assert lines[0] == "72 files: 70 can be used"
     assert [line.split()[0] for line in lines[1:6:2]] == ["unfit", "unfit", "frames"]
     assert "broken.mp4" in planned.out
-    assert lines[-1].startswith(f"  next     shardmill run {media} --out '{tmp_path / 'my out'}'")
+    assert lines[-2].startswith(f"  next     shardmill run {media} --out '{tmp_path / 'my out'}'")
     assert here.run("plan", media, "--out", tmp_path / "o", *SPEC, "--allow-failures").code == 0
 
 

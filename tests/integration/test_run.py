@@ -368,7 +368,7 @@ def a_folder_with(path: Path, name: str) -> Path:
             lambda tmp, media: (a_folder_with(tmp / "empty", "notes.txt"), tmp / "out"),
             (),
             2,
-            "holds no media files: give another directory, or --include GLOB",
+            "holds no media files: give another directory, --include GLOB",
             id="DIR without media",
         ),
         pytest.param(

@@ -7,6 +7,7 @@ in every decoder.
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import suppress
@@ -27,6 +28,7 @@ def main() -> int:
     """Run a worker until it is told to end; return its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("shardmill").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _end)  # until Celery, once it is loaded, has its own way to end
     # A killed worker leaves its fork server's socket behind: in a directory of its own.
     scratch = _scratch()
     tempfile.tempdir = scratch
@@ -56,6 +58,10 @@ def _work() -> int:
     finally:
         with suppress(LedgerUnavailable):  # it then forgets us by itself
             worker().ledger.disappear(worker().name)
+
+
+def _end(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _scratch() -> str:
