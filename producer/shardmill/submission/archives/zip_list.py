@@ -24,6 +24,7 @@ _LONGEST_COMMENT: Final = 0xFFFF
 _IN_EXTRA: Final = 0xFFFFFFFF
 """A number that does not fit stands in the field of this kind in the extra part."""
 _ZIP64: Final = 1
+_MOST, _MOST_64 = 0xFFFF, 0xFFFFFFFFFFFFFFFF
 _DOS: Final = 0
 _UNIX_LINK: Final = stat.S_IFLNK
 
@@ -33,6 +34,8 @@ class _Directory:
     start: int
     length: int
     entries: int
+    most: int
+    """The largest number of entries that its field can say: old programs count on from 0."""
     shift: int
     """What precedes the archive in the stretch: offsets count from behind it."""
 
@@ -55,7 +58,7 @@ def entries_of_zip(stretch: Stretch) -> Iterator[Entry]:
         count += 1
         if entry is not None:
             yield entry
-    if count != directory.entries:
+    if count & directory.most != directory.entries:
         raise BadArchive
 
 
@@ -69,6 +72,7 @@ def _directory(stretch: Stretch) -> _Directory:
     _, disk, first_disk, _, entries, length, offset, _ = _END.unpack_from(tail, found)
     if disk or first_disk:
         raise BadArchive  # a part of an archive in several files
+    most = _MOST
     locator = stretch.read(_LOCATOR_64.size, end - _LOCATOR_64.size) if end >= 76 else b""
     if locator.startswith(b"PK\6\7"):
         _, _, end_64, _ = _LOCATOR_64.unpack(locator)
@@ -76,10 +80,11 @@ def _directory(stretch: Stretch) -> _Directory:
         signature, *_, entries, length, offset = _END_64.unpack(stretch.exactly(_END_64.size, end))
         if signature != b"PK\6\6" or end_64 > end:
             raise BadArchive
+        most = _MOST_64
     start = end - length
     if start < 0 or offset > start:
         raise BadArchive
-    return _Directory(start, length, entries, shift=start - offset)
+    return _Directory(start, length, entries, most, shift=start - offset)
 
 
 def _entry(window: bytes, at: int, base: int) -> tuple[int, Entry | None]:

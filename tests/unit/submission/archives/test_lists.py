@@ -122,6 +122,22 @@ def test_a_zip_behind_something_and_with_a_comment_is_read_as_zipfile_reads_it(
     assert (None if damaged else {e.name: read(data, e) for e in found}) == expected
 
 
+def test_more_files_than_an_old_zip_can_count_are_all_there():
+    """65,537 entries, counted as 1: so macOS writes them, and zipfile reads them."""
+    count = 0x10001
+    central = b"".join(
+        struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0)
+        + b"%05d.png" % number
+        for number in range(count)
+    )
+    data = central + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), 0, 0)
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        expected = packed.namelist()
+
+    assert [entry.name for entry in entries(data, ".zip")] == expected
+    assert len(expected) == count
+
+
 def test_names_of_windows_have_folders(tmp_path):
     data = bytearray(
         py_zip(tmp_path / "x.zip", tree(tmp_path / "in", {"a\\b.png": b"x"})).read_bytes()
