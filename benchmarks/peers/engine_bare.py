@@ -10,7 +10,8 @@ import argparse
 import json
 import multiprocessing
 import os
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.layout import Layout

@@ -14,7 +14,8 @@ GROUP = 50
 """Files a process: enough to make its start cheap, few enough to keep all cores busy."""
 
 PROGRAM = """
-import dataclasses, json, os, sys
+import json, os, sys
+from msgspec.structs import asdict
 from shardmill.contract.errors import ItemError, Skip
 from shardmill.contract.manifest import Facts, Item
 from shardmill_worker.engine import count, probe
@@ -32,7 +33,7 @@ for path in sys.stdin.read().splitlines():
     item = Item(path=path, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
     try:
         said = ask(root, item)
-        said = dataclasses.asdict(said) if isinstance(said, Facts) else {"said": said}
+        said = asdict(said) if isinstance(said, Facts) else {"said": said}
     except Skip as reason:
         said = {"skip": str(reason)}
     except ItemError as error:

@@ -9,12 +9,13 @@ import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
+from msgspec.structs import replace
 
 from correctness.comparison import Comparison, Difference
 from shardmill.contract.errors import Empty, ItemError, Skip

@@ -4,10 +4,10 @@ import multiprocessing
 import os
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from correctness.ways import item_of, read_ways
 from shardmill.contract.index import open_index

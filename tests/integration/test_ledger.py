@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from awaiting import PATIENCE_S, wait_for
 from private_redis import PrivateRedis

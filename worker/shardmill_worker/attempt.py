@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from shardmill.contract.batch import Batch, Stage
+from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -18,6 +18,7 @@ from shardmill.contract.errors import (
     LedgerUnavailable,
 )
 from shardmill.contract.job import Job
+from shardmill.contract.names import Stage
 from shardmill.contract.settings import Settings
 from shardmill.contract.title import title
 from shardmill.ledger.answers import Claim

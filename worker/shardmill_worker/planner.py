@@ -6,9 +6,10 @@ has taken too long, and how far a job is.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Final
+
+from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate

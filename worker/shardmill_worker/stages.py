@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
+
+from msgspec.structs import replace
 
 from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch
@@ -28,7 +30,6 @@ from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, wr
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Claim
 from shardmill.ledger.told import Failure, Live
-from shardmill.report import summary
 from shardmill_worker import planner
 from shardmill_worker.engine.work import (
     ROWS,
@@ -106,6 +107,8 @@ class Stages:
 
     def _finish(self) -> Done:
         """Every batch is counted: what no manifest part names by now is nobody's."""
+        from shardmill.report import summary  # a worker that starts must not wait for DuckDB
+
         try:
             with self._lease.kept(Live(worker=self._worker, stage="finish")):
                 left = leftovers.find(self._layout, run=self._attempt.run)

@@ -4,7 +4,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from shardmill.api.starting import hand_over
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, UsageError
 from shardmill.contract.job import Job as Written
 from shardmill.contract.job import Status, is_locked
@@ -13,7 +12,7 @@ from shardmill.contract.settings import Settings
 from shardmill.report import summary
 from shardmill.submission import control, locate
 from shardmill.submission.cleaning import Cleaning
-from shardmill.submission.job import Job, status_of
+from shardmill.submission.job import Job, hand_over
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import SILENT, Watcher
 
@@ -39,7 +38,7 @@ def status(job: str | Path, *, settings: Settings | None = None) -> Status:
             if place.job is None:
                 raise
     if snapshot is not None and (snapshot.state != "done" or place.job is None):
-        return status_of(place.name, snapshot)
+        return snapshot.status(place.name)
     if place.job is not None:
         return summary.status_of(str(job))
     raise UsageError(
@@ -148,7 +147,7 @@ def resume(
     control.send_waiting(place)
     if not snapshot.counters.get("enumerated"):
         _send_the_rest(snapshot.out, place, watcher)
-    return status_of(place.name, snapshot)
+    return snapshot.status(place.name)
 
 
 def _send_the_rest(out: str, place: locate.Place, watcher: Watcher) -> None:
@@ -191,4 +190,4 @@ def clean(out: str | Path, *, settings: Settings | None = None) -> Cleaning:
 
 def _steer(wanted: control.Control, job: str | Path, settings: Settings | None) -> Status:
     place = locate.find(str(job), settings or Settings.from_environment())
-    return status_of(place.name, control.apply(wanted, place))
+    return control.apply(wanted, place).status(place.name)

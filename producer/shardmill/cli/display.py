@@ -9,7 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -19,10 +19,11 @@ from shardmill.cli.live import Picture, eta, rate
 from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
 from shardmill.contract.sampling import NS_PER_S
-from shardmill.report.failures import FailureGroup
-from shardmill.submission.job import status_of
 from shardmill.submission.progress import Progress, at_rest
 from shardmill.submission.watcher import Watcher
+
+if TYPE_CHECKING:
+    from shardmill.report.failures import FailureGroup  # with it would come DuckDB
 
 LOG_EVERY_S: Final = 5.0
 UNBOUNDED: Final = 100_000
@@ -142,7 +143,7 @@ class JsonLines(Watcher):
             return
         if since_s >= LINE_EVERY_S or _counted(progress) != self._counted:
             self._counted, self._told_s = _counted(progress), time.monotonic()
-            self._print(status_of(progress.job, progress.snapshot), progress)
+            self._print(progress.snapshot.status(progress.job), progress)
 
     def end(self, status: Status) -> None:
         """Print the last object."""
@@ -166,7 +167,7 @@ def watching(*, extracting: bool) -> LiveBars | Lines:
     return LiveBars(console, extracting=extracting) if console.is_terminal else Lines()
 
 
-def summary_lines(status: Status, groups: list[FailureGroup], shards: int | None) -> list[str]:
+def summary_lines(status: Status, groups: "list[FailureGroup]", shards: int | None) -> list[str]:
     """Return what a job came to, one fact a line."""
     tally = status.tally
     inputs = f"{status.inputs:,}" if status.inputs is not None else "not yet counted"

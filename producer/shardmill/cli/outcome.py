@@ -13,7 +13,6 @@ from shardmill.cli.display import print_lines, summary_lines
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import printable
-from shardmill.report import failures, survey
 
 DONE: Final = 0
 SOME_FAILED: Final = 3
@@ -42,6 +41,8 @@ def end(
     if as_json:
         click.echo(json.dumps(status.encode()))
     else:
+        from shardmill.report import failures  # by now nobody waits for a first file
+
         there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
         groups = failures.groups(out) if there else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
@@ -66,6 +67,8 @@ def _next(status: Status, out: str) -> str:
 
 def print_survey(out: str) -> None:
     """Print how the files of a manifest are distributed."""
+    from shardmill.report import survey
+
     console = Console()
     for section in survey.sections(out):
         table = Table(box=None, pad_edge=False, title_justify="left", title=section.title)

@@ -8,20 +8,19 @@ ledger as JSON.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Final, Literal, Self, get_args
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.manifest import Facts, Item
-
-Stage = Literal["probe", "extract", "finish"]
-STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+from shardmill.contract.names import STAGES, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Items that one task works on, one after the other."""
 
     stage: Stage

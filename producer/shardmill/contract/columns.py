@@ -4,10 +4,11 @@ A batch has hundreds of items of the same fields.  Names that stand once, and va
 at a column at a time, make it a third as long and twice as fast to write and to check.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+
+from msgspec.structs import fields
 
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.manifest import FIELDS, Facts, Item, Outcome, choices
@@ -15,11 +16,9 @@ from shardmill.contract.manifest import FIELDS, Facts, Item, Outcome, choices
 Part = TypeVar("Part", Item, Facts, Outcome)
 
 _AT_REST: Final[dict[Any, dict[str, Any]]] = {
-    kind: {field.name: field.default for field in dataclasses.fields(kind)} for kind in FIELDS
+    kind: {field.name: field.default for field in fields(kind)} for kind in FIELDS
 }
-_VALUES_OF: Final[dict[Any, Any]] = {
-    kind: attrgetter(*(field.name for field in dataclasses.fields(kind))) for kind in FIELDS
-}
+_VALUES_OF: Final[dict[Any, Any]] = {kind: attrgetter(*kind.__struct_fields__) for kind in FIELDS}
 _CHOICES: Final[dict[Any, dict[str, tuple[Any, ...]]]] = {
     kind: {name: choices(hint) for name, hint in hints.items()} for kind, hints in FIELDS.items()
 }

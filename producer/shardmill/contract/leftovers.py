@@ -16,7 +16,6 @@ from errno import ENOTEMPTY
 from typing import Final
 
 from shardmill.contract.layout import SUFFIXES, Layout
-from shardmill.contract.manifest import shards_of
 from shardmill.contract.split import SPLIT_NAME
 
 _STEM: Final = re.compile(r"part-[0-9a-z]+-(?P<attempt>[0-9a-z]+)(\.\d+)?")
@@ -58,6 +57,8 @@ def find(layout: Layout, *, run: str = "") -> list[Leftover]:
     Raises:
         DatasetDamaged: A manifest part cannot be read, so nobody knows what is committed.
     """
+    from shardmill.contract.manifest import shards_of  # which brings Arrow
+
     committed = {shard for part in layout.parts() for shard in shards_of(part)}
     stems = {os.path.splitext(shard)[0] for shard in committed}
     parts = [each for each in _parts(layout, run) if _stem(each) not in stems]

@@ -3,18 +3,21 @@
 A row has three parts: the ``Item`` (which file), its ``Facts`` (what probing found) and its
 ``Outcome`` (what the job did).  ``OUT/manifest/part-<batch>.parquet`` holds the rows of one
 batch; its appearance under that name is the commit.
+
+They are made by the million: a frozen ``msgspec.Struct`` takes a tenth of the time of a frozen
+dataclass of so many fields.
 """
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from shardmill.contract.archive import Member, Obstacle, archive_of
 from shardmill.contract.errors import DatasetDamaged, ItemError
@@ -26,8 +29,7 @@ Kind = Literal["video", "image"]
 Status = Literal["ok", "failed", "skipped"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One input file, or one time range of it."""
 
     path: str
@@ -98,19 +100,20 @@ class Item:
 
     def __post_init__(self) -> None:
         """Let the first class and all classes say the same, whichever is given."""
+        if self.labels == () == self.label_ids and self.label is None is self.label_id:
+            return  # as where nothing has labels
         for first, every in (("label", "labels"), ("label_id", "label_ids")):
             value, given = getattr(self, first), getattr(self, every)
             values = tuple(given or ())
             if value is None and values:
-                object.__setattr__(self, first, values[0])
+                force_setattr(self, first, values[0])
             elif value is not None and values[:1] != (value,):
                 values = (value,)
             if values is not given:
-                object.__setattr__(self, every, values)
+                force_setattr(self, every, values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What probing found; None where the file does not say, or for the reason given here."""
 
     kind: Kind | None = None
@@ -167,8 +170,7 @@ class Facts:
     """True if there is an audio stream."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What the job did with an item."""
 
     status: Status
@@ -229,7 +231,7 @@ class Outcome:
     def damaged(self, error: ItemError, *, stage: str) -> Self:
         """Return the outcome of an item of which only what precedes the damage is kept."""
         cause = self.of_error(error, stage=stage)
-        return dataclasses.replace(
+        return replace(
             self,
             error_class=cause.error_class,
             error_stage=cause.error_stage,
@@ -237,8 +239,7 @@ class Outcome:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """An item with its facts and its outcome."""
 
     item: Item
@@ -257,14 +258,14 @@ class Row:
         if values.get("path_raw") is not None:
             path = os.fsdecode(values["path_raw"])
             archive = None if item.archive is None else archive_of(path, item.archive)
-            item = dataclasses.replace(item, path=path, archive=archive)
+            item = replace(item, path=path, archive=archive)
         return cls(item, _take(Facts, values), _take(Outcome, values))
 
 
 Part = TypeVar("Part", Item, Facts, Outcome)
 
 _COLUMNS: Final[dict[type, tuple[str, ...]]] = {
-    kind: tuple(f.name for f in dataclasses.fields(kind)) for kind in (Item, Facts, Outcome)
+    kind: kind.__struct_fields__ for kind in (Item, Facts, Outcome)
 }
 _ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -318,18 +319,24 @@ def _table(rows: Sequence[Row]) -> pa.Table:
         parts = list(map(attrgetter(part), rows))
         values = zip(*map(attrgetter(*_COLUMNS[kind]), parts), strict=True)
         columns |= dict(zip(_COLUMNS[kind], values, strict=False))
-    paths = columns.get("path", ())
-    arrays = [
-        pa.array(_fit(columns.get(field.name, ()), field.type), field.type) for field in SCHEMA
+    columns["path_raw"] = [
+        None if path.isprintable() else os.fsencode(path) for path in columns.get("path", ())
     ]
-    raw = [None if path.isprintable() else os.fsencode(path) for path in paths]
-    return pa.table([*arrays[:-1], pa.array(raw, pa.binary())], schema=SCHEMA)
+    arrays = [_array(columns.get(field.name, ()), field.type) for field in SCHEMA]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if values.count(None) == len(values):  # as of pictures every second column
+        return pa.nulls(len(values), kind)
+    return pa.array(_fit(values, kind), kind)
 
 
 def _fit(values: Sequence[Any], kind: pa.DataType) -> Sequence[Any]:
     """Return a column with its text fit for UTF-8 tables."""
     if pa.types.is_string(kind):
-        return [None if value is None else printable(value) for value in values]
+        fit = {value: printable(value) for value in set(values) if value is not None}
+        return list(map(fit.get, values))
     if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
         return [list(map(printable, value)) for value in values]
     return values

@@ -1,8 +1,9 @@
 """Names that several processes share: tasks, queues, Redis keys.  Each is written here only."""
 
-from typing import Final
+from typing import Final, Literal, get_args
 
-from shardmill.contract.batch import STAGES, Stage
+Stage = Literal["probe", "extract", "finish"]
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 
 APP: Final = "shardmill"
 TASKS: Final[dict[Stage, str]] = {stage: f"shardmill.{stage}" for stage in STAGES}

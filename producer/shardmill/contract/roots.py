@@ -6,8 +6,8 @@ directory; what lies in it has paths that begin with its name.
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ class Inputs:
         return [*map(str, self.directories), *listed]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Roots:
     """Input directories or archives: one, or several of different names."""
 
@@ -45,23 +45,24 @@ class Roots:
         """Return the roots at these paths."""
         return cls(paths)
 
-    @property
+    @cached_property
     def are_named(self) -> bool:
         """Whether paths begin with the name of their root."""
         return len(self.paths) > 1 or is_archive(self.paths[0])
 
-    def bases(self) -> Iterator[tuple[str, str]]:
-        """Yield, for each root, what its paths are joined to, and how they all begin."""
-        for path in self.paths:
-            above, name = os.path.split(path)
-            yield (above, f"{name}/") if self.are_named else (path, "")
+    @cached_property
+    def bases(self) -> tuple[tuple[str, str], ...]:
+        """For each root, what its paths are joined to, and how they all begin."""
+        if not self.are_named:
+            return tuple((path, "") for path in self.paths)
+        return tuple((above, f"{name}/") for above, name in map(os.path.split, self.paths))
 
     def base_of(self, path: str) -> str:
         """Return the directory that the path of an input is joined to.
 
         A path that begins with no root's name is none of ours; it must not lead beside a root.
         """
-        return next((base for base, top in self.bases() if _is_of(path, top)), self.paths[0])
+        return next((base for base, top in self.bases if _is_of(path, top)), self.paths[0])
 
     def place(self, path: str) -> str:
         """Return where an input lies."""

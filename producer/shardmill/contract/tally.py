@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from shardmill.contract.manifest import Row, read_columns
 from shardmill.contract.sampling import NS_PER_S
+
+if TYPE_CHECKING:
+    from shardmill.contract.manifest import Row  # which brings Arrow, as of_part does
 
 _COLUMNS: Final = [
     *("status", "error_class", "clip_id", "frames_kept", "size_bytes"),
@@ -43,7 +42,7 @@ class Tally:
     """Failed items by error class."""
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Self:
+    def of(cls, rows: "Iterable[Row]") -> Self:
         """Count rows."""
         totals: Counter[str] = Counter()
         failures: Counter[str] = Counter()
@@ -69,6 +68,11 @@ class Tally:
         Raises:
             DatasetDamaged: The file is no manifest part.
         """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from shardmill.contract.manifest import read_columns
+
         table = read_columns(path, _COLUMNS)
         status, error_class = table["status"], table["error_class"]
         ok, failed = pc.equal(status, "ok"), pc.equal(status, "failed")

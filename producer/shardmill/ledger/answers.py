@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from shardmill.contract.batch import Batch
-from shardmill.contract.job import State
+from shardmill.contract.job import State, Status
+from shardmill.contract.tally import Tally
 from shardmill.ledger.told import Failure, Live, Share
+
+if TYPE_CHECKING:
+    from shardmill.contract.batch import Batch  # which brings Arrow
 
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
@@ -23,7 +26,7 @@ class Claim:
     """Number of this claim; a later one makes it void."""
     attempts: int = 0
     """Claims charged to the batch, this one included."""
-    batch: Batch | None = None
+    batch: "Batch | None" = None
     """What to do; None unless claimed or exhausted."""
 
 
@@ -60,3 +63,15 @@ class Snapshot:
     def finishing(self) -> bool:
         """Whether the end of the job is all that is in flight."""
         return bool(self.counters.get("finishing"))
+
+    def status(self, job: str) -> Status:
+        """Return how far the job is, by its name."""
+        return Status(
+            job=job,
+            state=self.state,
+            out=self.out,
+            inputs=self.inputs,
+            tally=Tally.from_counters(self.counters),
+            seconds=self.seconds,
+            reason=self.reason,
+        )

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shardmill.contract import names
-from shardmill.contract.batch import STAGES, Batch, Stage
+from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage
 from shardmill.contract.job import Job, State
+from shardmill.contract.names import STAGES, Stage
 from shardmill.contract.settings import Settings
 from shardmill.ledger import entries
 from shardmill.ledger.answers import Claim, Held, Reserved, Snapshot

@@ -6,9 +6,9 @@ from typing import Any
 import redis
 from kombu.exceptions import OperationalError
 
-from shardmill.contract.batch import Batch, Stage
+from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.contract.names import QUEUES, TASKS
+from shardmill.contract.names import QUEUES, TASKS, Stage
 from shardmill.contract.title import title
 
 

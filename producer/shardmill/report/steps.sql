@@ -10,4 +10,4 @@ select
     coalesce(sum(colour_s), 0) as colour,
     coalesce(sum(encode_s), 0) as encode,
     coalesce(sum(write_s), 0) as write
-from manifest_rows;
+from files;

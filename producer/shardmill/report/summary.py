@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -14,6 +15,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
 from shardmill.report import failures, store
+from shardmill.report.failures import FailureGroup
 from shardmill.report.page import document
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
@@ -81,16 +83,20 @@ def finish(job: Job) -> Status:
     """
     layout = Layout(job.out)
     with closing(store.open_files(job.out)) as con:
+        _write_files(con, layout)
+    # The same rows, in one file: hundreds of parts would be opened anew for each question.
+    with closing(store.open_files(job.out, [layout.files])) as con:
         found = _status(job, inputs_of(con, job), tally_of(con))
         (clips,) = store.ask(con, store.sql("clip_frames"))
         (steps,) = store.ask(con, store.sql("steps"))
-        _write_files(con, layout)
+        failed = failures.groups_of(con, job.out)
     status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
     if status.is_complete:
         status = replace(status, state="done", reason="")
     document.write(job.out, status)
+    details = _details(job, status.tally, failed)
     profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
-    write_json(layout.summary, status.encode() | _details(job, status.tally) | clips | profile)
+    write_json(layout.summary, status.encode() | details | clips | profile)
     return status
 
 
@@ -98,7 +104,7 @@ def _status(job: Job, inputs: int | None, sums: Tally) -> Status:
     return Status(job=job.name, state="paused", out=job.out, inputs=inputs, tally=sums)
 
 
-def _details(job: Job, sums: Tally) -> dict[str, Any]:
+def _details(job: Job, sums: Tally, failed: Sequence[FailureGroup]) -> dict[str, Any]:
     """Return what ``summary.json`` tells beyond the status."""
     return {
         "version": VERSION,
@@ -110,7 +116,7 @@ def _details(job: Job, sums: Tally) -> dict[str, Any]:
                 "path": group.examples[0].path,
                 "message": group.examples[0].message,
             }
-            for group in failures.groups(job.out)
+            for group in failed
         },
     }
 

@@ -16,7 +16,7 @@ from shardmill.contract.settings import Settings, celery_configuration
 from shardmill.ledger import messages
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
-from shardmill.submission.job import BY_HAND, status_of
+from shardmill.submission.job import BY_HAND
 from shardmill.submission.locate import Place, was_embedded
 from shardmill.submission.lock import Holder
 
@@ -132,4 +132,4 @@ def jobs(settings: Settings) -> list[Status]:
     """
     with ledger_of(settings) as ledger:
         found = [(name, ledger.snapshot(name)) for name in ledger.jobs()]
-    return [status_of(name, snapshot) for name, snapshot in found if snapshot is not None]
+    return [snapshot.status(name) for name, snapshot in found if snapshot is not None]

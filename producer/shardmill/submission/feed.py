@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 from celery import Celery
+from msgspec.structs import replace
 
 from shardmill.contract import leftovers
-from shardmill.contract.batch import Batch, Stage
+from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -24,7 +24,7 @@ from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import Item
-from shardmill.contract.names import APP
+from shardmill.contract.names import APP, Stage
 from shardmill.contract.settings import Settings, celery_configuration, window_of
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.split import group_of

@@ -28,7 +28,7 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
         inputs = listed(request.list_file, roots, wanted)
         yield entered(inputs, roots, wanted)
         return
-    for base, top in roots.bases():
+    for base, top in roots.bases:
         root = os.path.join(base, top)
         is_one = is_archive(root.rstrip("/")) and os.path.isfile(root.rstrip("/"))
         wanted = Filter(

@@ -8,12 +8,12 @@ from typing import Final
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, ShardmillError
 from shardmill.contract.job import Status
 from shardmill.contract.settings import Settings
-from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission.feed import PATIENCE_S, Feeder
 from shardmill.submission.notebook import showing
 from shardmill.submission.progress import Meter
+from shardmill.submission.request import Request
 from shardmill.submission.watcher import Watcher
 
 POLL_S: Final = 0.2
@@ -77,7 +77,7 @@ class Job:
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
-        return status_of(self.name, self._look())
+        return self._look().status(self.name)
 
     def wait_until_sent(self) -> None:
         """Wait until every batch is in flight, so that this process may end.
@@ -131,7 +131,7 @@ class Job:
             watcher.progress(meter.read(snapshot))
             if until(snapshot):
                 self.close()
-                return status_of(self.name, snapshot)
+                return snapshot.status(self.name)
             time.sleep(POLL_S)
 
     def pause(self) -> bool:
@@ -154,14 +154,14 @@ class Job:
         self._ledger.close_connections()
 
 
-def status_of(name: str, snapshot: Snapshot) -> Status:
-    """Return a job's status from the ledger's snapshot."""
-    return Status(
-        job=name,
-        state=snapshot.state,
-        out=snapshot.out,
-        inputs=snapshot.inputs,
-        tally=Tally.from_counters(snapshot.counters),
-        seconds=snapshot.seconds,
-        reason=snapshot.reason,
-    )
+def hand_over(request: Request, settings: Settings, watcher: Watcher) -> Job:
+    """Begin a job, fed from a thread of this process; the caller closes it."""
+    job = Job(request.name, request.out, settings)
+    feeder = Feeder(request, settings, watcher)
+    try:
+        job.feed(feeder)
+    except BaseException:
+        feeder.close()
+        job.close()
+        raise
+    return job

@@ -87,7 +87,7 @@ def _below(path: str, roots: Roots) -> str | None:
                 path = os.path.relpath(path, root)
                 return f"{os.path.basename(root)}/{path}" if roots.are_named else path
         return None
-    if path == "." or not any(path.startswith(top) for _, top in roots.bases()):
+    if path == "." or not any(path.startswith(top) for _, top in roots.bases):
         return None
     return path
 

@@ -6,10 +6,11 @@ No file is opened here; what a file is, probing finds out.
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import translate
 from stat import S_ISREG
 from typing import Any, Final
+
+from msgspec import Struct
 
 from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
@@ -34,8 +35,7 @@ Place = tuple[int, int]
 """Device and inode of a folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file below the input directory."""
 
     path: str

@@ -9,13 +9,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict
 from importlib.resources import files
 from itertools import repeat, starmap
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from msgspec.structs import asdict
 
 from shardmill.contract.archive import Member, archive_of
 from shardmill.contract.labels import LabelOf, label_of, no_label
@@ -317,6 +316,8 @@ def _blob(path: str) -> bytes:
 
 def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
     """Return what ``row`` holds of one part, column by column."""
+    import pyarrow.compute as pc  # a new job has no parts, and need not wait for it
+
     table = read_columns(part, _COLUMNS)
     failed = pc.equal(table["status"], "failed")
     if again is not None:
@@ -347,6 +348,8 @@ def _members(part: str) -> Iterable[str | None]:
 
 
 def _paths(table: pa.Table) -> list[bytes]:
+    import pyarrow.compute as pc
+
     paths: list[bytes] = pc.coalesce(table["path_raw"], table["path"].cast(pa.binary())).to_pylist()
     return paths
 

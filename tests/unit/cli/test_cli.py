@@ -7,10 +7,10 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed
 from shardmill.cli.jobs import run_command

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from out_dir import OutDir, Video
 from shardmill.contract.manifest import Facts, Item, Outcome, Row

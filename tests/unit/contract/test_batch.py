@@ -1,10 +1,10 @@
 """A batch is named after its content, and nothing else is taken for one."""
 
-import dataclasses
 import json
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import InvalidMessage
@@ -13,7 +13,7 @@ from shardmill.contract.manifest import Facts, Item
 
 def item(number: int = 0, **changes) -> Item:
     plain = Item(path=f"a/{number}.mp4", size_bytes=10, mtime_ns=20, label="a", label_id=0)
-    return dataclasses.replace(plain, **changes)
+    return replace(plain, **changes)
 
 
 PROBE = Batch("probe", (item(0), item(1)))
@@ -38,7 +38,7 @@ EXTRACT = Batch(
         pytest.param(Batch("probe", (item(0, segments=2), item(1))), id="segments"),
         pytest.param(Batch("probe", (item(0, clip_start_ns=0), item(1))), id="start of a clip"),
         pytest.param(Batch("probe", (item(0, clip_end_ns=9), item(1))), id="end of a clip"),
-        pytest.param(dataclasses.replace(PROBE, last_chance=True), id="last chance"),
+        pytest.param(replace(PROBE, last_chance=True), id="last chance"),
     ],
 )
 def test_other_content_has_another_name(other):
@@ -92,7 +92,7 @@ def test_only_keeps_the_wanted_ones_with_their_facts():
         EXTRACT,
         Batch("finish"),
         Batch("probe", (item(0, path=os.fsdecode(b"\xff\n")),)),
-        dataclasses.replace(EXTRACT, last_chance=True),
+        replace(EXTRACT, last_chance=True),
         EXTRACT.part(0, 0),
     ],
     ids=["probe", "extract", "finish", "strange path", "last chance", "no items"],

@@ -1,10 +1,10 @@
 """Items and facts survive the ledger, and nothing else is taken for them."""
 
-import dataclasses
 import json
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
@@ -28,7 +28,7 @@ PLAIN = {"path": ["a"], "size_bytes": [1], "mtime_ns": [2]}
     ids=ascii,
 )
 def test_any_path_survives_json(path):
-    item = dataclasses.replace(ITEM, path=path)
+    item = replace(ITEM, path=path)
     text = json.dumps(encode([item]))
 
     assert decode(Item, json.loads(text), count=1) == (item,)
@@ -48,7 +48,7 @@ def test_fields_at_rest_in_all_do_not_travel():
 
 @pytest.mark.parametrize(
     "parts",
-    [[ITEM], [FACTS, Facts()], [DONE], [Facts()] * 3, [ITEM, dataclasses.replace(ITEM, segment=1)]],
+    [[ITEM], [FACTS, Facts()], [DONE], [Facts()] * 3, [ITEM, replace(ITEM, segment=1)]],
     ids=["item", "facts", "outcome", "nothing known", "segments"],
 )
 def test_parts_come_back_from_json_as_they_were(parts):

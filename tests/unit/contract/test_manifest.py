@@ -1,10 +1,10 @@
 """A manifest row survives every way it travels, and nothing else is taken for one."""
 
-import dataclasses
 import os
 
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.manifest import (
@@ -32,7 +32,7 @@ STRANGE_PATHS = [
 
 @pytest.mark.parametrize("path", STRANGE_PATHS)
 def test_any_path_survives_a_parquet_part(tmp_path, path):
-    rows = [Row(dataclasses.replace(ITEM, path=path), FACTS, DONE)]
+    rows = [Row(replace(ITEM, path=path), FACTS, DONE)]
     write_part(str(tmp_path / "part"), rows)
 
     assert list(read_part(str(tmp_path / "part"))) == rows
@@ -40,7 +40,7 @@ def test_any_path_survives_a_parquet_part(tmp_path, path):
 
 @pytest.mark.parametrize("path", STRANGE_PATHS)
 def test_the_shown_path_is_fit_for_a_terminal(path):
-    shown = Row(dataclasses.replace(ITEM, path=path), FACTS, DONE).flat()["path"]
+    shown = Row(replace(ITEM, path=path), FACTS, DONE).flat()["path"]
 
     assert shown.isprintable()
     shown.encode("utf-8")
@@ -48,14 +48,14 @@ def test_the_shown_path_is_fit_for_a_terminal(path):
 
 def test_raw_bytes_are_kept_only_where_the_path_was_escaped():
     plain = Row(ITEM, FACTS, DONE).flat()
-    strange = Row(dataclasses.replace(ITEM, path=os.fsdecode(b"\xff")), FACTS, DONE).flat()
+    strange = Row(replace(ITEM, path=os.fsdecode(b"\xff")), FACTS, DONE).flat()
 
     assert (plain["path"], plain["path_raw"]) == ("a/b.mp4", None)
     assert (strange["path"], strange["path_raw"]) == ("\\udcff", b"\xff")
 
 
 def test_a_row_has_a_column_for_every_field_in_order():
-    names = [f.name for kind in (Item, Facts, Outcome) for f in dataclasses.fields(kind)]
+    names = [name for kind in (Item, Facts, Outcome) for name in kind.__struct_fields__]
 
     assert SCHEMA.names == [*names, "path_raw"]
     assert list(Row(ITEM, FACTS, DONE).flat()) == SCHEMA.names
@@ -82,7 +82,7 @@ def test_a_part_holds_rows_of_every_status(tmp_path):
     rows = [
         Row(ITEM, FACTS, DONE),
         Row(
-            dataclasses.replace(ITEM, segment=1, segments=2, start_ns=0, end_ns=5),
+            replace(ITEM, segment=1, segments=2, start_ns=0, end_ns=5),
             Facts(),
             Outcome(
                 status="failed", error_class="corrupt", error_message="bad \x1b[31m", seconds=2

@@ -1,6 +1,6 @@
 """Rows add up to a job's counters."""
 
-import dataclasses
+from msgspec.structs import replace
 
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
 from shardmill.contract.tally import Tally
@@ -9,10 +9,10 @@ ITEM = Item(path="a/b.mp4", size_bytes=100, mtime_ns=0)
 CLIP = Outcome(status="ok", frames_kept=3, clip_id="c", bytes_out=50)
 ROWS = [
     Row(ITEM, Facts(duration_s=1.5), CLIP),
-    Row(dataclasses.replace(ITEM, segment=1, segments=3), Facts(duration_s=1.5), CLIP),
-    Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=0, clip_id=None, bytes_out=0)),
+    Row(replace(ITEM, segment=1, segments=3), Facts(duration_s=1.5), CLIP),
+    Row(ITEM, Facts(), replace(CLIP, frames_kept=0, clip_id=None, bytes_out=0)),
     Row(ITEM, Facts(duration_s=9.0), Outcome(status="failed", error_class="corrupt")),
-    Row(ITEM, Facts(), dataclasses.replace(CLIP, frames_kept=1, error_class="corrupt")),
+    Row(ITEM, Facts(), replace(CLIP, frames_kept=1, error_class="corrupt")),
     Row(ITEM, Facts(), Outcome(status="failed", error_class="corrupt")),
     Row(ITEM, Facts(), Outcome(status="failed", error_class="timeout")),
     Row(ITEM, Facts(), Outcome(status="skipped", error_message="audio alone")),

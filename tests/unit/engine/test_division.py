@@ -1,12 +1,12 @@
 """A video that is much work is cut into parts that keep many frames each, and all of them."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.sampling import Timeline

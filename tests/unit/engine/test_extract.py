@@ -10,6 +10,7 @@ import cv2
 import google_crc32c
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from made_clips import FORMATS
 from shardmill.contract.errors import EnvironmentFault
@@ -47,8 +48,8 @@ def test_a_batch_of_good_and_bad_items(folder, steps):
 
     assert [o.status for o in done.outcomes] == ["ok", "failed", "ok"]
     shared = {"write_s": None, "probe_s": None, "ledger_s": None}  # told when all are done
-    assert [dataclasses.replace(row.outcome, **shared) for row in done.rows] == [
-        dataclasses.replace(outcome, **shared) for outcome in done.outcomes
+    assert [replace(row.outcome, **shared) for row in done.rows] == [
+        replace(outcome, **shared) for outcome in done.outcomes
     ]
     assert [row.item.path for row in done.rows] == ["a.mkv", "b.mkv", "c.mp4"]
     assert done.outcomes[1].error_class == "unsupported"
@@ -197,7 +198,7 @@ def test_judged_items_are_not_touched(folder, steps):
     folder.video("a.mkv", steps(2))
     good = folder.extract("a.mkv").work
     verdict = Outcome(status="failed", error_class="crash", error_stage="extract", attempts=2)
-    missing = dataclasses.replace(good.items[0], path="missing.mkv")
+    missing = replace(good.items[0], path="missing.mkv")
     work = dataclasses.replace(
         good, items=(missing, *good.items), facts=(VIDEO, VIDEO), judged={0: verdict}
     )
@@ -347,7 +348,7 @@ def test_an_output_directory_that_goes_just_before_the_end_is_not_made_anew(
     monkeypatch.setattr(shard.ShardInMaking, "finish", finish_and_go)
 
     with pytest.raises(EnvironmentFault, match="cannot write to"):
-        folder.extract(dataclasses.replace(folder.item("a.mkv"), split=split))
+        folder.extract(replace(folder.item("a.mkv"), split=split))
 
     assert not os.path.exists(folder.out)
 

@@ -194,7 +194,7 @@ def test_an_archive_that_ends_before_its_member_is_corrupt(tmp_path):
 
 
 def _fields(item: Item) -> dict:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+    return {name: getattr(item, name) for name in item.__struct_fields__}
 
 
 def test_an_empty_member_is_empty(tmp_path):

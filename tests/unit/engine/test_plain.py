@@ -1,10 +1,11 @@
 """A picture read by its header alone is what libav says after decoding it, or libav is asked."""
 
-import dataclasses
 import io
 import struct
 import zlib
+from contextlib import suppress
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -303,6 +304,35 @@ def test_little_is_read_of_a_large_picture():
     assert sum(asked) <= 8 * 4096
 
 
+@pytest.mark.parametrize("filled", [0, 1300, 1395, 1420, 1440, 1500, 3400, 3470, 15_000, 40_000])
+@pytest.mark.parametrize("behind", [20, 200, 700, 1500, 2500, 4000, 8000])
+def test_a_second_start_counts_as_far_as_libav_looks(filled, behind):
+    """In the first 2 kB, 4 kB, ..., the fewest that hold the header."""
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
+    jpeg = with_segments(jpeg, segment(0xFFFE, b"a" * filled)) if filled else jpeg
+    at = jpeg.index(b"\xff\xda") + behind
+    twice = jpeg[:at] + b"\xff\xd8" + jpeg[at + 2 :]
+
+    with suppress(av.error.InvalidDataError), av.open(io.BytesIO(twice)) as container:
+        if container.format.name == "jpeg_pipe":
+            return  # a reader that is more careful than libav asks it
+    assert (
+        plain_facts(Source(lambda length, offset: twice[offset : offset + length], len(twice)))
+        is None
+    )
+
+
+def test_what_lies_behind_what_libav_looks_at_is_of_no_account():
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
+    twice = jpeg[:3000] + b"\xff\xd8" + jpeg[3002:]
+
+    with av.open(io.BytesIO(twice)) as container:
+        assert container.format.name == "jpeg_pipe"
+    assert plain_facts(Source(lambda length, offset: twice[offset : offset + length], len(twice)))
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_no_bytes_make_a_reader_fail(data):
@@ -330,7 +360,7 @@ def test_facts_of_a_plain_picture_leave_out_what_only_videos_have():
     said = said_of(JPEGS["grey"])
 
     assert said is not None
-    empty = {field.name for field in dataclasses.fields(said) if getattr(said, field.name) is None}
+    empty = {name for name in said.__struct_fields__ if getattr(said, name) is None}
     assert empty == {
         *("color_range", "color_transfer"),
         *("fps", "vfr", "frames_header", "frames_counted", "duration_s", "bit_rate"),

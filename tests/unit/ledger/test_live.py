@@ -7,7 +7,6 @@ from shardmill.contract.manifest import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.told import Failure, Live
-from shardmill.submission.job import status_of
 
 AT_WORK = Live(5, 6, 7, "box", "extract", "a/1.mp4", 2, 3)
 
@@ -82,7 +81,7 @@ def test_a_status_is_a_snapshot_in_the_users_words():
         seconds=3.25,
     )
 
-    status = status_of("clips-1", snapshot)
+    status = snapshot.status("clips-1")
 
     assert (status.job, status.state, status.out, status.inputs) == ("clips-1", "paused", "/out", 9)
     assert status.tally == Tally(ok=5, failed=2, frames=50, failures={"crash": 2})

@@ -5,13 +5,13 @@ import json
 import os
 import re
 import shlex
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import simplejpeg
+from msgspec.structs import replace
 
 from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped
 from shardmill.cli.jobs import run_command

@@ -1,15 +1,16 @@
 """Totals equal the row-by-row count, and the state is told from the directory alone."""
 
+import dataclasses
 import fcntl
 import json
 import os
 import time
-from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
@@ -152,7 +153,7 @@ def test_a_finished_job_tells_what_it_was(out):
         },
         "step_seconds": dict.fromkeys(STEPS, 0),
     }
-    assert replace(summary.status_of(out.out), seconds=status.seconds) == status
+    assert dataclasses.replace(summary.status_of(out.out), seconds=status.seconds) == status
     assert summary.status_of(out.out).seconds == written["seconds"]
 
 
@@ -270,9 +271,9 @@ def test_the_state_is_told_from_the_directory_alone(out):
     assert state_of(out) == interrupted, "every row is there, but no summary yet"
     summary.finish(job)
     assert state_of(out) == ("done", "")
-    replace(job, inputs=None).write()
+    dataclasses.replace(job, inputs=None).write()
     assert state_of(out) == interrupted, "more inputs are being counted"
-    replace(job, inputs=4).write()
+    dataclasses.replace(job, inputs=4).write()
     assert state_of(out) == interrupted, "an input was added"
 
 

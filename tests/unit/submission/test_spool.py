@@ -1,11 +1,12 @@
 """Inputs compared with rows: what stays, what is stale, what is to do."""
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from out_dir import OutDir, failed, skipped
 from shardmill.contract.labels import label_of
@@ -433,7 +434,7 @@ def test_clips_of_a_length_are_one_annotation(spool, out):
     out.part("b1", *clips)
     spool.add(inputs("a"))
     spool.add_said([whole])
-    spool.add_manifest(out.layout, replace(ANNOTATED, clip_s=1.0))
+    spool.add_manifest(out.layout, dataclasses.replace(ANNOTATED, clip_s=1.0))
     spool.compare()
 
     assert todo(spool) == []
@@ -454,7 +455,7 @@ def test_a_split_that_was_dealt_is_none_of_an_annotation(spool, out):
     out.part("b1", *rows_of(said_of("a", "x"), split="train"))
     spool.add(inputs("a"))
     spool.add_said(said_of("a", "x"))
-    spool.add_manifest(out.layout, replace(ANNOTATED, split="train=1"))
+    spool.add_manifest(out.layout, dataclasses.replace(ANNOTATED, split="train=1"))
     spool.compare()
 
     assert todo(spool) == []

@@ -1,10 +1,9 @@
 """Work is cut into equal parts, in order, within the shard's limits."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate

@@ -5,12 +5,13 @@ decoding can start, and what is kept of the parts together is what the whole wou
 that the packets are read once; a file whose packets do not tell all stays whole.
 """
 
-from dataclasses import replace
+import dataclasses
 from functools import partial
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import ItemError, TooLarge
@@ -148,7 +149,7 @@ def _with_starts(timeline: Timeline, packets: Packets) -> Timeline:
     """Return the same frames, those marked at which decoding can really start."""
     shown = np.flatnonzero(packets.shown)
     order = shown[np.argsort(packets.pts[shown], kind="stable")]
-    return replace(timeline, keyframe=packets.start[order])
+    return dataclasses.replace(timeline, keyframe=packets.start[order])
 
 
 def cut(item: Item, facts: Facts, spec: Spec, timeline: Timeline) -> tuple[Item, ...]:

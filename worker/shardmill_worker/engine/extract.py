@@ -8,9 +8,10 @@ makes them count, gets its name from the worker.
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size

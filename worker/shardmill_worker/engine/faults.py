@@ -70,9 +70,8 @@ _PROTOCOL_REFUSED: Final = "not on whitelist 'none'"
 _MESSAGE_LIMIT: Final = 300
 
 
-@contextmanager
-def media_faults(doing: str) -> Iterator[None]:
-    """Turn what native media code raises into an ``ItemError``.
+class media_faults:  # noqa: N801 - reads as the function it would be, at a fifth of the cost
+    """Turn what native media code raises in a ``with`` block into an ``ItemError``.
 
     Args:
         doing: What failed, as the start of the message: ``The picture cannot be decoded``.
@@ -80,18 +79,27 @@ def media_faults(doing: str) -> Iterator[None]:
     Raises:
         ItemError: Any error of libav or OpenCV, or of reading the file.
     """
-    try:
-        yield
-    except ShardmillError:
-        raise
-    except tuple(native for native, _ in _KINDS) as error:
-        kind = next(ours for native, ours in _KINDS if isinstance(error, native))
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or isinstance(error, ShardmillError):
+            return
+        kind = next((ours for native, ours in _KINDS if isinstance(error, native)), None)
+        if kind is None:
+            return
         detail = _detail(error)
         if _PROTOCOL_REFUSED in detail:
             kind = Forbidden
         else:
             check_said_size(detail)
-        raise kind(f"{doing}: {detail}.") from error
+        raise kind(f"{self._doing}: {detail}.") from error
 
 
 def check_pixels(width: int, height: int) -> None:
@@ -127,7 +135,7 @@ def listening() -> Iterator[list[tuple[int, str, str]]]:
         av.logging.set_level(av.logging.PANIC)
 
 
-def _detail(error: Exception) -> str:
+def _detail(error: BaseException) -> str:
     """Return what went wrong as the end of a sentence: libav's log says more than its error."""
     if not isinstance(error, FFmpegError):
         return printable(f"{error}").rstrip(".")

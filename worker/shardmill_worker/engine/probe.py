@@ -7,10 +7,10 @@ cannot be believed, a full open decides, and where that leaves the rate open the
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import av
+from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size

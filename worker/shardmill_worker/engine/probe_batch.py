@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError, Skip
 from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part

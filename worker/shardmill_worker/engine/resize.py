@@ -6,6 +6,8 @@ new size between two neighbours, then averaged.  "Enough" is measured, on the fo
 charts of many makers: 38 dB from the exact area at worst, and 50 as a rule.
 """
 
+from collections.abc import Iterator
+from functools import lru_cache
 from math import ceil
 from typing import Final
 
@@ -34,26 +36,37 @@ def resize(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
         Shape (size.height, size.width[, C]), uint8; the same array if the size is the same.
     """
     height, width = plane.shape[:2]
+    for to, how in _steps(width, height, size):
+        plane = cv2.resize(plane, to, interpolation=how)  # type: ignore[assignment]
+    return plane
+
+
+@lru_cache(maxsize=64)
+def _steps(width: int, height: int, size: Size) -> tuple[tuple[tuple[int, int], int], ...]:
+    """Return the sizes to go through, as (width, height), each with its interpolation."""
+    now, steps = (width, height), []
+    for to, how in _ways(width, height, size):
+        if to != now:
+            steps.append((to, how))
+        now = to
+    return tuple(steps)
+
+
+def _ways(width: int, height: int, size: Size) -> Iterator[tuple[tuple[int, int], int]]:
     while _may_halve(width, height, size):
         width, height = width // 2, height // 2
-        plane = _to(plane, width, height, cv2.INTER_AREA)
+        yield (width, height), cv2.INTER_AREA
     across, down = _multiple(width, size.width), _multiple(height, size.height)
     if min(across, down) == 1 and max(across, down) > 2:
         # Averaging one side alone is as dear as by any ratio.  A side that grows must wait.
-        width, height = min(width, size.width), min(height, size.height)
-        plane = _to(plane, width, height, cv2.INTER_AREA)
-        return _to(plane, size.width, size.height, cv2.INTER_LINEAR)
+        yield (min(width, size.width), min(height, size.height)), cv2.INTER_AREA
+        yield (size.width, size.height), cv2.INTER_LINEAR
+        return
     if width % size.width or height % size.height:
-        plane = _to(plane, size.width * across, size.height * down, cv2.INTER_LINEAR)
+        yield (size.width * across, size.height * down), cv2.INTER_LINEAR
     # Halfway between two samples lies their mean.
     how = cv2.INTER_LINEAR if across != down and max(across, down) == 2 else cv2.INTER_AREA
-    return _to(plane, size.width, size.height, how)
-
-
-def _to(plane: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
-    if plane.shape[:2] == (height, width):
-        return plane
-    return cv2.resize(plane, (width, height), interpolation=how)  # type: ignore[return-value]
+    yield (size.width, size.height), how
 
 
 def _may_halve(width: int, height: int, size: Size) -> bool:

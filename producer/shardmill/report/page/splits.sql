@@ -6,7 +6,7 @@ select
     count(*) filter (status = 'failed') as failed,
     count(clip_id) as clips,
     coalesce(sum(frames_kept), 0)::bigint as frames
-from manifest_rows
+from files
 where split is not null
 group by split
 order by ok desc, split;

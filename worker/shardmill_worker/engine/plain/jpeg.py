@@ -1,7 +1,8 @@
 """JPEG: marker segments up to the first scan (ITU-T T.81 annex B, JFIF, Exif, Adobe TN 5116)."""
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from shardmill_worker.engine.orientation import OF_EXIF
 from shardmill_worker.engine.plain.exif import exif_orientation
@@ -20,7 +21,8 @@ _SOI: Final = b"\xff\xd8"
 _EOI: Final = b"\xff\xd9"
 _PADDING_BYTES: Final = 64
 """So many zeros may follow the end."""
-_LOOK_AHEAD_BYTES: Final = 4096
+_PROBED_BYTES: Final = 2048
+"""libav looks at so much of a file to tell what it is, or at twice, four times... as much."""
 _SIGNATURE_BYTES: Final = 16
 _EXIF: Final = b"Exif\0\0"
 _ODD: Final = (
@@ -41,8 +43,7 @@ _PIX_FMTS: Final = {
 _YCBCR_IDS: Final = frozenset({(1, 2, 3), (0, 1, 2)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Struct, frozen=True):
     """What a frame header says."""
 
     width: int
@@ -70,8 +71,7 @@ class _Frame:
         return blocks * (1 if self.progressive else 2) // 8
 
 
-@dataclass
-class _Seen:
+class _Seen(Struct):
     """What the segments told so far."""
 
     frames: list[_Frame] = field(default_factory=list)
@@ -113,19 +113,16 @@ def _segments(source: Source) -> tuple[_Seen, int]:
         marker, length = source.unpack(">HH", position)
         if marker == _SCAN:
             return seen, position
-        if length < 2:
-            raise NotPlain
         body = position + 4
-        if marker in _FRAME_HEADERS:
-            seen.frames.append(
-                _frame(source.read(body, length - 2), progressive=_FRAME_HEADERS[marker])
-            )
-        elif marker in _NOTES:
-            _note(seen, marker, source, body, length - 2)
-        elif marker in _TABLES:
+        if marker in _TABLES:
             # libav looks for marks even in a table, before it says what the file is.
             if b"\xff" in source.read(body, length - 2):
                 raise NotPlain
+        elif marker in _NOTES:
+            _note(seen, marker, source, body, length - 2)
+        elif marker in _FRAME_HEADERS:
+            header = source.read(body, length - 2)
+            seen.frames.append(_frame(header, progressive=_FRAME_HEADERS[marker]))
         else:
             raise NotPlain
         position += 2 + length
@@ -170,8 +167,12 @@ def _expect_whole(source: Source, frame: _Frame, scan: int) -> None:
         raise NotPlain
     start = scan + 4 + len(header)
     left = source.size_bytes - start
-    # A second picture where libav looks makes it take the file for a video.
-    if left < frame.least_bytes or _SOI in source.read(start, min(left, _LOOK_AHEAD_BYTES)):
+    # A second picture where libav looks, which is past the header, makes it take the file for a
+    # video (``jpeg_probe`` in libavformat/img2dec.c).
+    probed = _PROBED_BYTES
+    while probed < start + _PADDING_BYTES:
+        probed *= 2
+    if left < frame.least_bytes or _SOI in source.read(start, min(left, probed - start)):
         raise NotPlain
     tail = min(left, _PADDING_BYTES)
     if not source.read(source.size_bytes - tail, tail).rstrip(b"\0").endswith(_EOI):

@@ -1,7 +1,8 @@
 """What a header says of a picture, as a row of facts."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.manifest import Facts
 from shardmill_worker.engine.faults import check_pixels
@@ -18,8 +19,7 @@ _DEPTHS: Final = {
 """Bits a component of each pixel format that a plain picture can have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """One picture of square pixels; names are FFmpeg's."""
 
     container: str
