@@ -75,6 +75,7 @@ class Feeder:
         self._is_annotated = request.spec.is_annotated
         self._said_labels: set[str] = set()
         self._classes: dict[str, int] = {}
+        self._todo = 0
         self.inputs = 0
 
     def prepare(self) -> Job:
@@ -220,11 +221,11 @@ class Feeder:
         for part in self._layout.parts():
             for name, amount in Tally.of_part(part).counters().items():
                 done[name] = done.get(name, 0) + amount
-        todo, kept = self._spool.todo_count(), self._spool.done_count()
+        self._todo, kept = self._spool.todo_count(), self._spool.done_count()
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
         rows = Tally.from_counters(done).items
-        self._ledger.open(job, done | {"probed": rows, "inputs": rows + todo})
+        self._ledger.open(job, done | {"probed": rows, "inputs": rows + self._todo})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.
@@ -240,7 +241,7 @@ class Feeder:
         extracting = job.goal == "extract"
         batches = probe_batches(
             (self._item(todo) for todo in self._spool.todo(shuffled=extracting)),
-            count=self._spool.todo_count(),
+            count=self._todo,
             extracting=extracting,
             full_bytes=job.spec.shard_size_bytes,
         )
