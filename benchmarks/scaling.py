@@ -17,15 +17,17 @@ from pathlib import Path
 from page import number
 from record import HERE, RESULTS, Record, load_all
 
+from shardmill.contract.settings import BATCHES_A_SLOT
+from shardmill.submission.batches import MAX_VIDEOS, PROBE_ONLY
+
 DOCS = HERE.parent / "docs"
 FILES = 10**9
 WORKERS = (1, 10, 30, 100, 300, 1000)
 SLOTS_A_WORKER = 16
-FILES_A_PROBE_BATCH = 256
 EXTRACT_BATCH_S = 20.0
 """What the planner aims at for a batch."""
 WINDOW = 64
-"""The setting's default."""
+"""Too small for many workers: to show what then happens."""
 BEAT_EVERY_S = 1.0
 OPENS_PER_S = 200_000.0
 """Of the storage: a figure to be replaced by one's own."""
@@ -170,18 +172,18 @@ def costs_of(records: Mapping[str, Record]) -> list[Costs]:
     return [
         Costs(
             title="probe pictures",
-            files=FILES_A_PROBE_BATCH,
-            producer_s=producer_s * FILES_A_PROBE_BATCH,
+            files=PROBE_ONLY,
+            producer_s=producer_s * PROBE_ONLY,
             redis_s=redis_s,
-            storage_s=FILES_A_PROBE_BATCH / OPENS_PER_S,
-            slot_s=scale["workers_us_a_file"] / 1e6 * FILES_A_PROBE_BATCH,
+            storage_s=PROBE_ONLY / OPENS_PER_S,
+            slot_s=scale["workers_us_a_file"] / 1e6 * PROBE_ONLY,
             beat_s=beat_s,
         ),
         Costs(
             title="extract ten-second clips",
             files=clips,
             producer_s=producer_s * clips,
-            redis_s=redis_s * (1 + clips / FILES_A_PROBE_BATCH),  # it was probed before
+            redis_s=redis_s * (1 + clips / MAX_VIDEOS),  # it was probed before
             storage_s=2 * clips / OPENS_PER_S,
             slot_s=clip_s * clips,
             beat_s=beat_s,
@@ -191,9 +193,10 @@ def costs_of(records: Mapping[str, Record]) -> list[Costs]:
 
 @cache
 def simulated(costs: Costs, *, window: int | None) -> list[Found]:
-    """Return how clusters of several sizes work; ``None`` is a window of two batches a slot."""
+    """Return how clusters of several sizes work; ``None`` is the default window."""
     return [
-        Cluster(costs, workers, window or 2 * workers * SLOTS_A_WORKER).run() for workers in WORKERS
+        Cluster(costs, workers, window or BATCHES_A_SLOT * workers * SLOTS_A_WORKER).run()
+        for workers in WORKERS
     ]
 
 
@@ -226,7 +229,7 @@ def page(records: Mapping[str, Record]) -> str:
     """Return ``docs/scaling.md``."""
     probing, extracting = costs_of(records)
     text = (HERE / "scaling.in.md").read_text()
-    parts = -(-FILES // FILES_A_PROBE_BATCH)
+    parts = -(-FILES // PROBE_ONLY)
     slots = WORKERS[-1] * SLOTS_A_WORKER
     payload = records["ledger"].figures["payload_bytes"]
     needed = ("scale", "ledger", "extract_kinetics")
@@ -245,13 +248,16 @@ def page(records: Mapping[str, Record]) -> str:
         "clip_ms": number(1e3 * extracting.slot_s / extracting.files),
         "clips": number(extracting.files),
         "parts": f"{parts / 1e6:.1f} million",
-        "window": f"{2 * slots}",
-        "window_mb": number(2 * slots * payload / 1e6),
-        "default_files": number(simulated(extracting, window=WINDOW)[-1].files_per_s),
+        "pictures": f"{PROBE_ONLY:,}",
+        "videos": f"{MAX_VIDEOS}",
+        "a_slot": f"{BATCHES_A_SLOT}",
+        "fixed": f"{WINDOW}",
+        "window_mb": number(BATCHES_A_SLOT * slots * payload / 1e6),
+        "fixed_files": number(simulated(extracting, window=WINDOW)[-1].files_per_s),
         "enough_files": number(simulated(extracting, window=None)[-1].files_per_s),
         "most_probe": most(probing),
         "most_extract": most(extracting),
-        "default_table": table(simulated(extracting, window=WINDOW)),
+        "fixed_table": table(simulated(extracting, window=WINDOW)),
         "extract_table": table(simulated(extracting, window=None)),
         "probe_table": table(simulated(probing, window=None)),
     }
@@ -271,7 +277,7 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
         figure, panes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
         for axes, costs in zip(panes, costs_of(records), strict=True):
             ways = {
-                "window of two a slot": (None, "#0969da"),
+                "the default window": (None, "#0969da"),
                 f"window {WINDOW}": (WINDOW, "#b35900"),
             }
             for name, (window, colour) in ways.items():

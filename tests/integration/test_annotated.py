@@ -7,13 +7,12 @@ their times are worked out by hand.
 import json
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from command_line import Done, Shell, shards, shell
+from command_line import Done, Shell, shards
 from made_media import picture, video
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
@@ -36,12 +35,6 @@ d.mp4,stir,2,,val,1
 d.mp4,stir,0,1,train,7
 ../e.mp4,stir,0,1,train,7
 """
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster import assert_whole
-from command_line import Shell, rows, shards, shell
+from command_line import rows, shards
 from made_archives import gnu_tar, py_tar, py_zip
 from made_media import picture, video
 from shardmill.read.shards import open_shards
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.needs_redis
 FILES = ("1.png", "2.jpg", "3.mp4")
 STEPS = ("ledger", "probe", "open", "demux", "decode", "scale", "colour", "encode", "write")
 SIZE = ("--size", "16x12", "--clips-per-shard", "1")
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """Of inputs with the same bytes one is kept, the others are told of, run after run."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from cluster import assert_whole
-from command_line import Done, Shell, shards, shell
+from command_line import Done, shards
 from made_media import picture
 
 pytestmark = pytest.mark.needs_redis
@@ -18,12 +17,6 @@ SIZE = ("--size", "16x12", "--clips-per-shard", "1")
 def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(source.read_bytes())
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.fixture

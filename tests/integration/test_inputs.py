@@ -4,24 +4,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from cluster import assert_whole
-from command_line import Done, Shell, shards, shell
+from command_line import Done, Shell, shards
 from made_media import picture
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12", "--clips-per-shard", "1")
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.fixture

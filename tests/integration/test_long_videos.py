@@ -2,12 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
 
-from command_line import Shell, shell
 from correctness.ways import item_of
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
@@ -120,12 +118,6 @@ def test_the_parts_of_an_uneven_video_are_the_whole(ffmpeg, eager, tmp_path, opt
 
 LONG = "testsrc=size=640x360:rate=25:duration=80"
 """2000 frames; as PNG they are foreseen to take 0.8 GB: four parts, two a slot."""
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.mark.needs_redis

@@ -5,13 +5,11 @@ do not speak of; every count is worked out by hand.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from command_line import Shell, shell
 from made_media import picture, video
 from shardmill.read import open_shards
 
@@ -119,12 +117,6 @@ CASES = {
 }
 BAD = {"imagenet-folders": 1, "something-something": 1}
 """How many annotations are of a class that the list has not."""
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield home
 
 
 @pytest.mark.parametrize("preset", CASES)

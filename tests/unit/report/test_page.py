@@ -276,6 +276,18 @@ def test_clips_with_equal_frames_are_found_by_their_checksum(out):
     assert "longer.mp4" not in equal
 
 
+def test_of_a_long_file_the_part_with_equal_frames_is_named(out):
+    out.shard("b0", Video("a.mp4", value=7))
+    out.shard("b1", Video("long.mp4", value=7))
+    (row,) = out.rows["b1"]
+    out.part("b1", replace(row, item=replace(row.item, segment=1, segments=4)))
+    out.job()
+
+    equal = written(out).text.partition("Clips with equal frames")[2]
+
+    assert "long.mp4 part 2 of 4" in equal.partition("Time")[0]
+
+
 def test_the_contact_sheet_shows_frames_from_the_shards(out):
     out.shard("b0", Video("a/1.mp4", value=90, frames=5, label="a", label_id=0))
     out.shard("b1", Video("b/1.raw", value=200, frames=3, label="b", label_id=1, encoding="raw"))

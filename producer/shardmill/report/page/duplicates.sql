@@ -8,7 +8,11 @@ with suspect as (
 same as (
     select
         count(*) as copies,
-        arg_min(path, path, $examples) as paths
+        arg_min(
+            if(segments > 1, format('{} part {} of {}', path, segment + 1, segments), path),
+            {'path': path, 'segment': segment},
+            $examples
+        ) as paths
     from suspect join files using (clip_id)
     group by crc32c, frames_kept, bytes_out
     having count(*) > 1
