@@ -8,7 +8,7 @@ import pytest
 
 from cluster import assert_whole
 from command_line import Done, shards
-from made_media import picture
+from made_media import picture, video
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12", "--clips-per-shard", "1")
@@ -118,3 +118,23 @@ def test_retry_clean_and_overwrite_know_them(home, twins, out):
     assert home.run("run", twins, "--out", out, *SIZE, "--overwrite").code == 0
     files = [path.relative_to(twins).as_posix() for path in twins.rglob("*.bmp")]
     assert_whole(out, dict.fromkeys(files, "ok"))
+
+
+def test_of_annotated_twins_the_clips_of_one_are_kept(home, tmp_path, out):
+    media = tmp_path / "in"
+    first = video(media / "1.mp4", frames=30)
+    for name in ("2.mp4", "bare.mp4"):
+        copy(first, media / name)
+    annotations = tmp_path / "clips.csv"
+    annotations.write_text("path,label,start,end\n1.mp4,pour,0,1\n1.mp4,stir,1,2\n2.mp4,pour,0,1\n")
+
+    done = run(home, media, out, "--labels", annotations)
+    again = run(home, media, out, "--labels", annotations)
+
+    assert reasons(out) == {"2.mp4": "duplicate of 1.mp4", "bare.mp4": "no annotation"}
+    rows = pq.read_table(out / "files.parquet").to_pylist()
+    clips = [(row["path"], row["label"]) for row in rows if row["status"] == "ok"]
+    assert clips == [("1.mp4", "pour"), ("1.mp4", "stir")]
+    counted = [again.json[name] for name in ("inputs", "ok", "failed", "skipped", "clips")]
+    assert counted == [done.json[name] for name in ("inputs", "ok", "failed", "skipped", "clips")]
+    assert home.run("verify", out).code == 0
