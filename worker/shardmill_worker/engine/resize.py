@@ -1,32 +1,28 @@
-"""Scaling one plane: by area when it shrinks, as FFmpeg's area scaler does, at the least cost.
+"""Scaling one plane: by area when it shrinks, as FFmpeg's area scaler does.
 
-OpenCV halves for next to nothing, averages by other whole numbers cheaply and by any other ratio
-dearly.  So a plane is halved as long as enough is left, then brought to a small multiple of its
-new size between two neighbours, then averaged.  "Enough" is measured, on the footage and the test
-charts of many makers: 38 dB from the exact area at worst, and 50 as a rule.
+OpenCV halves for next to nothing.  All else is averaged by FFmpeg's own scaler, which is two to
+five times as fast as OpenCV's ``INTER_AREA`` at ratios that are no whole numbers.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
-from math import ceil
 from typing import Final
 
+import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from shardmill.contract.geometry import Size
 
-_LEFT_BY_HALVING: Final = 2
-"""So many samples must be left for a new one: its edges fall between coarser ones otherwise."""
-_LINEAR_UP_TO: Final = (1.27, 1.42)
-"""Two neighbours stand for an area up to this ratio, to one and to twice the new size."""
-_LINEAR_BEYOND: Final = 1.5
-"""The same to any higher multiple: there are more of them in each new sample."""
+_LEAST_SIDE: Final = 32
+"""Smaller planes cost next to nothing either way, and libswscale may look beyond their rows."""
+_MOST_RATIO: Final = 64
+"""libswscale mixes at most 256 samples a side (``MAX_FILTER_SIZE`` in libswscale/utils.c)."""
 
 
 def resize(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Return the plane at another size.
+    """Return the plane at another size: a side that shrinks by area, one that grows linearly.
 
     Args:
         plane: Shape (H, W) or (H, W, C), uint8.
@@ -36,52 +32,43 @@ def resize(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
         Shape (size.height, size.width[, C]), uint8; the same array if the size is the same.
     """
     height, width = plane.shape[:2]
-    for to, how in _steps(width, height, size):
-        plane = cv2.resize(plane, to, interpolation=how)  # type: ignore[assignment]
+    while _is_exactly_halved(width, height, size):
+        width, height = width // 2, height // 2
+        plane = _with_opencv(plane, width, height, cv2.INTER_AREA)
+    least = Size(min(width, size.width), min(height, size.height))
+    if least != Size(width, height):
+        plane = _averaged(plane, least)
+    if least != size:
+        plane = _with_opencv(plane, size.width, size.height, cv2.INTER_LINEAR)
     return plane
 
 
-@lru_cache(maxsize=64)
-def _steps(width: int, height: int, size: Size) -> tuple[tuple[tuple[int, int], int], ...]:
-    """Return the sizes to go through, as (width, height), each with its interpolation."""
-    now, steps = (width, height), []
-    for to, how in _ways(width, height, size):
-        if to != now:
-            steps.append((to, how))
-        now = to
-    return tuple(steps)
+def _is_exactly_halved(width: int, height: int, size: Size) -> bool:
+    """Return whether half as many samples a side are still a multiple of those wanted."""
+    return not (width % (2 * size.width) or height % (2 * size.height))
 
 
-def _ways(width: int, height: int, size: Size) -> Iterator[tuple[tuple[int, int], int]]:
-    while _may_halve(width, height, size):
-        width, height = width // 2, height // 2
-        yield (width, height), cv2.INTER_AREA
-    across, down = _multiple(width, size.width), _multiple(height, size.height)
-    if min(across, down) == 1 and max(across, down) > 2:
-        # Averaging one side alone is as dear as by any ratio.  A side that grows must wait.
-        yield (min(width, size.width), min(height, size.height)), cv2.INTER_AREA
-        yield (size.width, size.height), cv2.INTER_LINEAR
-        return
-    if width % size.width or height % size.height:
-        yield (size.width * across, size.height * down), cv2.INTER_LINEAR
-    # Halfway between two samples lies their mean.
-    how = cv2.INTER_LINEAR if across != down and max(across, down) == 2 else cv2.INTER_AREA
-    yield (size.width, size.height), how
+def _averaged(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    height, width = plane.shape[:2]
+    too_much = max(width / size.width, height / size.height) > _MOST_RATIO
+    if too_much or min(width, height, size.width, size.height) < _LEAST_SIDE:
+        return _with_opencv(plane, size.width, size.height, cv2.INTER_AREA)
+    if plane.ndim == 3:  # libswscale would turn RGB into YUV and back
+        return cv2.merge([_averaged(channel, size) for channel in cv2.split(plane)])  # type: ignore[arg-type,return-value]
+    scaler = _scaler(width, height, size)
+    source = av.VideoFrame.from_numpy_buffer(plane, "gray")
+    scaled = scaler.reformat(
+        source, size.width, size.height, "gray", interpolation="AREA", threads=1
+    )
+    rows = np.frombuffer(memoryview(scaled.planes[0]), np.uint8)
+    return rows.reshape(size.height, -1)[:, : size.width]
 
 
-def _may_halve(width: int, height: int, size: Size) -> bool:
-    if width % 2 or height % 2:
-        return False
-    sides = ((width // 2, size.width), (height // 2, size.height))
-    if not (width % size.width or height % size.height):
-        return not any(half % wanted for half, wanted in sides)  # stays exact
-    return all(half >= _LEFT_BY_HALVING * wanted for half, wanted in sides)
+@lru_cache(maxsize=16)
+def _scaler(width: int, height: int, size: Size) -> VideoReformatter:  # noqa: ARG001
+    """Return a scaler that has its tables ready, if it did this before."""
+    return VideoReformatter()
 
 
-def _multiple(side: int, wanted: int) -> int:
-    """Return by what to multiply ``wanted`` for a size to go through on the way from ``side``."""
-    ratio = side / wanted
-    for multiple, limit in enumerate(_LINEAR_UP_TO, 1):
-        if ratio <= multiple * limit:
-            return multiple
-    return max(3, ceil(ratio / _LINEAR_BEYOND))
+def _with_opencv(plane: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
+    return cv2.resize(plane, (width, height), interpolation=how)  # type: ignore[return-value]
