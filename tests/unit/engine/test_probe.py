@@ -57,6 +57,23 @@ def test_a_video(folder, steps):
     assert (facts.video_streams, facts.has_audio) == (1, False)
 
 
+def test_no_more_than_the_first_packet_is_decoded(folder, steps, monkeypatch):
+    """Whatever the decoder would wait for: x264's B-frames come before what they follow."""
+    folder.video("clip.mp4", steps(20), codec="libx264", options={"bf": "3"})
+    asked = []
+
+    class Counted(media.Media):
+        def packets(self):
+            for packet in super().packets():
+                asked.append(packet.size)
+                yield packet
+
+    monkeypatch.setattr(media, "Media", Counted)
+
+    assert folder.probe("clip.mp4").codec == "h264"
+    assert len(asked) == 1
+
+
 def test_sound_beside_the_video_is_told(folder, steps):
     folder.video("clip.mkv", steps(3), audio=True)
 

@@ -12,7 +12,7 @@ from typing import Final
 import av
 from msgspec.structs import replace
 
-from shardmill.contract.errors import ItemError
+from shardmill.contract.errors import Corrupt, ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts, Item, Kind
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
@@ -80,7 +80,8 @@ def quick_look(root: str, item: Item) -> Facts | None:
         EnvironmentFault: The input directory is missing.
     """
     try:
-        facts = _look(root, item, _QUICK_OPEN)
+        with open_media(root, item, _QUICK_OPEN) as media:
+            facts = _by_frames(media) if _may_be_one(media) else _by_first_packet(media)
     except ItemError:
         return None
     name = facts.container or ""
@@ -99,14 +100,29 @@ def full_look(root: str, item: Item) -> Facts:
         Skip: The file holds sound alone.
         EnvironmentFault: The input directory is missing.
     """
-    return _look(root, item, {})
+    with open_media(root, item) as media:
+        return _by_frames(media)
 
 
-def _look(root: str, item: Item, libav_options: dict[str, str]) -> Facts:
-    with open_media(root, item, libav_options) as media:
-        frames = source_frames(media, advance=lambda: None)
-        first = next(frames).picture
-        return _facts(media, first, _kind(media, frames))
+def _by_frames(media: Media) -> Facts:
+    """Return what the first frame shows, and the second where its being there counts."""
+    frames = source_frames(media, advance=lambda: None)
+    first = next(frames).picture
+    return _facts(media, first, _kind(media, frames))
+
+
+def _by_first_packet(media: Media) -> Facts:
+    """Return what the first packet's frame shows: a decoder that waits for more is not heeded.
+
+    Raises:
+        Corrupt: It gives no frame.
+    """
+    with media_faults("The first packet cannot be decoded"):
+        pictures = media.stream.decode(next(media.packets(), None))
+        pictures += media.stream.decode(None)
+    if not pictures:
+        raise Corrupt("The first packet gives no frame.")
+    return _facts(media, pictures[0], _kind(media, iter(())))
 
 
 def _with_pace(root: str, item: Item, facts: Facts) -> Facts:
@@ -128,11 +144,18 @@ def _with_pace(root: str, item: Item, facts: Facts) -> Facts:
 
 def _kind(media: Media, rest: Iterator[SourceFrame]) -> Kind:
     """Return ``image`` for one picture: in a picture format, a second one decides."""
-    name = media.format_name
-    brand = media.container.metadata.get("major_brand", "").strip()
-    if media.original or name in _ANIMATED_FORMATS or brand in _ANIMATED_BRANDS:
+    if _may_be_one(media):
         return "image" if next(rest, None) is None else "video"
+    name = media.format_name
     return "image" if name.endswith("pipe") or name in _STILL_FORMATS else "video"
+
+
+def _may_be_one(media: Media) -> bool:
+    """Return whether a file of this format holds one picture or several."""
+    brand = media.container.metadata.get("major_brand", "").strip()
+    return bool(
+        media.original or media.format_name in _ANIMATED_FORMATS or brand in _ANIMATED_BRANDS
+    )
 
 
 def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:

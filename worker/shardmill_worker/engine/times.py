@@ -57,9 +57,8 @@ def has_even_index(media: Media) -> bool:
         return False
     if not 0 < len(index) == count <= _MAX_INDEX:
         return False
-    entries = list(index)
-    hidden = any(entry.is_discard or not entry.size for entry in entries)
-    return not hidden and is_even([entry.timestamp for entry in entries])
+    shown = [entry.timestamp for entry in index if entry.size and not entry.is_discard]
+    return len(shown) == count and is_even(shown)
 
 
 def measured_pace(root: str, item: Item) -> Pace:
