@@ -10,6 +10,8 @@ from record import HERE, RESULTS, Aim, Record, Table, load_all
 
 PAGE = HERE / "README.md"
 PLOTS = HERE / "plots"
+LIMITS = HERE / "limits.md"
+"""What keeps aims from being met and what was tried, under headings of their rows."""
 FACTOR = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 ORDER = (
     *("probe_images", "probe_videos", "extract_ucf11", "extract_kinetics", "extract_720p"),
@@ -102,11 +104,24 @@ def page(records: dict[str, Record]) -> str:
     warning = (
         f"Measured at small scale only, which says little: {', '.join(small)}." if small else ""
     )
-    parts = [HEAD.strip(), "## Aims", warning, overview]
+    missed = {aim.row for aim, full in aims if full and not aim.met}
+    parts = [HEAD.strip(), "## Aims", warning, overview, *_limits(missed)]
     for record in known:
         parts.append(section(record))
         parts += [f"![{found.title}](plots/{_file(record, found)})" for found in _plotted(record)]
     return "\n\n".join([*filter(None, parts), _signature(known)]) + "\n"
+
+
+def _limits(missed: set[str]) -> list[str]:
+    """Return what is known of the aims that are missed."""
+    known = re.findall(r"(?ms)^## (.+?)\n\n(.+?)\s*(?=^## |\Z)", LIMITS.read_text())
+    told = [
+        f"- **{rows}**: {' '.join(text.split())}"
+        for rows, text in known
+        if missed & set(rows.split(", "))
+    ]
+    heading = "### What keeps an aim from being met, and what was tried"
+    return [heading, "\n".join(told)] if told else []
 
 
 def _place(aim: Aim) -> tuple[int, str]:
