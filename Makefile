@@ -79,7 +79,7 @@ docs: $(VENV)/dev.stamp ## Write docs/cli.md from the commands' own help
 frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, PyTorch, Grain, h5py and webdataset for the tests that read shards with them
 
 .PHONY: bench
-bench: $(BENCH)/stamp ## Run every comparison and write benchmarks/README.md (40 minutes; SCALE=small: 3)
+bench: $(BENCH)/stamp ## Run every comparison and write benchmarks/README.md (1 to 2 hours; SCALE=small: 3 minutes)
 	@$(BENCH)/bin/python benchmarks --scale $(SCALE)
 
 .PHONY: lock

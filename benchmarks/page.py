@@ -29,7 +29,7 @@ times on a shared machine mean little. Whole jobs are timed as commands, from st
 comparison whose sides did not do the same work stops with an error.
 
 ```console
-$ make bench                                         # everything: about 40 minutes on two cores
+$ make bench                                         # everything: one to two hours on two cores
 $ make bench SCALE=small                             # does it run? About 3 minutes
 $ .venv-bench/bin/python benchmarks/probe_images.py  # one of them; --help tells its options
 $ .venv-bench/bin/python benchmarks/page.py          # this page again, from what was measured

@@ -123,6 +123,22 @@ def test_no_import_goes_in_a_circle():
 
 
 @pytest.mark.parametrize(
+    ("program", "later"),
+    [
+        ("shardmill.cli.jobs", {"celery", "duckdb", "jinja2", "kombu", "pyarrow", "redis"}),
+        ("shardmill_worker.tasks", {"av", "cv2", "duckdb", "jinja2"}),
+    ],
+)
+def test_what_a_program_needs_later_does_not_keep_it_from_starting(program, later):
+    """A command starts Redis and the worker first; a worker writes its report at the end."""
+    code = f"import sys, {program}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert program in done.stdout.split()
+    assert later & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(
     ("place", "text", "reason"),
     [
         ("producer/shardmill/contract/a.py", "import redis", "redis belongs to"),
