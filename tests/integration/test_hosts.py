@@ -112,7 +112,7 @@ def owner_of_a_shard(server: PrivateRedis) -> set[str]:
     return {
         batch["owner"].partition("/")[0]
         for batch in batches
-        if batch["stage"] == "extract" and "owner" in batch
+        if batch.get("stage") == "extract" and "owner" in batch  # gone meanwhile: empty
     }
 
 
