@@ -45,6 +45,11 @@ class Colour:
     full_range: bool
     """True for 0 to 255; False for 16 to 235 (Y) and 16 to 240 (U, V)."""
 
+    @property
+    def is_bt601(self) -> bool:
+        """Whether no matrix leads to JPEG's YUV."""
+        return (self.red, self.blue) == _BT601
+
 
 JFIF: Final = Colour(*_BT601, full_range=True)
 
@@ -63,7 +68,7 @@ def colour_of(frame: av.VideoFrame) -> Colour:
 
 def to_jfif(planes: Planes, colour: Colour) -> Planes:
     """Return the planes as BT.601 at full range; U and V keep their size."""
-    no_matrix = len(planes) == 1 or (colour.red, colour.blue) == _BT601
+    no_matrix = len(planes) == 1 or colour.is_bt601
     if no_matrix and colour.full_range:
         return planes
     if no_matrix:

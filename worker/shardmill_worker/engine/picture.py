@@ -1,7 +1,8 @@
 """From a decoded frame to a stored one: crop, scale, turn, colour, pad, encode.
 
-A JPEG of a YUV source never passes through RGB: each plane is scaled on its own and handed to
-the encoder.  Turning and colour come after the scaling, when there is least to do.
+A JPEG of a YUV source never passes through RGB: its planes are scaled, all at once where they are
+of the usual kind, and handed to the encoder.  Turning and colour come after the scaling, when there
+is least to do.
 """
 
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from shardmill.contract.geometry import Placement, Size
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import encode
-from shardmill_worker.engine.colour import Planes, to_jfif, to_rgb
+from shardmill_worker.engine.at_once import COLOUR_SPACES, FORMATS, AtOnce
+from shardmill_worker.engine.colour import JFIF, Planes, colour_of, to_jfif, to_rgb
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.orientation import Orientation
-from shardmill_worker.engine.pixels import PixelReader, Pixels
-from shardmill_worker.engine.resize import resize
+from shardmill_worker.engine.pixels import PixelReader, Pixels, view
+from shardmill_worker.engine.resize import resize, suits_libswscale
 from shardmill_worker.engine.stopwatch import Stopwatch
 
 Array = NDArray[np.uint8]
@@ -50,6 +52,11 @@ class _Framing:
     """End of the stored rows that are taken (exclusive)."""
 
     @property
+    def taken(self) -> Size:
+        """The size of the part that is taken, stored pixels."""
+        return Size(self.right - self.left, self.bottom - self.top)
+
+    @property
     def scaled(self) -> Size:
         """The size to scale to, before the turn."""
         scaled = self.placement.scaled
@@ -72,7 +79,9 @@ class PictureMaker:
         self._orientation = orientation
         self._sample_aspect = sample_aspect
         self._reader = PixelReader()
+        self._look: tuple[object, ...] = ()
         self._framing: _Framing | None = None
+        self._at_once: AtOnce | None = None
 
     @property
     def size(self) -> Size:
@@ -88,15 +97,12 @@ class PictureMaker:
         """
         with media_faults("The frame cannot be converted"):
             framing = self._frame(frame)
-            pixels = self._reader.read(frame)
-            whole = self._needs_whole_colour
-            uneven = not whole and _is_uneven(pixels.planes, framing)
-            planes = _scaled(pixels.planes, framing, whole_colour=whole or uneven)
-            planes = tuple(_turned(plane, framing.orientation) for plane in planes)
-            if uneven:
-                planes = _thinned(planes, pixels.planes, framing)
+            if self._at_once:
+                pixels = self._scaled_at_once(frame, self._at_once)
+            else:
+                pixels = self._scaled_by_planes(frame, framing)
             self._watch.was("scale")
-            encoded = self._encoded(Pixels(planes, pixels.colour), framing.placement)
+            encoded = self._encoded(pixels, framing.placement)
             self._watch.was("encode")
             return encoded
 
@@ -108,24 +114,39 @@ class PictureMaker:
         placement = framing.placement
         return whole and placement.scaled == placement.canvas == framing.stored
 
-    @property
-    def _needs_whole_colour(self) -> bool:
-        """Whether U and V must become as large as Y, for RGB or to begin at an odd offset."""
-        placement = self._framing.placement if self._framing else None
-        padded = placement is not None and placement.canvas != placement.scaled
-        return self._spec.encoding != "jpeg" or padded
-
     def _frame(self, frame: av.VideoFrame) -> _Framing:
-        stored, known = Size(frame.width, frame.height), self._framing
-        if known is not None and known.stored == stored:
-            return known
+        look = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+        if self._framing is not None and look == self._look:
+            return self._framing
+        stored = Size(frame.width, frame.height)
         display = self._orientation.display_size(stored, self._sample_aspect)
         placement = self._geometry.place(display)
-        if known:
-            first = known.placement
+        if self._framing is not None:
+            first = self._framing.placement
             placement = replace(placement, scaled=first.scaled, canvas=first.canvas)
         self._framing = _framing(stored, self._orientation, display, placement)
+        whole_colour = self._needs_whole_colour(placement)
+        self._at_once = None if whole_colour else _at_once(frame, self._framing)
+        self._look = look
         return self._framing
+
+    def _needs_whole_colour(self, placement: Placement) -> bool:
+        """Return whether U and V must become as large as Y: for RGB, or to lie at an odd offset."""
+        return self._spec.encoding != "jpeg" or placement.canvas != placement.scaled
+
+    def _scaled_at_once(self, frame: av.VideoFrame, at_once: AtOnce) -> Pixels:
+        turned = tuple(_turned(view(p), self._orientation) for p in at_once(frame).planes)
+        return Pixels(turned, JFIF if at_once.widens else colour_of(frame))
+
+    def _scaled_by_planes(self, frame: av.VideoFrame, framing: _Framing) -> Pixels:
+        pixels = self._reader.read(frame)
+        whole = self._needs_whole_colour(framing.placement)
+        uneven = not whole and _is_uneven(pixels.planes, framing)
+        planes = _scaled(pixels.planes, framing, whole_colour=whole or uneven)
+        planes = tuple(_turned(plane, framing.orientation) for plane in planes)
+        if uneven:
+            planes = _thinned(planes, pixels.planes, framing)
+        return Pixels(planes, pixels.colour)
 
     def _encoded(self, pixels: Pixels, placement: Placement) -> bytes:
         spec, planes = self._spec, pixels.planes
@@ -164,6 +185,33 @@ def _framing(
         top=top,
         right=max(left + 1, round((x + width) * across)),
         bottom=max(top + 1, round((y + height) * down)),
+    )
+
+
+def _at_once(frame: av.VideoFrame, framing: _Framing) -> AtOnce | None:
+    """Return how all planes shrink together; None if they are not of the usual kind."""
+    if frame.format.name not in FORMATS or frame.colorspace not in COLOUR_SPACES:
+        return None
+    x, y = 8 // frame.format.chroma_width(8), 8 // frame.format.chroma_height(8)
+    taken, scaled = framing.taken, framing.scaled
+    shrinks = scaled.width <= taken.width and scaled.height <= taken.height and scaled != taken
+    if not shrinks or scaled.width % x or scaled.height % y:
+        return None
+    taken_uv = Size(-(-taken.width // x), -(-taken.height // y))
+    scaled_uv = Size(scaled.width // x, scaled.height // y)
+    if not (suits_libswscale(taken, scaled) and suits_libswscale(taken_uv, scaled_uv)):
+        return None
+    colour = colour_of(frame)
+    return AtOnce(
+        format=frame.format.name,
+        source=framing.stored,
+        colour_space=frame.colorspace,
+        colour_range=frame.color_range,
+        left=framing.left - framing.left % x,
+        top=framing.top - framing.top % y,
+        taken=taken,
+        size=scaled,
+        widens=colour.is_bt601 and not colour.full_range,
     )
 
 

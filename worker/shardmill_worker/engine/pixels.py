@@ -50,8 +50,8 @@ class PixelReader:
         if target != frame.format.name:
             frame = self._scaler.reformat(frame, format=target, threads=1)
         if target == _RGB:
-            return Pixels((_view(frame.planes[0], channels=3),), None)
-        return Pixels(tuple(_view(plane) for plane in _coloured(frame)), colour_of(frame))
+            return Pixels((view(frame.planes[0], channels=3),), None)
+        return Pixels(tuple(view(plane) for plane in _coloured(frame)), colour_of(frame))
 
 
 def _coloured(frame: av.VideoFrame) -> tuple[VideoPlane, ...]:
@@ -78,7 +78,7 @@ def _target(source: av.VideoFormat) -> str:
     return {(2, 2): "yuv420p", (2, 1): "yuv422p", (1, 2): "yuv440p"}.get((across, down), "yuv444p")
 
 
-def _view(plane: VideoPlane, channels: int = 1) -> NDArray[np.uint8]:
+def view(plane: VideoPlane, channels: int = 1) -> NDArray[np.uint8]:
     """Return the plane's pixels, shape (H, W) or (H, W, channels), uint8, without its padding."""
     rows = _rows(plane, plane.width * channels)
     return rows if channels == 1 else rows.reshape(plane.height, plane.width, channels)

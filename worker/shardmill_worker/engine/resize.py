@@ -48,10 +48,16 @@ def _is_exactly_halved(width: int, height: int, size: Size) -> bool:
     return not (width % (2 * size.width) or height % (2 * size.height))
 
 
+def suits_libswscale(source: Size, size: Size) -> bool:
+    """Return whether FFmpeg's area scaler can make a plane of this size."""
+    too_much = max(source.width / size.width, source.height / size.height) > _MOST_RATIO
+    least = min(source.width, source.height, size.width, size.height)
+    return least >= _LEAST_SIDE and not too_much
+
+
 def _averaged(plane: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     height, width = plane.shape[:2]
-    too_much = max(width / size.width, height / size.height) > _MOST_RATIO
-    if too_much or min(width, height, size.width, size.height) < _LEAST_SIDE:
+    if not suits_libswscale(Size(width, height), size):
         return _with_opencv(plane, size.width, size.height, cv2.INTER_AREA)
     if plane.ndim == 3:  # libswscale would turn RGB into YUV and back
         return cv2.merge([_averaged(channel, size) for channel in cv2.split(plane)])  # type: ignore[arg-type,return-value]
