@@ -9,6 +9,7 @@ import pytest
 from made_clips import clip_of
 from shardmill.contract.errors import TooLarge
 from shardmill_worker.engine.shards import open_shard, tfrecord
+from shardmill_worker.engine.shards.example import Example
 
 
 def masked(data: bytes) -> int:
@@ -37,6 +38,25 @@ def test_every_frame_lies_where_the_writer_says(tmp_path, sizes):
     assert placed[0].record_offset == 0
     assert placed[1].record_offset == placed[0].record_length
     assert len(data) == sum(place.record_length for place in placed)
+
+
+@pytest.mark.parametrize("sizes", [[5], [0, 0], [127, 128], [1] * 300, [2**21 - 1, 2**21, 7]])
+def test_a_record_is_what_protocol_buffers_would_write(tmp_path, sizes):
+    path = str(tmp_path / "shard")
+    clip = clip_of(sizes)
+    writer = open_shard("tfrecord", path)
+    placed = writer.add(clip)
+    writer.finish()
+    record = (tmp_path / "shard").read_bytes()[12 : placed.record_length - 4]
+    frames = Example()
+    frames.features.feature["frames"].bytes_list.value.extend(f.data for f in clip.frames)
+
+    written = frames.SerializeToString()
+
+    assert record.endswith(written)
+    read = Example.FromString(record).features.feature
+    assert list(read["frames"].bytes_list.value) == [frame.data for frame in clip.frames]
+    assert list(read["num_frames"].int64_list.value) == [len(sizes)]
 
 
 def test_the_framing_is_that_of_tensorflow(tmp_path):

@@ -1,8 +1,9 @@
 """TFRecord: one ``tf.train.Example`` a clip, as TensorFlow reads and writes it.
 
 The frames come last in the record.  Two serialized messages one after the other are one merged
-message, so the frames' part is written by itself, and where each frame lies follows from the
-end of the record by arithmetic.
+message, so the frames' part is written by itself: piece by piece, since a message of Protocol
+Buffers would hold every frame three times in memory.  Its form is
+https://protobuf.dev/programming-guides/encoding.
 """
 
 import os
@@ -11,7 +12,6 @@ from typing import Final
 
 import google_crc32c
 import numpy as np
-from numpy.typing import NDArray
 
 from shardmill.contract.errors import TooLarge
 from shardmill_worker.engine.shards.clip import CHANNELS, Clip, Placed
@@ -24,6 +24,12 @@ MAX_RECORD_BYTES: Final = 2**31 - 1
 _LENGTH: Final = struct.Struct("<Q")
 _CHECKSUM: Final = struct.Struct("<I")
 _MASK_DELTA: Final = 0xA282EAD8
+_VALUE: Final = 0x0A
+"""Field 1, a message or bytes: the only one of its kind in each message around the frames."""
+_MAP_VALUE: Final = 0x12
+"""Field 2: the value in an entry of a map."""
+_NAME: Final = b"\x0a\x06frames"
+"""Field 1: the key."""
 
 
 class TFRecordWriter:
@@ -40,24 +46,28 @@ class TFRecordWriter:
             OSError: The file cannot be written.
         """
         sizes = [len(frame.data) for frame in clip.frames]
-        if sum(sizes) > MAX_RECORD_BYTES:
+        tags = [_tag(_VALUE, size) for size in sizes]
+        frames_bytes = sum(sizes) + sum(map(len, tags))
+        head = _about(clip) + _head_of_frames(frames_bytes)
+        record_bytes = len(head) + frames_bytes
+        if record_bytes > MAX_RECORD_BYTES:
             raise TooLarge(
-                f"Expected frames of at most {MAX_RECORD_BYTES} bytes together, "
-                f"got {sum(sizes)} bytes."
+                f"Expected a record of at most {MAX_RECORD_BYTES} bytes, got {record_bytes} bytes."
             )
-        payload = _about(clip) + _frames(clip)
-        if len(payload) > MAX_RECORD_BYTES:
-            raise TooLarge(
-                f"Expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(payload)} bytes."
-            )
-        length = _LENGTH.pack(len(payload))
-        start = self._file.append(length + _masked_crc(length))
-        self._file.append(payload)
-        end_of_frames = self._file.append(_masked_crc(payload))
+        length = _LENGTH.pack(record_bytes)
+        start = self._file.append(length + _masked(google_crc32c.value(length)))
+        offsets = []
+        self._file.append(head)
+        crc = google_crc32c.value(head)
+        for tag, frame in zip(tags, clip.frames, strict=True):
+            piece = tag + frame.data
+            offsets.append(self._file.append(piece) + len(tag))
+            crc = google_crc32c.extend(crc, piece)
+        self._file.append(_masked(crc))
         return Placed(
             record_offset=start,
             record_length=self._file.end - start,
-            frame_offset=_offsets_before(end_of_frames, sizes),
+            frame_offset=np.array(offsets, np.int64),
         )
 
     def finish(self) -> None:
@@ -94,31 +104,28 @@ def _about(clip: Clip) -> bytes:
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def _frames(clip: Clip) -> bytes:
-    """Return the record's part with the frames and nothing after the last."""
-    example = Example()
-    frames = example.features.feature["frames"].bytes_list.value
-    frames.extend(frame.data for frame in clip.frames)
-    return bytes(example.SerializeToString(deterministic=True))
+def _head_of_frames(frames_bytes: int) -> bytes:
+    """Return what stands before the frames of the feature ``frames``, each with its tag.
 
-
-def _offsets_before(end: int, sizes: list[int]) -> NDArray[np.int64]:
-    """Return where each frame begins, given where the last one ends.
-
-    Each is preceded by one byte of tag and its size as a varint.
+    From within: a ``BytesList`` is the value of a ``Feature``, which with its name is an entry of
+    the map in ``Features``, the only field of an ``Example``.
     """
-    offsets = np.empty(len(sizes), dtype=np.int64)
-    for index in range(len(sizes) - 1, -1, -1):
-        offsets[index] = end - sizes[index]
-        end = int(offsets[index]) - _varint_bytes(sizes[index]) - 1
-    return offsets
+    head = b""
+    for before, field in ((b"", _VALUE), (_NAME, _MAP_VALUE), (b"", _VALUE), (b"", _VALUE)):
+        head = before + _tag(field, len(head) + frames_bytes) + head
+    return head
 
 
-def _varint_bytes(number: int) -> int:
-    return max(1, -(-number.bit_length() // 7))
+def _tag(field: int, length: int) -> bytes:
+    """Return the beginning of a field that is ``length`` bytes."""
+    varint = bytearray([field])
+    while length > 0x7F:
+        varint.append(length & 0x7F | 0x80)
+        length >>= 7
+    varint.append(length)
+    return bytes(varint)
 
 
-def _masked_crc(data: bytes) -> bytes:
-    """Return TFRecord's checksum: CRC-32C, turned by 15 bits, plus a constant."""
-    crc = google_crc32c.value(data)
+def _masked(crc: int) -> bytes:
+    """Return TFRecord's form of a CRC-32C: turned by 15 bits, plus a constant."""
     return _CHECKSUM.pack(((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
