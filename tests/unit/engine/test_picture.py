@@ -67,6 +67,11 @@ def test_an_image_is_the_right_way_up_and_the_right_way_round(folder, suffix):
 
 @pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
 @pytest.mark.parametrize(
+    "sizes",
+    [((64, 48), (64, 48)), ((340, 256), (160, 120))],
+    ids=["as it is", "shrunk"],
+)
+@pytest.mark.parametrize(
     ("pix_fmt", "tags", "tolerance"),
     [
         pytest.param("yuv420p", {}, 4, id="untagged is BT.601"),
@@ -83,13 +88,16 @@ def test_an_image_is_the_right_way_up_and_the_right_way_round(folder, suffix):
         pytest.param("bgr0", {}, 3, id="RGB"),
     ],
 )
-def test_colours_survive(folder, pix_fmt, tags, tolerance, encoding):
-    folder.video("clip.mkv", [quarters()], pix_fmt=pix_fmt, tags=tags)
+def test_colours_survive(folder, pix_fmt, tags, tolerance, sizes, encoding):
+    stored, (width, height) = sizes
+    folder.video("clip.mkv", [quarters(*stored)], pix_fmt=pix_fmt, tags=tags)
 
-    picture = folder.extract("clip.mkv", facts=[VIDEO], encoding=encoding).pictures()[0]
+    done = folder.extract("clip.mkv", facts=[VIDEO], encoding=encoding, size=f"{width}x{height}")
 
+    (picture,) = done.pictures()
+    assert picture.shape == (height, width, 3)
     for name, (y, x) in zip(RED_GREEN_BLUE_GREY, np.ndindex(2, 2), strict=True):
-        found = picture[12 + 24 * y, 16 + 32 * x].astype(int)
+        found = picture[height * (1 + 2 * y) // 4, width * (1 + 2 * x) // 4].astype(int)
         assert np.abs(found - COLOURS[name]).max() <= tolerance, name
 
 

@@ -1,7 +1,7 @@
 """Cropping and scaling all planes of a frame, and widening their range, in one go of libavfilter.
 
-It takes a third of the time of one plane after another, most of which goes into making and asking
-for each; ``crop`` copies nothing.
+One plane after another takes up to three times as long, most of it for making and asking for each;
+``crop`` copies nothing.
 """
 
 from dataclasses import dataclass
