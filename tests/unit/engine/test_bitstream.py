@@ -5,11 +5,12 @@ Bytes are written by hand after the standards that the module names.
 
 from dataclasses import dataclass
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardmill_worker.engine.bitstream import Role, inspector_of
+from shardmill_worker.engine.bitstream import Role, head_of, inspector_of
 
 START, NEEDED, SPARE = Role(True, False), Role(False, False), Role(False, True)
 
@@ -171,3 +172,52 @@ def test_no_bytes_do_harm(codec, header, data):
     inspect = inspector_of(Context(Codec(codec), header))
 
     assert inspect is None or inspect(data) in (None, START, NEEDED, SPARE)
+
+
+PICTURE = bytes(range(1, 255)) * 4
+HEVC_AUD, HEVC_IDR = b"\x46\x01\x50", b"\x26\x01"
+
+
+def started(*units: bytes) -> bytes:
+    return b"".join(b"\0\0\1" + unit for unit in units)
+
+
+@pytest.mark.parametrize(
+    ("codec", "header", "before", "picture"),
+    [
+        pytest.param("h264", avcc(sps(progressive=True)), [AUD, SEI], IDR + PICTURE, id="h264"),
+        pytest.param("hevc", hvcc(1), [HEVC_AUD], HEVC_IDR + PICTURE, id="hevc"),
+    ],
+)
+def test_of_a_packet_all_is_left_up_to_the_head_of_its_first_slice(codec, header, before, picture):
+    for wrap, extra in ((boxed, header), (started, b"")):
+        packet = av.Packet(wrap(*before, picture, picture))
+
+        assert head_of(Context(Codec(codec), extra), packet) == wrap(*before, picture[:256])
+
+
+@pytest.mark.parametrize("codec", ["vp8", "vp9"])
+def test_of_a_frame_its_headers_are_left_and_zeros(codec):
+    packet = av.Packet(b"\x82" + PICTURE * 2)
+
+    head = head_of(Context(Codec(codec)), packet)
+
+    assert head == (b"\x82" + PICTURE * 2)[:1024] + bytes(2 * len(PICTURE) + 1 - 1024)
+
+
+@pytest.mark.parametrize(
+    ("codec", "unit"), [("h264", AUD), ("hevc", HEVC_AUD), ("vp9", IDR), ("av1", 2 * PICTURE)]
+)
+def test_a_packet_of_which_nothing_can_be_left_out_has_no_head(codec, unit):
+    assert head_of(Context(Codec(codec), b""), av.Packet(started(unit))) is None
+
+
+@given(
+    codec=st.sampled_from(["h264", "hevc", "vp8"]),
+    header=st.binary(max_size=60),
+    data=st.binary(max_size=200),
+)
+def test_no_head_is_longer_than_its_packet(codec, header, data):
+    head = head_of(Context(Codec(codec), header), av.Packet(data))
+
+    assert head is None or len(head) <= len(data)

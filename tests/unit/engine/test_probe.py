@@ -74,6 +74,27 @@ def test_no_more_than_the_first_packet_is_decoded(folder, steps, monkeypatch):
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("libx264", "mp4"), ("libx265", "mp4"), ("libvpx-vp9", "mkv")]
+)
+def test_what_a_frame_is_costs_no_decoding_of_it(folder, codec, suffix):
+    """Of a packet whose picture is gone, its head tells what the whole told."""
+    name = f"clip.{suffix}"
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (240, 320, 3), np.uint8) for _ in range(3)]
+    tags = {"colorspace": 1, "color_range": 1, "color_trc": 1}
+    folder.video(name, noise, codec=codec, tags=tags, options={"crf": "10"})
+    sound = folder.probe(name)
+    data = bytearray((folder.root / name).read_bytes())
+    begin = len(data) // 10
+    data[begin : begin + 9000] = bytes(9000)
+    folder.write(name, bytes(data))
+
+    assert folder.probe(name) == sound
+    assert (sound.width, sound.height, sound.pix_fmt) == (320, 240, "yuv420p")
+    assert (sound.color_matrix, sound.color_range, sound.color_transfer) == ("bt709", "tv", "bt709")
+
+
 def test_sound_beside_the_video_is_told(folder, steps):
     folder.video("clip.mkv", steps(3), audio=True)
 

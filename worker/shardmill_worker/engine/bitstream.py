@@ -8,8 +8,9 @@ RFC 6386 9.1 (VP8), the VP9 bitstream specification 6.2 and its annex B, the AV1
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import av
 from av.video.codeccontext import VideoCodecContext
 
 
@@ -31,6 +32,10 @@ _START: Final = Role(start=True, spare=False)
 _NEEDED: Final = Role(start=False, spare=False)
 _SPARE: Final = Role(start=False, spare=True)
 _ALONE: Final = Role(start=True, spare=True)
+_SLICE_HEAD_BYTES: Final = 256
+"""More than the header of a keyframe's slice takes, be it cut for hundreds of threads."""
+_VPX_HEAD_BYTES: Final = 1024
+"""More than a VP8 or VP9 frame's headers take as a rule; what is beyond changes no fact."""
 
 
 def inspector_of(context: VideoCodecContext) -> Inspector | None:
@@ -43,6 +48,57 @@ def inspector_of(context: VideoCodecContext) -> Inspector | None:
     if name == "hevc":
         return _hevc(header)
     return {"vp8": _vp8, "vp9": _vp9, "av1": _av1}.get(name)
+
+
+def head_of(context: VideoCodecContext, packet: "av.Packet[Any]") -> bytes | None:
+    """Return a packet whose picture is left out, as far as its codec is understood.
+
+    A decoder tells of it what it would tell of the whole, size, format, colours and orientation,
+    and is spared the picture itself, which would be nearly all the work.
+
+    Returns:
+        None for a codec that is not understood, and where there is nothing to leave out.
+    """
+    name, header = context.codec.canonical_name, bytes(context.extradata or b"")
+    if name == "h264":
+        return _up_to_slice(packet, _h264_length_bytes(header), _is_h264_slice)
+    if name == "hevc":
+        return _up_to_slice(packet, _hevc_length_bytes(header), _is_hevc_slice)
+    if name in ("vp8", "vp9") and packet.size > _VPX_HEAD_BYTES:
+        # Of zeros the arithmetic decoder makes the largest blocks, with nothing in them.
+        return bytes(packet)[:_VPX_HEAD_BYTES] + bytes(packet.size - _VPX_HEAD_BYTES)
+    return None
+
+
+def _up_to_slice(
+    packet: "av.Packet[Any]", length_bytes: int, is_slice: Callable[[bytes], bool]
+) -> bytes | None:
+    """Return the NAL units up to the first slice, which is cut short behind its header."""
+    kept = b""
+    for unit in _units(bytes(packet), length_bytes):
+        last = unit[:1] != b"" and is_slice(unit)
+        part = unit[:_SLICE_HEAD_BYTES] if last else unit
+        kept += (len(part).to_bytes(length_bytes) if length_bytes else b"\0\0\1") + part
+        if last:
+            return kept
+    return None
+
+
+def _is_h264_slice(unit: bytes) -> bool:
+    return unit[0] & 31 in (_H264_SLICE, _H264_IDR)
+
+
+def _is_hevc_slice(unit: bytes) -> bool:
+    return unit[0] >> 1 & 63 <= _HEVC_LAST_SLICE
+
+
+def _h264_length_bytes(header: bytes) -> int:
+    return (header[4] & 3) + 1 if len(header) > 6 and header[0] == 1 else 0
+
+
+def _hevc_length_bytes(header: bytes) -> int:
+    is_boxed = len(header) > 22 and header[:3] not in (b"\0\0\0", b"\0\0\1")
+    return (header[21] & 3) + 1 if is_boxed else 0
 
 
 def _units(data: bytes, length_bytes: int) -> Iterator[bytes]:
@@ -67,7 +123,7 @@ _H264_KNOWN: Final = frozenset({_H264_SLICE, _H264_IDR, _H264_SEI, _H264_SPS, 8,
 
 def _h264(header: bytes) -> Inspector | None:
     """Start at IDR pictures alone; a picture that is no reference is spare."""
-    length_bytes = (header[4] & 3) + 1 if len(header) > 6 and header[0] == 1 else 0
+    length_bytes = _h264_length_bytes(header)
     parameters = _avcc_parameters(header) if length_bytes else list(_units(header, 0))
     if any(unit[:1] and unit[0] & 31 == _H264_SPS and _has_fields(unit) for unit in parameters):
         return None
@@ -182,9 +238,8 @@ def _hevc(header: bytes) -> Inspector:
 
     These may yet be needed by a higher sub-layer, so none is spare unless there is but one.
     """
-    boxed = len(header) > 22 and header[:3] not in (b"\0\0\0", b"\0\0\1")
-    length_bytes = (header[21] & 3) + 1 if boxed else 0
-    one_layer = boxed and header[21] >> 3 & 7 == _HEVC_ONE_LAYER
+    length_bytes = _hevc_length_bytes(header)
+    one_layer = length_bytes > 0 and header[21] >> 3 & 7 == _HEVC_ONE_LAYER
 
     def inspect(data: bytes) -> Role | None:
         kinds = {

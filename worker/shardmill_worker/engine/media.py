@@ -68,6 +68,15 @@ _CUT_OFF: Final = re.compile("File ended prematurely|partial file")
 """How libav's demuxers say in their log that the file is shorter than it says."""
 _HEAD_BYTES: Final = 4096
 AS_USUAL: Final[Mapping[str, str]] = MappingProxyType({})
+_QUICK_OPEN: Final = {
+    "probesize": "32",
+    "analyzeduration": "1",
+    "fpsprobesize": "0",
+    "codec_whitelist": "none",
+}
+"""libav believes the container's header: to guess the rest it may use no codec."""
+_QUICK_DECODING: Final = {"skip_loop_filter": "all", "ec": "0"}
+"""A frame is looked at, its pixels are not."""
 _DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _NOT_OPENED: Final = "The file cannot be opened as video or image"
 
@@ -169,8 +178,8 @@ class Media:
 def open_media(
     root: str,
     item: Item,
-    libav_options: Mapping[str, str] = AS_USUAL,
     *,
+    quick: bool = False,
     stopwatch: Stopwatch | None = None,
 ) -> Iterator[Media]:
     """Open an item of an input directory for demuxing and decoding, one thread each.
@@ -178,7 +187,7 @@ def open_media(
     Args:
         root: Input directory.
         item: File below it.
-        libav_options: How libav looks at the file, ``probesize`` for instance.
+        quick: Believe the container's header, and decode no picture to be seen.
         stopwatch: Told what is done with the file; by default one that nobody looks at.
 
     Raises:
@@ -188,17 +197,21 @@ def open_media(
     """
     with open_item(root, item) as file:
         _refuse_by_header(file)
-        with _open_pictures(file, item, libav_options) as (container, original):
+        with _open_pictures(file, item, quick=quick) as (container, original):
             stream = _choose_stream(container)
-            if not stream.codec_context.width:
-                _refuse_size_of(file, item, libav_options)
+            if not (quick or stream.codec_context.width):
+                _refuse_size_of(file, item)
             stream.thread_count = 1
             stream.thread_type = "NONE"
             for other in container.streams:
                 if other is not stream:
                     other.discard = Discard.all
             strictness = _strictness(container, stream)
-            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strictness}
+            stream.codec_context.options = {
+                "max_pixels": str(MAX_PIXELS),
+                **strictness,
+                **(_QUICK_DECODING if quick else {}),
+            }
             watch = stopwatch or Stopwatch()
             watch.was("open")
             yield Media(container, stream, file, original, watch)
@@ -216,17 +229,17 @@ def _refuse_by_header(file: InputFile) -> None:
 
 @contextmanager
 def _open_pictures(
-    file: InputFile, item: Item, libav_options: Mapping[str, str]
+    file: InputFile, item: Item, *, quick: bool
 ) -> Iterator[tuple[InputContainer, Original | None]]:
     """Open the file, or where libav sees parts of pictures, the whole ones in its stead."""
     if is_animated_webp(file):
         animation = read_animation(file)
         with media_faults(_NOT_OPENED):
-            movie = _open(DrawnMovie(file, animation), {}, demuxer="mov")
+            movie = _open(DrawnMovie(file, animation), demuxer="mov")
         with movie:
             yield movie, Original("webp_pipe", "webp", animation.orientation)
         return
-    with _open_container(file, item, libav_options) as container:
+    with _open_container(file, item, quick=quick) as container:
         grid = read_grid(file) if _may_be_grid(container) else None
         if grid is None:
             yield container, None
@@ -246,13 +259,11 @@ def _may_be_grid(container: InputContainer) -> bool:
     return tiles and all(s.frames == 1 for s in moving_pictures(container))
 
 
-def _open_container(
-    file: InputFile, item: Item, libav_options: Mapping[str, str]
-) -> InputContainer:
+def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
         try:
-            return _open(NamelessFile(file), libav_options)
+            return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL)
         except (av.error.ArgumentError, av.error.InvalidDataError):
             _refuse_by_content(file)
             if suffix not in _NEED_A_NAME:
@@ -262,26 +273,30 @@ def _open_container(
             return _open(named, whole, demuxer="image2pipe")
 
 
-def _refuse_size_of(file: InputFile, item: Item, libav_options: Mapping[str, str]) -> None:
+def _refuse_size_of(file: InputFile, item: Item) -> None:
     """Raise if libav took the picture's size for none since it is too large; its log tells."""
-    with listening() as heard, _open_container(file, item, libav_options):
+    with listening() as heard, _open_container(file, item, quick=False):
         pass
     for _level, _part, text in heard:
         check_said_size(text)
 
 
 def _open(
-    file: NamelessFile | DrawnMovie, libav_options: Mapping[str, str], *, demuxer: str | None = None
+    file: NamelessFile | DrawnMovie,
+    format_options: Mapping[str, str] = AS_USUAL,
+    *,
+    demuxer: str | None = None,
 ) -> InputContainer:
     file.seek(0)
     container = av.open(
         file,
         "r",
         format=demuxer,
-        options={"threads": "1", "max_pixels": str(MAX_PIXELS), **libav_options},
+        options={"threads": "1", "max_pixels": str(MAX_PIXELS)},
         container_options={
             "format_whitelist": demuxer or _ALLOWED,
             "protocol_whitelist": "none",
+            **format_options,
         },
         metadata_errors="replace",
         buffer_size=READ_SIZE_BYTES,

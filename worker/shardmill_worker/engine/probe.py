@@ -1,9 +1,10 @@
 """Finding out what a file is, as cheaply as the truth allows.
 
 Plain pictures are read without a decoder.  Of a video the container says how much there is and
-the first frame what it looks like.  A quick open believes the container's header, which takes a
-tenth of the time; where the header leaves something out, or belongs to a format whose header
-cannot be believed, a full open decides, and where that leaves the rate open the first packets.
+the first frame what it looks like, or the head of its packet.  A quick open believes the
+container's header, which takes a tenth of the time; where the header leaves something out, or
+belongs to a format whose header cannot be believed, a full open decides, and where that leaves
+the rate open the first packets.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from shardmill.contract.errors import Corrupt, ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.manifest import Facts, Item, Kind
+from shardmill_worker.engine.bitstream import head_of
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames
 from shardmill_worker.engine.faults import media_faults
@@ -25,16 +27,11 @@ from shardmill_worker.engine.plain import plain_facts
 from shardmill_worker.engine.plain.source import Source
 from shardmill_worker.engine.times import has_even_index, measured_pace
 
-_QUICK_OPEN: Final = {
-    "probesize": "32",
-    "analyzeduration": "1",
-    "fpsprobesize": "0",
-    "skip_frame": "all",
-}
-"""libav believes the container's header and decodes nothing to guess the rest."""
 _ISO_BMFF: Final = "mov,mp4,m4a,3gp,3g2,mj2"
 _QUICK_FORMATS: Final = frozenset({_ISO_BMFF, "matroska,webm", "avi"})
 """Video formats whose header says what a full open would find out, or leaves it out."""
+_FULLY_OPENED: Final = frozenset({"png_pipe"})
+"""Formats of which libav tells all, as a PNG's gamma, only where opening decodes a picture."""
 _STILL_FORMATS: Final = frozenset({"ico", "fits"})
 """Formats of single pictures, besides those of one file a picture whose names end in ``pipe``."""
 _ANIMATED_FORMATS: Final = frozenset({"gif", "apng"})
@@ -80,7 +77,9 @@ def quick_look(root: str, item: Item) -> Facts | None:
         EnvironmentFault: The input directory is missing.
     """
     try:
-        with open_media(root, item, _QUICK_OPEN) as media:
+        with open_media(root, item, quick=True) as media:
+            if media.format_name in _FULLY_OPENED:
+                return None
             facts = _by_frames(media) if _may_be_one(media) else _by_first_packet(media)
     except ItemError:
         return None
@@ -117,9 +116,14 @@ def _by_first_packet(media: Media) -> Facts:
     Raises:
         Corrupt: It gives no frame.
     """
+    context = media.stream.codec_context
     with media_faults("The first packet cannot be decoded"):
-        pictures = media.stream.decode(next(media.packets(), None))
-        pictures += media.stream.decode(None)
+        packet = next(media.packets(), None)
+        if packet is None:
+            raise Corrupt("There is no packet.")
+        head = head_of(context, packet)
+        pictures = context.decode(packet if head is None else av.Packet(head))
+        pictures += context.decode(None)
     if not pictures:
         raise Corrupt("The first packet gives no frame.")
     return _facts(media, pictures[0], _kind(media, iter(())))
