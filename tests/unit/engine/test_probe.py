@@ -95,6 +95,20 @@ def test_what_a_frame_is_costs_no_decoding_of_it(folder, codec, suffix):
     assert (sound.color_matrix, sound.color_range, sound.color_transfer) == ("bt709", "tv", "bt709")
 
 
+def test_what_libav_says_of_one_file_is_heard_of_the_next_too(folder):
+    """Of two files alike: with a quantiser of 0, only libav's log tells of their size."""
+    image(folder, "a.jpg")
+    data = bytearray((folder.root / "a.jpg").read_bytes())
+    start_of_frame, quantisers = data.index(b"\xff\xc0"), data.index(b"\xff\xdb")
+    struct.pack_into(">HH", data, start_of_frame + 5, 60_000, 60_000)
+    data[quantisers + 5 : quantisers + 69] = bytes(64)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        folder.write(name, bytes(data))
+
+        with pytest.raises(TooLarge, match="60000x60000"):
+            folder.probe(name)
+
+
 def test_sound_beside_the_video_is_told(folder, steps):
     folder.video("clip.mkv", steps(3), audio=True)
 

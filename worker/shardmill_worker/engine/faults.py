@@ -27,6 +27,7 @@ from shardmill.contract.errors import (
 from shardmill.contract.quantity import printable
 
 av.logging.set_level(av.logging.PANIC)  # nothing is printed, yet the last error is remembered
+av.logging.set_skip_repeated(False)  # what was said of the file before may be said of this one too
 
 MAX_PIXELS: Final = 2**28
 """The largest picture that is decoded, with a margin: 268 million pixels, 16256 x 16256."""
@@ -67,6 +68,10 @@ _SIZE_SAID: Final = re.compile(r"(?:[Ss]ize|dimensions) (-?\d+)[x ](-?\d+)")
 _ADVICE: Final = ", add '-strict"
 """How libav begins to tell about options of the ``ffmpeg`` program."""
 _PROTOCOL_REFUSED: Final = "not on whitelist 'none'"
+NO_CODEC: Final = "no codec"
+"""A whitelist of codecs that none is on."""
+_CODEC_REFUSED: Final = f"not on whitelist '{NO_CODEC}'"
+"""Logged of each file that is opened without codecs: no later error means that."""
 _MESSAGE_LIMIT: Final = 300
 
 
@@ -142,6 +147,7 @@ def _detail(error: BaseException) -> str:
     log: Any = error.log  # PyAV's stub tells another shape
     part, said = ("", "") if log is None or log[1] in _CATCH_ALLS else log[1:]
     said = said.partition(_ADVICE)[0].strip().rstrip(".!")
+    said = "" if _CODEC_REFUSED in said else said
     meant = next((words for native, words in _OWN_WORDS if isinstance(error, native)), None)
     if not said:
         return meant or printable(f"{error.strerror}").rstrip(".")

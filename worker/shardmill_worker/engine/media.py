@@ -28,6 +28,7 @@ from shardmill_worker.engine.assembled.tiles import open_grid
 from shardmill_worker.engine.assembled.webp import read_animation
 from shardmill_worker.engine.faults import (
     MAX_PIXELS,
+    NO_CODEC,
     check_pixels,
     check_said_size,
     listening,
@@ -72,7 +73,7 @@ _QUICK_OPEN: Final = {
     "probesize": "32",
     "analyzeduration": "1",
     "fpsprobesize": "0",
-    "codec_whitelist": "none",
+    "codec_whitelist": NO_CODEC,
 }
 """libav believes the container's header: to guess the rest it may use no codec."""
 _QUICK_DECODING: Final = {"skip_loop_filter": "all", "ec": "0"}
