@@ -16,8 +16,8 @@ STORE_S_PER_PIXEL: Final = 6e-9
 OPEN_S: Final = 0.003
 MAX_CLIPS: Final = 10_000
 """Clips that one file may become: a day of nine seconds each."""
-BYTES_PER_PIXEL: Final = {"jpeg": 0.25, "png": 1.8, "raw": 3.0}
-"""Size of a stored frame by pixel; JPEG at quality 95."""
+BYTES_PER_PIXEL: Final = {"png": 1.8, "raw": 3.0}
+"""Size of a stored frame by pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,25 @@ def work_of(
         frames=frames,
         frames_kept=kept,
         cost_s=cost_s + kept * pixels * STORE_S_PER_PIXEL,
-        bytes_out=round(kept * (500 + pixels * BYTES_PER_PIXEL[spec.encoding])),
+        bytes_out=round(kept * (500 + pixels * _bytes_per_pixel(spec, pixels))),
         frame_pixels=pixels,
         clips=expected[2],
     )
+
+
+def _bytes_per_pixel(spec: Spec, pixels: int) -> float:
+    """Return how many bytes a stored pixel takes.
+
+    Of JPEG: 0.38 in 160x120 at quality 95, fewer in larger pictures, which are smoother, and with
+    coarser quantisers, whose steps libjpeg takes to be 200 - 2 * quality hundredths of its tables'
+    (``jpeg_quality_scaling``).  Fitted to four frames of each of 36 clips, at three sizes and
+    qualities from 50 to 100: 10 % off in the mean of all, a third for one clip.
+    """
+    if spec.encoding != "jpeg":
+        return BYTES_PER_PIXEL[spec.encoding]
+    steps = 5000 / spec.quality if spec.quality < 50 else 200 - 2 * spec.quality
+    fitted = 0.38 * (19_200 / pixels) ** 0.28 * (10 / max(2.6, steps)) ** 0.46
+    return round(fitted, 3)  # the last digits of a power are not the same on every machine
 
 
 def _frames(item: Item, facts: Facts, spec: Spec) -> tuple[int, int, int]:

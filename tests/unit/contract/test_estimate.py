@@ -49,14 +49,14 @@ def test_a_clip_costs_its_decoding_and_its_storing():
     foreseen = estimate(file(), HD, Spec(size="160x120", fps=2.0))
 
     assert foreseen.cost_s == pytest.approx(0.003 + 0.387072 + 0.0018432)
-    assert foreseen.bytes_out == 16 * (500 + 4800)
+    assert foreseen.bytes_out == 16 * (500 + 7296)
     assert foreseen.cost_us == 391_915
     assert foreseen.frame_pixels == 160 * 120
 
 
 @pytest.mark.parametrize(
     ("encoding", "bytes_out"),
-    [("jpeg", 500 + 125_000), ("png", 500 + 900_000), ("raw", 500 + 1_500_000)],
+    [("jpeg", 500 + 76_500), ("png", 500 + 900_000), ("raw", 500 + 1_500_000)],
 )
 def test_a_picture_is_one_frame(encoding, bytes_out):
     foreseen = estimate(file(), STILL, Spec(encoding=encoding))
@@ -64,6 +64,28 @@ def test_a_picture_is_one_frame(encoding, bytes_out):
     assert (foreseen.frames, foreseen.frames_kept) == (1, 1)
     assert foreseen.bytes_out == bytes_out
     assert foreseen.cost_s == pytest.approx(0.003 + 500_000 * 8.1e-9)
+
+
+@pytest.mark.parametrize(
+    ("size", "quality", "measured"),
+    [
+        pytest.param("160x120", 50, 0.129),
+        pytest.param("160x120", 75, 0.178),
+        pytest.param("160x120", 95, 0.378),
+        pytest.param("160x120", 100, 0.683),
+        pytest.param("320x240", 75, 0.118),
+        pytest.param("320x240", 95, 0.262),
+        pytest.param("640x360", 75, 0.081),
+        pytest.param("640x360", 95, 0.184),
+        pytest.param("640x360", 100, 0.355),
+    ],
+)
+def test_the_bytes_of_jpeg_follow_its_size_and_quality(size, quality, measured):
+    """Measured are bytes by pixel, without headers, of 44 to 139 frames of clips by many hands."""
+    foreseen = estimate(file(), HD, Spec(size=size, quality=quality))
+    pixels = foreseen.frame_pixels
+
+    assert foreseen.bytes_out / 200 == pytest.approx(500 + measured * pixels, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_total_is_the_sum():
     both = total([file(), file()], [HD, STILL], Spec(size="160x120"))
 
     assert (both.frames, both.frames_kept) == (201, 201)
-    assert both.bytes_out == 201 * 5300
+    assert both.bytes_out == 201 * (500 + 7296)
     assert total([], [], Spec()) == Estimate(0, 0, 0, 0)
 
 
@@ -107,10 +107,10 @@ def sizes(parts: list[Batch]) -> list[int]:
             [3, 4, 1, 1, 1],
             id="never more clips than allowed",
         ),
-        # 100 frames of 3000 bytes each: 300 kB, four times 1 MB for twelve
+        # 100 frames of 30,500 bytes each: 3.05 MB, four times 9.2 MB for twelve
         pytest.param(
             [video(10)] * 12,
-            {"size": "100x100", "shard_size_bytes": 1_000_000},
+            {"size": "100x100", "encoding": "raw", "shard_size_bytes": 9_200_000},
             [3, 3, 3, 3],
             id="equal bytes",
         ),
