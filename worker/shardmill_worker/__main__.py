@@ -4,6 +4,7 @@ Started as a module, not by a console script: multiprocessing runs a script's ``
 in every decoder.
 """
 
+import gc
 import logging
 import os
 import shutil
@@ -40,9 +41,12 @@ def main() -> int:
 
 
 def _work() -> int:
+    gc.disable()  # nothing of what is loaded is garbage
     from shardmill_worker.app import app, settings
     from shardmill_worker.tasks import worker
 
+    gc.freeze()
+    gc.enable()
     try:
         celery_worker = app.Worker(
             hostname=f"shardmill@{worker().name}",

@@ -18,7 +18,7 @@ from shardmill.cli.options import (
     take_inputs,
     take_spec,
 )
-from shardmill.cli.outcome import end, print_survey
+from shardmill.cli.outcome import end, keep_loaded, print_survey
 
 
 @click.command(
@@ -58,6 +58,7 @@ def run_command(out: str, jobs: int | None, **options: Any) -> int:
             overwrite=overwrite,
             watcher=watcher,
         )
+    keep_loaded()
     return end(status, out, allow_failures=allow_failures, as_json=as_json)
 
 
@@ -95,6 +96,7 @@ def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:
                 overwrite=overwrite,
                 watcher=watcher,
             )
+        keep_loaded()
         if not as_json:
             print_survey(place)
         keep = None if out is not None else f"shardmill probe {shlex.join(inputs.words)} --out OUT"

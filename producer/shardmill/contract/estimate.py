@@ -79,7 +79,7 @@ def _bytes_per_pixel(spec: Spec, pixels: int) -> float:
     if spec.encoding != "jpeg":
         return BYTES_PER_PIXEL[spec.encoding]
     steps = 5000 / spec.quality if spec.quality < 50 else 200 - 2 * spec.quality
-    fitted = 0.38 * (19_200 / pixels) ** 0.28 * (10 / max(2.6, steps)) ** 0.46
+    fitted: float = 0.38 * (19_200 / pixels) ** 0.28 * (10 / max(2.6, steps)) ** 0.46
     return round(fitted, 3)  # the last digits of a power are not the same on every machine
 
 

@@ -4,6 +4,7 @@ The fork server leaves the terminal's process group and ignores group signals: i
 worker does, and takes part in no shutdown.
 """
 
+import gc
 import os
 import signal
 
@@ -12,6 +13,7 @@ import cv2  # noqa: F401
 
 import shardmill_worker.engine.decoder  # noqa: F401
 
+gc.freeze()  # no decoder looks through it for garbage, nor needs a copy of its own for that
 if os.getpid() != os.getsid(0):
     os.setsid()
 for group_signal in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
