@@ -74,13 +74,13 @@ def _up_to_slice(
     packet: "av.Packet[Any]", length_bytes: int, is_slice: Callable[[bytes], bool]
 ) -> bytes | None:
     """Return the NAL units up to the first slice, which is cut short behind its header."""
-    kept = b""
+    kept: list[bytes] = []
     for unit in _units(bytes(packet), length_bytes):
         last = unit[:1] != b"" and is_slice(unit)
         part = unit[:_SLICE_HEAD_BYTES] if last else unit
-        kept += (len(part).to_bytes(length_bytes) if length_bytes else b"\0\0\1") + part
+        kept += [len(part).to_bytes(length_bytes) if length_bytes else b"\0\0\1", part]
         if last:
-            return kept
+            return b"".join(kept)
     return None
 
 

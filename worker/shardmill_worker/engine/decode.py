@@ -20,6 +20,8 @@ _JUMP_NS: Final = NS_PER_S
 _IMPOSSIBLE_NS: Final = 2**62
 """A time 146 years away is none: some files hold noise where a time belongs."""
 _DEFAULT_RATE_HZ: Final = 25
+_BURST_PIXELS: Final = 600_000
+"""So many pixels are decoded ahead: eight frames of 320x240, one of 1280x720."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,30 @@ class Clock:
                 self._shift_ns += behind_ns + self.frame_ns
         self._last_ns = time_ns
         return time_ns
+
+
+def in_bursts(frames: Iterator[SourceFrame]) -> Iterator[SourceFrame]:
+    """Yield the same frames, of small ones some decoded ahead.
+
+    Decoder and scaler push each other's code out of the caches.  Taking turns once in a few frames
+    saves each a tenth (measured, 340x256).
+
+    Raises:
+        Corrupt: As the frames, behind those that precede the damage.
+    """
+    burst: list[SourceFrame] = []
+    pixels = 0
+    try:
+        for frame in frames:
+            burst.append(frame)
+            pixels += frame.picture.width * frame.picture.height
+            if pixels >= _BURST_PIXELS:
+                yield from burst
+                burst, pixels = [], 0
+    except Corrupt:
+        yield from burst
+        raise
+    yield from burst
 
 
 def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:

@@ -25,7 +25,7 @@ from shardmill.contract.sampling import (
     Timeline,
 )
 from shardmill_worker.engine.bitstream import inspector_of
-from shardmill_worker.engine.decode import Clock, SourceFrame, source_frames
+from shardmill_worker.engine.decode import Clock, SourceFrame, in_bursts, source_frames
 from shardmill_worker.engine.gathering import Gathering, Keep, Kept
 from shardmill_worker.engine.media import Media
 from shardmill_worker.engine.packets import Packets, survey, timeline_of
@@ -270,7 +270,7 @@ class _Frames:
     """A stream's frames, to its end or, if the rest may be lost, to its damage."""
 
     def __init__(self, media: Media, advance: Advance, keep_partial: bool) -> None:
-        self._source = source_frames(media, advance)
+        self._source = in_bursts(source_frames(media, advance))
         self._keep_partial = keep_partial
         self.count = 0
         """Frames so far."""
