@@ -149,7 +149,7 @@ class VideoReader:
         kept: list[Kept] = []
         with self.reopen() as media:
             frames = _Frames(media, self.advance, self.keep_partial)
-            for frame in frames:
+            for frame in frames if self.selection.max_frames else in_bursts(frames):
                 if frame.index % step == 0:
                     kept.append(keep(media, frame))
                     if len(kept) == self.selection.max_frames:
@@ -270,7 +270,7 @@ class _Frames:
     """A stream's frames, to its end or, if the rest may be lost, to its damage."""
 
     def __init__(self, media: Media, advance: Advance, keep_partial: bool) -> None:
-        self._source = in_bursts(source_frames(media, advance))
+        self._source = source_frames(media, advance)
         self._keep_partial = keep_partial
         self.count = 0
         """Frames so far."""
