@@ -19,7 +19,7 @@ ITEM = Item(path="long.mp4", size_bytes=10**9, mtime_ns=1, label="a", label_id=3
 
 
 def million_pixels(seconds: float, fps: float = 25.0) -> Facts:
-    """2.1 ms a frame to decode, 6 ms to store at source size, 250,500 bytes as JPEG."""
+    """2.1 ms a frame to decode, 6 ms to store at source size, 126,500 bytes as JPEG."""
     return Facts(kind="video", display_width=1000, display_height=1000, fps=fps, duration_s=seconds)
 
 
@@ -37,7 +37,7 @@ def timeline(frames: int, every: int = 50) -> Timeline:
         pytest.param(7200, {"size": "100x100", "fps": 1.0}, 20, id="7200 frames: 378.4 s"),
         pytest.param(7200, {"size": "100x100", "every": 180}, 3, id="1000 frames are three times"),
         pytest.param(7200, {"size": "100x100", "max_frames": 300}, 1, id="300 frames are no two"),
-        pytest.param(7200, {}, 176, id="45 GB of frames are 176 times 256 MB"),
+        pytest.param(7200, {}, 92, id="23 GB of frames are 89 times 256 MB, shared by four"),
         pytest.param(72_000, {}, MAX_PARTS, id="twenty hours: never more than so many"),
     ],
 )
@@ -90,7 +90,7 @@ def test_parts_are_of_about_equal_work():
 
     edges_ns = [FIRST_NS, *(p.start_ns for p in parts[1:]), FIRST_NS + 20_000 * FRAME_NS]
     frames = np.diff(edges_ns) // FRAME_NS
-    assert len(parts) == 20  # 20,000 frames of 250,500 bytes
+    assert len(parts) == 12  # 20,000 frames of 126,500 bytes, shared by four
     assert frames.max() - frames.min() <= 100
 
 
