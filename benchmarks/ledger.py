@@ -24,7 +24,7 @@ from side_by_side import Result, race
 from processes import look
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import Job
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import Ledger

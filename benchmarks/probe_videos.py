@@ -24,7 +24,8 @@ from record import Aim, Record, Table
 from side_by_side import Unequal, best, race
 
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, read_part
+from shardmill.contract.manifest import read_part
+from shardmill.contract.row import Facts
 
 CHUNKS = (1, 64)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill_worker.engine.shards import Clip, StoredFrame
 
 FORMATS = ("tfrecord", "hdf5", "webdataset", "npy")

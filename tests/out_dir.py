@@ -17,7 +17,8 @@ from shardmill.contract.framing import Framing
 from shardmill.contract.index import ClipEntry, FrameTable, write_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout, shard_name
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill.contract.manifest import write_part
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 
 WIDTH, HEIGHT = 32, 24

@@ -14,8 +14,8 @@ import sys
 import threading
 
 from shardmill.contract.errors import EnvironmentFault, ItemError
-from shardmill.contract.manifest import Item, Outcome
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item, Outcome
 from shardmill_worker.engine.work import ProbeWork
 from shardmill_worker.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
 

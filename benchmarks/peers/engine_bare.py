@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.submission.scan import Filter, scan
 from shardmill_worker.engine.extract import extract_batch

@@ -16,7 +16,7 @@ from out_dir import OutDir, Video, failed
 from shardmill.contract import manifest
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.report import summary
 from shardmill.report.page import document
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from correctness.comparison import Comparison, Difference
 from shardmill.contract.errors import Empty, ItemError, Skip
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.sampling import (
     EveryFrame,
     EveryNth,
@@ -27,9 +27,9 @@ from shardmill.contract.sampling import (
     GivenTimes,
     KeyframesOnly,
     Selection,
-    Timeline,
     UniformCount,
 )
+from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.decode import Clock, SourceFrame, source_frames
 from shardmill_worker.engine.gathering import Keep
 from shardmill_worker.engine.media import Media, open_media
@@ -132,7 +132,7 @@ def read_ways(root: str, path: str) -> Read | None:
     length_ns = timeline.end_ns - int(timeline.pts_ns[0])
     found = Read(facts.codec, len(frames), Counter(), [])
     for name, selection in policies(length_ns).items():
-        wanted = [frames[i] for i in selection.choose(timeline)]
+        wanted = [frames[i] for i in timeline.choose(selection)]
         for what, items in ways(item, timeline, name).items():
             kept, decoded = read_items(root, items, selection=selection)
             if what == "whole":

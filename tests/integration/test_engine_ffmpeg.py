@@ -12,8 +12,8 @@ from PIL import Image
 
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item

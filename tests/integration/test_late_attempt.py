@@ -19,7 +19,7 @@ from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import FINISH_ID, Ledger

@@ -20,7 +20,7 @@ from shardmill.contract import names
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
 from shardmill.contract.job import Job
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.answers import Claim

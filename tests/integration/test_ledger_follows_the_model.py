@@ -8,7 +8,7 @@ from ledger_model import NAMES, Batch, State, World, explore
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch as Payload
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.ledger.told import Live

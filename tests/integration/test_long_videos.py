@@ -9,8 +9,8 @@ import pytest
 from correctness.ways import item_of
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
 from shardmill.report.verify import verify
 from shardmill_worker.engine import division

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.spec import Spec
 
 BATCH_COST_S: Final = 20.0

@@ -26,7 +26,7 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part, write_part
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Claim
 from shardmill.ledger.told import Failure, Live
@@ -140,7 +140,7 @@ class Stages:
 
     def _take_up(self, batch: Batch, batch_id: str) -> Done:
         """Count what another attempt committed, and go on with what it left."""
-        rows = list(read_part(self._layout.part(batch_id)))
+        rows = _rows_of(self._layout.part(batch_id))
         known = {(row.item.path, row.item.segment) for row in rows}
         left = [(item.path, item.segment) not in known for item in batch.items]
         rest = batch.only(left)
@@ -149,7 +149,7 @@ class Stages:
     def _give_up(self, batch: Batch, batch_id: str, *, vanished: int) -> Done:
         """Find the item that takes whole workers down: by halves, until it fails alone."""
         if len(batch.items) > 1:
-            return Done({}, _halves(batch), committed=False)
+            return Done({}, batch.halves(), committed=False)
         error = DecoderCrash(f"{vanished} workers vanished while they worked on this file")
         outcome = Outcome.of_error(error, stage=batch.stage, attempts=vanished)
         facts = batch.facts[0] if batch.facts else Facts()
@@ -221,13 +221,14 @@ class Stages:
                     if unblamed_deaths < MAX_UNBLAMED_DEATHS:
                         continue
                     if answered > 1:
-                        return Done({}, (*_halves(left), *deferred), committed=False)
+                        return Done({}, (*left.halves(), *deferred), committed=False)
                     answered = 0
                 blame = self._blame(error, left, answered)
             if isinstance(blame, Outcome):
                 judged[answered] = blame
             elif batch.stage == "probe":
-                return Done({}, (*_around(left, answered), blame), committed=False)
+                # The guilty one gets its try alone: so no item is done more than twice.
+                return Done({}, (*left.around(answered), blame), committed=False)
             else:
                 deferred.append(blame)
                 left = left.only([i != answered for i in range(len(left.items))])
@@ -323,6 +324,8 @@ class Stages:
         counters = _sum(_counters(batch, Tally.of(rows)), ahead)
         if not rows:
             return Done(counters, tuple(children), committed=False)
+        from shardmill.contract.manifest import write_part  # see ``_rows_of``
+
         waiting = self._waiting(batch_id)
         write_part(waiting, rows)
         if not self._commit(waiting, batch_id):
@@ -331,9 +334,9 @@ class Stages:
 
     def _commit_written(self, batch: Batch, batch_id: str, deferred: list[Batch]) -> Done:
         """Commit the rows that the decoder wrote, and with them its shard."""
-        waiting = self._waiting(batch_id)
-        tally = Tally.of_part(waiting)
-        failures = Failure.last(read_part(waiting)) if tally.failed else ()
+        waiting, tally = self._waiting(batch_id), self._slot.tally
+        assert tally is not None
+        failures = Failure.last(_rows_of(waiting)) if tally.failed else ()
         if not self._commit(waiting, batch_id):
             self._withdraw_shards(batch_id)
             return self._take_up(batch, batch_id)
@@ -362,15 +365,15 @@ class Stages:
         return True
 
 
-def _halves(batch: Batch) -> tuple[Batch, Batch]:
-    middle = len(batch.items) // 2
-    return batch.part(0, middle), batch.part(middle, len(batch.items))
+def _rows_of(part: str) -> list[Row]:
+    """Return the rows of a manifest part.
 
+    Raises:
+        DatasetDamaged: It is none.
+    """
+    from shardmill.contract.manifest import read_part  # which brings Arrow, mostly for nothing
 
-def _around(batch: Batch, position: int) -> tuple[Batch, ...]:
-    """Return what precedes an item and what follows it: so no item is done more than twice."""
-    parts = batch.part(0, position), batch.part(position + 1, len(batch.items))
-    return tuple(part for part in parts if part.items)
+    return list(read_part(part))
 
 
 def _sync_directory(path: str) -> None:

@@ -23,6 +23,7 @@ from shardmill.contract.errors import (
     ItemTimeout,
 )
 from shardmill.contract.quantity import format_bytes
+from shardmill.contract.tally import Tally
 from shardmill_worker import fork_server
 from shardmill_worker.engine.work import Answer, ExtractWork, ProbeWork
 
@@ -117,6 +118,8 @@ class Slot:
         self._pipe: Connection[ProbeWork | ExtractWork, Any] | None = None
         self._decoded: Any = None
         self._finished: Any = None
+        self.tally: Tally | None = None
+        """What the manifest part comes to that the decoder wrote last."""
 
     @property
     def finished(self) -> int:
@@ -175,10 +178,11 @@ class Slot:
         while True:
             message = self._message()
             if message is not None:
-                kind, answers = message
+                kind, content = message
                 if kind == "done":
+                    self.tally = content
                     return
-                yield from answers
+                yield from content
             now = time.monotonic()
             if now < next_look:
                 continue  # a fast stream pays for a look once a tick, not once an item

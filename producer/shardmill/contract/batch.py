@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.manifest import Facts, Item
 from shardmill.contract.names import STAGES, Stage
+from shardmill.contract.row import Facts, Item
 
 
 class Batch(Struct, frozen=True):
@@ -43,6 +43,16 @@ class Batch(Struct, frozen=True):
     def part(self, start: int, stop: int) -> "Batch":
         """Return the batch of items ``[start, stop)``."""
         return replace(self, items=self.items[start:stop], facts=self.facts[start:stop])
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Return the batches of its first items and of its last."""
+        middle = len(self.items) // 2
+        return self.part(0, middle), self.part(middle, len(self.items))
+
+    def around(self, position: int) -> tuple["Batch", ...]:
+        """Return the batches of what precedes an item and of what follows it, if anything does."""
+        parts = self.part(0, position), self.part(position + 1, len(self.items))
+        return tuple(part for part in parts if part.items)
 
     def only(self, wanted: Sequence[bool]) -> "Batch":
         """Return the batch of the wanted items, one flag an item."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 from msgspec.structs import fields
 
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.manifest import FIELDS, Facts, Item, Outcome, choices
+from shardmill.contract.row import FIELDS, Facts, Item, Outcome, choices
 
 Part = TypeVar("Part", Item, Facts, Outcome)
 

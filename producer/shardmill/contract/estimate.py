@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shardmill.contract.geometry import Size
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.spec import Spec
 

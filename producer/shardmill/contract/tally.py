@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from shardmill.contract.row import Row
 from shardmill.contract.sampling import NS_PER_S
-
-if TYPE_CHECKING:
-    from shardmill.contract.manifest import Row  # which brings Arrow, as of_part does
 
 _COLUMNS: Final = [
     *("status", "error_class", "clip_id", "frames_kept", "size_bytes"),
@@ -42,7 +40,7 @@ class Tally:
     """Failed items by error class."""
 
     @classmethod
-    def of(cls, rows: "Iterable[Row]") -> Self:
+    def of(cls, rows: Iterable[Row]) -> Self:
         """Count rows."""
         totals: Counter[str] = Counter()
         failures: Counter[str] = Counter()
@@ -68,7 +66,7 @@ class Tally:
         Raises:
             DatasetDamaged: The file is no manifest part.
         """
-        import pyarrow as pa
+        import pyarrow as pa  # who counts rows need not wait for it
         import pyarrow.compute as pc
 
         from shardmill.contract.manifest import read_columns

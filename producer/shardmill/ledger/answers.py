@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from shardmill.contract.batch import Batch
 from shardmill.contract.job import State, Status
 from shardmill.contract.tally import Tally
 from shardmill.ledger.told import Failure, Live, Share
-
-if TYPE_CHECKING:
-    from shardmill.contract.batch import Batch  # which brings Arrow
 
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
@@ -26,7 +24,7 @@ class Claim:
     """Number of this claim; a later one makes it void."""
     attempts: int = 0
     """Claims charged to the batch, this one included."""
-    batch: "Batch | None" = None
+    batch: Batch | None = None
     """What to do; None unless claimed or exhausted."""
 
 

@@ -7,12 +7,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from shardmill.contract.quantity import printable
-
-if TYPE_CHECKING:
-    from shardmill.contract.manifest import Row  # which brings Arrow
+from shardmill.contract.row import Row
 
 LAST_FAILURES: Final = 3
 """So many failed files are remembered; all of them are in the manifest."""
@@ -135,7 +133,7 @@ class Failure:
         return failure
 
     @classmethod
-    def last(cls, rows: "Iterable[Row]") -> tuple[Self, ...]:
+    def last(cls, rows: Iterable[Row]) -> tuple[Self, ...]:
         """Return the last failures among the rows of a batch, in their order."""
         failed = [row for row in rows if row.outcome.status == "failed"][-LAST_FAILURES:]
         return tuple(

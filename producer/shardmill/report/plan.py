@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Row, read_part
+from shardmill.contract.manifest import read_part
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Row
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.spec import Spec
 from shardmill.report import store

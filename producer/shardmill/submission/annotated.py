@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Final
 
 from shardmill.contract.errors import InvalidAnnotations, UsageError
-from shardmill.contract.manifest import Item
 from shardmill.contract.quantity import format_count
+from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
 from shardmill.contract.split import MAX_SPLITS
 from shardmill.submission import said

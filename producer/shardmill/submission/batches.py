@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shardmill.contract.batch import Batch
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.submission.scan import IMAGE_SUFFIXES, suffix
 
 MAX_VIDEOS: Final = 256

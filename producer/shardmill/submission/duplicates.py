@@ -18,8 +18,8 @@ from typing import Final
 
 from shardmill.contract.archive import Extent, contents, extent_of
 from shardmill.contract.errors import ItemError
-from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.submission.left_out import LeftOut
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool

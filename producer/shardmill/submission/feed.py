@@ -23,8 +23,8 @@ from shardmill.contract.errors import (
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item
 from shardmill.contract.names import APP, Stage
+from shardmill.contract.row import Item
 from shardmill.contract.settings import Settings, celery_configuration, window_of
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.split import group_of

@@ -15,8 +15,8 @@ from typing import Final
 from msgspec.structs import asdict
 
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
 from shardmill.contract.quantity import printable
+from shardmill.contract.row import Facts, Item, Outcome, Row
 
 ROWS_IN_A_PART: Final = 4096
 
@@ -34,6 +34,8 @@ def write_anew(layout: Layout, left_out: Iterable[LeftOut]) -> None:
     before = set(layout.left_out_parts())
     pending = iter(left_out)
     while chunk := list(islice(pending, ROWS_IN_A_PART)):
+        from shardmill.contract.manifest import write_part  # which brings Arrow
+
         part = layout.left_out_part(_name(chunk))
         waiting = os.path.join(layout.tmp, os.path.basename(part))
         write_part(waiting, _rows(chunk))

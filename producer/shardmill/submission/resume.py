@@ -8,7 +8,6 @@ import os
 from contextlib import suppress
 
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part, shards_of, write_part
 from shardmill.submission.spool import Spool
 
 
@@ -19,6 +18,10 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
     edited.  From other parts the stale rows alone are taken out.  The part goes first: a shard
     without its part is an orphan, a part without its shard would be a lie.
     """
+    if not layout.parts():
+        return
+    from shardmill.contract.manifest import read_part, shards_of, write_part  # which bring Arrow
+
     while parts := spool.changed_parts():
         for part in parts:
             shards = shards_of(part)

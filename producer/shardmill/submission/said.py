@@ -6,13 +6,11 @@ hand, finds in the rows what they said.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import pyarrow as pa
-
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
 from shardmill.submission.annotations.annotation import Annotation
 from shardmill.submission.scan import Found
@@ -42,16 +40,16 @@ def extra_of(annotation: Annotation) -> str:
     return _TEXT.encode(dict(annotation.extra))
 
 
-def of_rows(table: pa.Table, spec: Spec) -> Iterator[tuple[int, str | None]]:
+def of_rows(rows: Iterable[dict[str, Any]], spec: Spec) -> Iterator[tuple[int, str | None]]:
     """Yield which annotation of its file each row is about, from 0, and its text; None without.
 
     A whole file that was cut has several rows of one annotation.
 
     Args:
-        table: Has ``COLUMNS``.
+        rows: Each has ``COLUMNS``.
         spec: Says whether splits come from annotations, and whether files are cut into clips.
     """
-    for row in table.select(COLUMNS).to_pylist():
+    for row in rows:
         if spec.split is not None:
             row["split"] = None
         if (row.pop("start_ns"), row.pop("end_ns")) != (None, None):

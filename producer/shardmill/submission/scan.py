@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 
 VIDEO_SUFFIXES: Final = frozenset(
     """

@@ -10,28 +10,21 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.resources import files
-from itertools import repeat, starmap
-from typing import Any, Final, NamedTuple
+from itertools import starmap
+from typing import Final, NamedTuple
 
-import pyarrow as pa
 from msgspec.structs import asdict
 
-from shardmill.contract.archive import Member, archive_of
+from shardmill.contract.archive import Member
 from shardmill.contract.labels import LabelOf, label_of, no_label
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item, read_columns
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
-from shardmill.submission import said
 from shardmill.submission.dealing import Dealer, place_in_order
 from shardmill.submission.left_out import LeftOut
 from shardmill.submission.scan import Found, found_at
 
-_COLUMNS: Final = [
-    *("path", "path_raw", "size_bytes", "mtime_ns"),
-    *("status", "error_class", "shard", "split", "segment", "segments"),
-]
-_MEMBER: Final = ["archive", "archive_offset", "packed_bytes", "obstacle"]
 _INPUT: Final = "path, size, mtime, member"
 _BARE: Final = "from input where path not in (select path from said)"
 _OF_EQUAL_SIZE: Final = (
@@ -117,15 +110,18 @@ class Spool:
             DatasetDamaged: A manifest part cannot be read.
         """
         decided_anew = set(layout.left_out_parts() if again is None else ())
+        parts = [part for part in layout.parts() if part not in decided_anew]
+        if not parts:
+            return
+        from shardmill.submission import earlier  # which brings Arrow
+
         self._db.execute("begin")
-        for number, part in enumerate(layout.parts()):
-            if part in decided_anew:
-                continue
+        for number, part in enumerate(parts):
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
                 "insert into row (part, path, size, mtime, again, has_clip, split, segment, "
                 "segments, place, said, member) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                zip(repeat(number), *_columns(part, again), *_said(part, spec), _members(part)),
+                ((number, *row) for row in earlier.rows_of(part, spec, again=again)),
             )
         self._db.execute("commit")
 
@@ -314,52 +310,9 @@ def _blob(path: str) -> bytes:
     return os.fsencode(path)
 
 
-def _columns(part: str, again: Collection[str] | None) -> tuple[list[Any], ...]:
-    """Return what ``row`` holds of one part, column by column."""
-    import pyarrow.compute as pc  # a new job has no parts, and need not wait for it
-
-    table = read_columns(part, _COLUMNS)
-    failed = pc.equal(table["status"], "failed")
-    if again is not None:
-        error_class = pc.fill_null(table["error_class"], "internal")
-        failed = pc.and_(failed, pc.is_in(error_class, pa.array(sorted(again), pa.string())))
-    columns = (
-        *(table["size_bytes"], table["mtime_ns"], failed),
-        *(pc.is_valid(table["shard"]), table["split"], table["segment"], table["segments"]),
-    )
-    return _paths(table), *(column.to_pylist() for column in columns)
-
-
 def _found(path: bytes, size: int, mtime: int, member: str | None) -> Found:
     where = None if member is None else Member.decode(member)
     return Found(os.fsdecode(path), size, mtime, where)
-
-
-def _members(part: str) -> Iterable[str | None]:
-    """Return where in an archive the file of each row lies."""
-    table = read_columns(part, [*_MEMBER, "path", "path_raw"])
-    if table["archive"].null_count == table.num_rows:
-        return repeat(None)
-    rows = zip(_paths(table), *(table[name].to_pylist() for name in _MEMBER), strict=True)
-    return [
-        None if told is None else Member(archive_of(os.fsdecode(path), told), *rest).encode()
-        for path, told, *rest in rows
-    ]
-
-
-def _paths(table: pa.Table) -> list[bytes]:
-    import pyarrow.compute as pc
-
-    paths: list[bytes] = pc.coalesce(table["path_raw"], table["path"].cast(pa.binary())).to_pylist()
-    return paths
-
-
-def _said(part: str, spec: Spec) -> tuple[Iterable[int], Iterable[str | None]]:
-    """Return for each row of a part which annotation it is about, and what that said."""
-    if not spec.is_annotated:
-        return repeat(0), repeat(None)
-    rows = list(said.of_rows(read_columns(part, said.COLUMNS), spec))
-    return [place for place, _ in rows], [text for _, text in rows]
 
 
 def _placed(group: bytes, label: str | None) -> tuple[bytes, int, str | None]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 
 
 def item(number: int = 0, **changes) -> Item:
@@ -75,6 +75,26 @@ def test_a_name_is_16_hex_digits_also_for_strange_paths():
 def test_a_part_keeps_the_facts_with_their_items():
     assert EXTRACT.part(1, 3) == Batch("extract", EXTRACT.items[1:], EXTRACT.facts[1:], probe_s=0.5)
     assert PROBE.part(0, 1) == Batch("probe", PROBE.items[:1])
+
+
+def test_halves_hold_every_item_once():
+    first, second = EXTRACT.halves()
+
+    assert (first.items, second.items) == (EXTRACT.items[:1], EXTRACT.items[1:])
+    assert (first.facts, second.facts) == (EXTRACT.facts[:1], EXTRACT.facts[1:])
+
+
+@pytest.mark.parametrize(("position", "numbers"), [(0, [[1, 2]]), (1, [[0], [2]]), (2, [[0, 1]])])
+def test_around_an_item_lie_those_before_and_those_behind(position, numbers):
+    around = EXTRACT.around(position)
+
+    assert [part.items for part in around] == [
+        tuple(EXTRACT.items[number] for number in part) for part in numbers
+    ]
+
+
+def test_around_the_only_item_lies_nothing():
+    assert EXTRACT.part(0, 1).around(0) == ()
 
 
 def test_only_keeps_the_wanted_ones_with_their_facts():

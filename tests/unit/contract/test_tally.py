@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill.contract.manifest import write_part
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 
 ITEM = Item(path="a/b.mp4", size_bytes=100, mtime_ns=0)

@@ -15,8 +15,9 @@ import simplejpeg
 
 from shardmill.contract.index import open_index
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.manifest import read_part
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item

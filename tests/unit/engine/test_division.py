@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shardmill.contract.manifest import Facts, Item
-from shardmill.contract.sampling import Timeline
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.spec import Spec
+from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.division import LEAST_KEPT, MAX_PARTS, cut, items_of, parts_wanted
 
 FRAME_NS = 40_000_000
@@ -64,7 +64,7 @@ LIMITS = st.builds(
 def test_the_parts_together_keep_what_the_whole_keeps(frames, every, options, limits):
     times = timeline(frames, every)
     spec = Spec(**options, **limits)
-    chosen_ns = times.pts_ns[spec.selection.choose(times)]
+    chosen_ns = times.pts_ns[times.choose(spec.selection)]
 
     parts = cut(ITEM, million_pixels(frames / 25), spec, times)
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from made_clips import FORMATS
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.index import open_index
-from shardmill.contract.manifest import Facts, Outcome
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Facts, Outcome
 from shardmill_worker.engine import extract, shard
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.shards import tfrecord

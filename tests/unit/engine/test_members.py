@@ -21,8 +21,8 @@ from shardmill.contract.errors import (
     Unreadable,
     Unsupported,
 )
-from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.submission.archives.entering import entered
 from shardmill.submission.scan import Filter, scan
 from shardmill_worker.engine.input_file import NamelessFile, open_item

@@ -13,7 +13,7 @@ import pytest
 
 from exact_area import decibels, shrunk_exactly
 from shardmill.contract.geometry import Placement, Size
-from shardmill.contract.manifest import Facts
+from shardmill.contract.row import Facts
 from shardmill_worker.engine.colour import Colour, to_jfif, to_rgb
 from shardmill_worker.engine.orientation import Orientation, from_matrix
 from shardmill_worker.engine.picture import _framing as framing_of

@@ -3,7 +3,7 @@
 import pytest
 
 from shardmill.contract import names
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.told import Failure, Live

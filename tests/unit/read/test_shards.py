@@ -12,7 +12,7 @@ import simplejpeg
 
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed, grey
 from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.manifest import Row
+from shardmill.contract.row import Row
 from shardmill.read import clip as clip_module
 from shardmill.read import open_shards, shards
 

@@ -18,7 +18,7 @@ from shardmill.cli.jobs import run_command
 from shardmill.cli.options import take_spec
 from shardmill.contract.errors import EnvironmentFault, UsageError
 from shardmill.contract.job import Job
-from shardmill.contract.manifest import Facts, Item, Outcome, Row
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.report import summary
 from shardmill.report.page import document, told

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from out_dir import FRAME_NS, OutDir, Video, failed
 from shardmill.contract import manifest
@@ -154,8 +155,9 @@ def test_a_broken_part_is_damage_not_bad_sql(out):
 
 
 def test_a_shard_name_cannot_lead_out_of_the_directory(out):
-    row = failed("x", "corrupt").flat() | {"status": "ok", "shard": "../../secret"}
-    out.part("b0", manifest.Row.from_flat(row))
+    row = failed("x", "corrupt")
+    elsewhere = replace(row.outcome, status="ok", shard="../../secret")
+    out.part("b0", replace(row, outcome=elsewhere))
 
     with pytest.raises(DatasetDamaged, match="expected a shard's file name"):
         rows(out, "select 1")

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
 from shardmill.contract.job import VERSION
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.manifest import read_part
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 from shardmill.report import summary
 

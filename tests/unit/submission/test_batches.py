@@ -2,7 +2,7 @@
 
 import pytest
 
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.submission.batches import probe_batches
 
 

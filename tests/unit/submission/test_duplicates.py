@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shardmill.contract.archive import CHUNK_BYTES
-from shardmill.contract.manifest import Item
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Item
 from shardmill.submission.duplicates import AHEAD, leave_out_duplicates
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool

@@ -5,7 +5,7 @@ import os
 import pyarrow.parquet as pq
 
 from out_dir import OutDir, skipped
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.seal import check_seal
 from shardmill.report.verify import verify
 from shardmill.submission.left_out import ROWS_IN_A_PART, write_anew

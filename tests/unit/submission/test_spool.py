@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from out_dir import OutDir, failed, skipped
 from shardmill.contract.labels import label_of
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, read_part
+from shardmill.contract.manifest import read_part
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.contract.split import parse_splits
 from shardmill.submission import said

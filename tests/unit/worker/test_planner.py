@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate
-from shardmill.contract.manifest import Facts, Item
+from shardmill.contract.row import Facts, Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.planner import BATCH_COST_S, plan, scatter_ms2, timeout_s, total
 

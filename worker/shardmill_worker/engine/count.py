@@ -1,6 +1,6 @@
 """Counting the frames of a file, for probing that does not believe headers."""
 
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import open_media

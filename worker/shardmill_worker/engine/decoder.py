@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ctypes import c_uint64
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -19,17 +19,20 @@ import cv2
 
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.quantity import printable
+from shardmill.contract.tally import Tally
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe_batch import probe_batch
-from shardmill_worker.engine.work import Advance, Answer, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Advance, Answer, Answers, ExtractWork, ProbeWork
 
 PR_SET_PDEATHSIG: Final = 1
 
 Message = (
-    tuple[Literal["results"], list[Answer]] | tuple[Literal["done", "environment", "broken"], str]
+    tuple[Literal["results"], list[Answer]]
+    | tuple[Literal["done"], Tally | None]
+    | tuple[Literal["environment", "broken"], str]
 )
-"""``results`` of some items in a row, at last ``done``; ``environment`` if this machine is at
-fault, ``broken`` if shardmill is."""
+"""``results`` of some items in a row, at last ``done``, with what the manifest part comes to that
+was written; ``environment`` if this machine is at fault, ``broken`` if shardmill is."""
 SILENCE_S: Final = 0.05
 """For how long finished items may go unsaid: a message for each would cost as much as probing."""
 
@@ -59,10 +62,11 @@ def serve(
             return
         try:
             are_told = isinstance(work, ProbeWork) and work.writes is None
-            for results in _groups(_results(work, advance), finished):
+            answers = _Answers(work, advance)
+            for results in _groups(answers, finished):
                 if are_told:
                     pipe.send(("results", results))
-            pipe.send(("done", ""))
+            pipe.send(("done", answers.tally))
         except EnvironmentFault as fault:
             pipe.send(("environment", str(fault)))
         except Exception as error:  # noqa: BLE001 - the one boundary: a bug becomes a failed row
@@ -70,7 +74,22 @@ def serve(
             sys.exit(1)
 
 
-def _groups(results: Iterator[Answer], finished: c_uint64) -> Iterator[list[Answer]]:
+class _Answers:
+    """The answers to a piece of work, and what the rows come to that were written in the end."""
+
+    def __init__(self, work: ProbeWork | ExtractWork, advance: Advance) -> None:
+        self._answers: Answers = (
+            extract_batch(work, advance)
+            if isinstance(work, ExtractWork)
+            else probe_batch(work, advance)
+        )
+        self.tally: Tally | None = None
+
+    def __iter__(self) -> Iterator[Answer]:
+        self.tally = yield from self._answers
+
+
+def _groups(results: Iterable[Answer], finished: c_uint64) -> Iterator[list[Answer]]:
     """Yield answers together that come fast, one after the other those that come slowly."""
     group: list[Answer] = []
     said_s = time.monotonic()
@@ -82,12 +101,6 @@ def _groups(results: Iterator[Answer], finished: c_uint64) -> Iterator[list[Answ
             group, said_s = [], time.monotonic()
     if group:
         yield group
-
-
-def _results(work: ProbeWork | ExtractWork, advance: Advance) -> Iterator[Answer]:
-    if isinstance(work, ExtractWork):
-        return extract_batch(work, advance)
-    return probe_batch(work, advance)
 
 
 def _die_with_the_worker() -> None:

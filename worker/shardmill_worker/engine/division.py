@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import ItemError, TooLarge
 from shardmill.contract.estimate import MAX_CLIPS, work_of
-from shardmill.contract.manifest import Facts, Item
-from shardmill.contract.sampling import NS_PER_S, GivenTimes, Timeline, UniformCount
+from shardmill.contract.row import Facts, Item
+from shardmill.contract.sampling import NS_PER_S, GivenTimes, UniformCount
 from shardmill.contract.spec import Spec
+from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import Packets, survey
 from shardmill_worker.engine.video import VideoReader
@@ -105,7 +106,7 @@ def clips(item: Item, spec: Spec, timeline: Timeline) -> tuple[Item, ...]:
     ranges_ns = []
     for number in _numbers(np.unique(np.stack([firsts, times_ns // stride_ns], axis=1), axis=0)):
         start_ns = selection.start_ns + number * stride_ns
-        if selection.within(start_ns, start_ns + clip_ns).choose(timeline).size:
+        if timeline.choose(selection.within(start_ns, start_ns + clip_ns)).size:
             ranges_ns.append((start_ns, start_ns + clip_ns))
     return tuple(
         replace(item, segment=n, segments=len(ranges_ns), clip_start_ns=start, clip_end_ns=end)
@@ -161,7 +162,7 @@ def cut(item: Item, facts: Facts, spec: Spec, timeline: Timeline) -> tuple[Item,
         spec: What is to be done with it.
         timeline: All its frames; where decoding can start are the keyframes.
     """
-    chosen = spec.selection.choose(timeline)
+    chosen = timeline.choose(spec.selection)
     if not chosen.size:
         return (item,)
     span = timeline.between(int(chosen[0]), int(chosen[-1]) + 1)

@@ -7,7 +7,7 @@ makes them count, gets its name from the worker.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Final
 
@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import Item, Outcome, Row, write_part
+from shardmill.contract.manifest import write_part
+from shardmill.contract.row import Item, Outcome, Row
 from shardmill.contract.spec import Spec
+from shardmill.contract.tally import Tally
 from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
@@ -35,8 +37,10 @@ OVERRUN: Final = 2
 """How many times its aim a shard may grow before the batch goes on in another."""
 
 
-def extract_batch(work: ExtractWork, advance: Advance) -> Iterator[Outcome]:
+def extract_batch(work: ExtractWork, advance: Advance) -> Generator[Outcome, None, Tally]:
     """Yield the outcome of each item, in order; then put the batch's files in place.
+
+    In the end it returns what the rows come to.
 
     Shards and indexes appear under their names, and the manifest part under
     ``work.part_tmp``, only after the last outcome.  Without a single clip there is no shard.
@@ -56,6 +60,7 @@ def extract_batch(work: ExtractWork, advance: Advance) -> Iterator[Outcome]:
                 batch.rows.append(Row(work.items[position], work.facts[position], outcome))
                 yield outcome
         batch.publish()
+        return Tally.of(batch.rows)
     finally:
         batch.remove_temporaries()
 

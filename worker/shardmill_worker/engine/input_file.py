@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from shardmill.contract.archive import Extent, Pread, contents, extent_of
 from shardmill.contract.errors import ChangedInput, Empty, EnvironmentFault, Forbidden, Unreadable
-from shardmill.contract.manifest import Item
 from shardmill.contract.quantity import printable
+from shardmill.contract.row import Item
 from shardmill_worker.engine.faults import missing_root
 
 

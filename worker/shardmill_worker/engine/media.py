@@ -21,7 +21,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from shardmill.contract.errors import Corrupt, Encrypted, Forbidden, Skip, Unsupported
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill_worker.engine.assembled.animation import DrawnMovie
 from shardmill_worker.engine.assembled.heif import read_grid
 from shardmill_worker.engine.assembled.tiles import open_grid

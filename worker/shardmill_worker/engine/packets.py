@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.sampling import Timeline
+from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.bitstream import Role, inspector_of
 from shardmill_worker.engine.decode import Clock
 from shardmill_worker.engine.faults import media_faults

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.errors import Corrupt, ItemError
 from shardmill.contract.geometry import Size
-from shardmill.contract.manifest import Facts, Item, Kind
+from shardmill.contract.row import Facts, Item, Kind
 from shardmill_worker.engine.bitstream import head_of
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames

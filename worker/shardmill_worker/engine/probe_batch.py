@@ -1,22 +1,25 @@
 """Probing a batch: what each of its files is, told to the worker or written as a manifest part."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError, Skip
-from shardmill.contract.manifest import Facts, Item, Outcome, Row, write_part
+from shardmill.contract.manifest import write_part
+from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.tally import Tally
 from shardmill_worker.engine.count import count_frames, count_packets
 from shardmill_worker.engine.division import items_of
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import Advance, Answer, Divided, PartWriting, ProbeWork
+from shardmill_worker.engine.work import Advance, Answer, Answers, Divided, PartWriting, ProbeWork
 
 
-def probe_batch(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+def probe_batch(work: ProbeWork, advance: Advance) -> Answers:
     """Yield what each item is, in order; behind the last one write the part, if there is to be one.
+
+    In the end it returns what the part comes to, if one was written.
 
     Args:
         work: What to do.
@@ -29,7 +32,7 @@ def probe_batch(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
     return answers if work.writes is None else _written(work, work.writes, answers)
 
 
-def _answers(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
+def _answers(work: ProbeWork, advance: Advance) -> Answers:
     """Yield what each item is; of several clips of one file only the first is looked at."""
     judged = {} if work.writes is None else work.writes.judged
     path, answer = None, None
@@ -40,9 +43,10 @@ def _answers(work: ProbeWork, advance: Advance) -> Iterator[Answer]:
         if answer is None or item.path != path:
             path, answer = item.path, _probe(work, item, advance)
         yield answer
+    return None
 
 
-def _written(work: ProbeWork, writing: PartWriting, answers: Iterator[Answer]) -> Iterator[Answer]:
+def _written(work: ProbeWork, writing: PartWriting, answers: Answers) -> Answers:
     """Let answers through, then write them as a manifest part.
 
     Raises:
@@ -60,8 +64,10 @@ def _written(work: ProbeWork, writing: PartWriting, answers: Iterator[Answer]) -
         "ledger_s": writing.ledger_s / count,
     }
     ok = Outcome(status="ok", **shared)
+    rows = [_row(item, answer, ok, shared) for item, answer in found]
     with output_faults(writing.tmp):
-        write_part(writing.tmp, (_row(item, answer, ok, shared) for item, answer in found))
+        write_part(writing.tmp, rows)
+    return Tally.of(rows)
 
 
 def _row(item: Item, answer: Answer, ok: Outcome, shared: Any) -> Row:

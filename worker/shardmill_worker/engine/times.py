@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from typing import Final
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media, open_media
 

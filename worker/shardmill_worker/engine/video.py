@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt, Empty, ItemError
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 from shardmill.contract.sampling import (
     NS_PER_S,
     EveryFrame,
     EveryNth,
     KeyframesOnly,
     Selection,
-    Timeline,
 )
+from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.decode import Clock, SourceFrame, in_bursts, source_frames
 from shardmill_worker.engine.gathering import Gathering, Keep, Kept
@@ -242,7 +242,7 @@ class VideoReader:
 
     def _chosen(self, item: Item, timeline: Timeline) -> NDArray[np.int64]:
         """Return the chosen frames that start in the item's part of the stream."""
-        chosen = self._asked(item).choose(timeline)
+        chosen = timeline.choose(self._asked(item))
         times_ns = timeline.pts_ns[chosen]
         inside = np.ones(chosen.shape, dtype=np.bool_)
         if item.start_ns is not None:

@@ -1,14 +1,15 @@
 """What a worker asks of a decoder: values that travel through the pipe between the two."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from shardmill.contract.layout import Layout, shard_name
-from shardmill.contract.manifest import Facts, Item, Outcome
 from shardmill.contract.roots import Roots
+from shardmill.contract.row import Facts, Item, Outcome
 from shardmill.contract.spec import Spec
+from shardmill.contract.tally import Tally
 
 Advance = Callable[[], None]
 """Called once a decoded frame, so that a watcher can tell slow from stuck."""
@@ -68,6 +69,9 @@ class Divided:
 
 Answer = Facts | Divided | Outcome
 """What a decoder says of an item: what it is, or what became of it."""
+
+Answers = Generator[Answer, None, Tally | None]
+"""One answer an item, in order; at the end, what the manifest part comes to that was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shardmill.contract.manifest import Item
+from shardmill.contract.row import Item
 
 CHANNELS: Final = 3
 """Of every frame, when it is decoded: RGB."""
