@@ -4,7 +4,6 @@ The TFRecord writer here knows nothing of the code under test: it follows Tensor
 documentation, and its CRC-32C is worked out bit by bit.
 """
 
-import dataclasses
 import os
 import struct
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import cache
 
 import numpy as np
 import simplejpeg
+from msgspec.structs import replace
 
 from shardmill.contract.framing import Framing
 from shardmill.contract.index import ClipEntry, FrameTable, write_index
@@ -149,7 +149,7 @@ class OutDir:
     def edit_clip(self, shard: str, number: int, **changes) -> None:
         """Write the index anew with one clip changed."""
         clips = list(self.clips[shard])
-        clips[number] = dataclasses.replace(clips[number], **changes)
+        clips[number] = replace(clips[number], **changes)
         self.index(shard, clips)
 
 

@@ -1,6 +1,5 @@
 """Each transition of a job's state does what it says, and twice no more than once."""
 
-import dataclasses
 import json
 import socket
 import threading
@@ -62,7 +61,7 @@ def ledger(server, database) -> Iterator[Ledger]:
 
 def job(**changes) -> Job:
     plain = Job(name=JOB, root="/data/\udcff", out="/out", spec=Spec(fps=24.0), started_s=1e9)
-    return dataclasses.replace(plain, **changes)
+    return replace(plain, **changes)
 
 
 def reserve(

@@ -7,8 +7,9 @@ sent.  Whatever dies in between, the next attempt finds what is done and goes on
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
@@ -37,8 +38,7 @@ Tell = Callable[[str, str], None]
 """Shows people what the attempt at hand works on, and how far it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(Struct, frozen=True, kw_only=True):
     """What every attempt of a worker needs."""
 
     name: str

@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -18,6 +17,7 @@ import av
 import cv2
 import numpy as np
 from av.video.stream import VideoStream
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import OutputConflict, UsageError
@@ -31,8 +31,7 @@ Picture = NDArray[np.uint8]
 """Shape (H, W, 3), uint8, RGB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """How a clip is stored."""
 
     codec: str

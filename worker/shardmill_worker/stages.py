@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shardmill.contract import leftovers
@@ -51,8 +51,7 @@ batch is halved until the item that does it is alone."""
 NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What an attempt leaves to the ledger."""
 
     counters: dict[str, int]

@@ -10,9 +10,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shardmill.contract.errors import (
     DecoderCrash,
@@ -49,8 +51,7 @@ class LeaseLost(Exception):
     """Cancelled, or given to another worker: drop everything, commit nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What one item may take."""
 
     item_s: Sequence[float]

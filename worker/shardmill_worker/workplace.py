@@ -8,7 +8,8 @@ it the manifest part that it would have committed.
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.layout import Layout
@@ -16,8 +17,7 @@ from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """Which attempt it is."""
 
     fence: int

@@ -1,9 +1,11 @@
 """The verbs that do again what came to nothing: ``retry``, ``mend``."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from shardmill.api.starting import run_here
 from shardmill.contract.errors import ITEM_ERRORS, UsageError, WrongState
@@ -109,4 +111,4 @@ def _retry_request(
         what = "nothing failed" if error_class is None else f"nothing failed with {error_class}"
         raise WrongState(f"{what} in {out}: `shardmill failures` lists what did")
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    return replace(Request.of(job, retry=classes), spec=replace(job.spec, **given))
+    return replace(Request.of(job, retry=classes), spec=dataclasses.replace(job.spec, **given))

@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from shardmill.api.starting import request_of, run_here
 from shardmill.contract.roots import Inputs

@@ -9,7 +9,7 @@ from shardmill.contract.job import Goal, Status
 from shardmill.contract.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.submission.annotations.sources import with_absolute_paths
+from shardmill.submission.annotations.words import with_absolute_paths
 from shardmill.submission.local import LocalCluster
 from shardmill.submission.notebook import showing
 from shardmill.submission.request import Request

@@ -3,10 +3,10 @@
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec import to_builtins
 
 from shardmill.cli.options import Bytes, local_path, redis_option, settings_of
 from shardmill.contract.errors import UsageError
@@ -53,7 +53,7 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
 
 
 def _plain(groups: list["FailureGroup"]) -> list[dict[str, object]]:
-    return [asdict(group) for group in groups]
+    return [to_builtins(group) for group in groups]
 
 
 def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
@@ -148,7 +148,7 @@ def clean_command(out: str, yes: bool, redis_url: str | None, as_json: bool) -> 
         if yes:
             cleaning.remove()
     if as_json:
-        listed = [asdict(each) | {"path": each.path} for each in found]
+        listed = [to_builtins(each) | {"path": each.path} for each in found]
         click.echo(json.dumps({"out": out, "removed": yes, "bytes": size_bytes, "found": listed}))
         return 0
     for leftover in found[:LISTED]:

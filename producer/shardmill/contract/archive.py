@@ -8,8 +8,10 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple, dataclass
 from typing import Any, Final, Literal, Self, get_args
+
+from msgspec import Struct
+from msgspec.structs import asdict, astuple
 
 from shardmill.contract.errors import Corrupt, Encrypted, ItemError, TooLarge, Unsupported
 
@@ -54,8 +56,7 @@ _OBSTACLES: Final[dict[Obstacle, tuple[type[ItemError], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """Where a media file lies in an archive; the fields of ``Item`` are explained there."""
 
     archive: str
@@ -88,8 +89,7 @@ class Member:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """A member's bytes in its archive."""
 
     offset: int

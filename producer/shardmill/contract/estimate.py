@@ -1,8 +1,9 @@
 """What an item will take, from what probing found: pure arithmetic, rough and cheap."""
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.geometry import Size
 from shardmill.contract.row import Facts, Item
@@ -20,8 +21,7 @@ BYTES_PER_PIXEL: Final = {"png": 1.8, "raw": 3.0}
 """Size of a stored frame by pixel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What one item will take."""
 
     frames: int

@@ -7,16 +7,15 @@ under this one, so not a byte of a shard, in any format, is without a checksum.
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import google_crc32c
+from msgspec import Struct
 
 _CHUNK_BYTES: Final = 1 << 22
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
+class Framing(Struct, frozen=True, kw_only=True):
     """A shard apart from its frames."""
 
     shard_bytes: int

@@ -6,16 +6,16 @@ is scaled to, and where it lies on the canvas.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from shardmill.contract.errors import InvalidSpec
 
 MAX_SIDE = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """Width and height in pixels."""
 
     width: int
@@ -40,8 +40,7 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class Placement(Struct, frozen=True, kw_only=True):
     """Take ``crop`` of the displayed picture, scale it to ``scaled``, lay it on ``canvas``."""
 
     crop_x: int
@@ -79,8 +78,7 @@ def _scaled(display: Size, factor: float, *, upscale: bool) -> Size:
     return Size(max(1, round(display.width * factor)), max(1, round(display.height * factor)))
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSize:
+class SourceSize(Struct, frozen=True):
     """Keep the display size."""
 
     def place(self, display: Size) -> Placement:
@@ -88,8 +86,7 @@ class SourceSize:
         return _whole(display, display)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class Stretch(Struct, frozen=True, kw_only=True):
     """Exactly this size, whatever the aspect; a side that would grow stays unless ``upscale``."""
 
     size: Size
@@ -103,8 +100,7 @@ class Stretch:
         return _whole(display, smaller)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortSide:
+class ShortSide(Struct, frozen=True, kw_only=True):
     """Scale so that the shorter side has this length, aspect kept."""
 
     length: int
@@ -120,8 +116,7 @@ class ShortSide:
         return _whole(display, _scaled(display, factor, upscale=self.upscale))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class Fit(Struct, frozen=True, kw_only=True):
     """The largest picture within this size, aspect kept; ``pad`` fills the rest with black."""
 
     size: Size
@@ -136,8 +131,7 @@ class Fit:
         return _whole(display, scaled, self.size if self.pad else None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CentreCrop:
+class CentreCrop(Struct, frozen=True, kw_only=True):
     """Cover this size, aspect kept, and cut off what sticks out on both sides alike."""
 
     size: Size

@@ -8,11 +8,11 @@ is sealed (see ``seal``).
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
@@ -49,8 +49,7 @@ FRAME_COLUMNS: Final = ("offset", "length", "pts_ns", "source_index", "keyframe"
 _CLIP_COLUMNS: Final = tuple(name for name in SCHEMA.names if name not in FRAME_COLUMNS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameTable:
+class FrameTable(Struct, frozen=True, kw_only=True):
     """The frames of a clip; every array has shape (T,)."""
 
     offset: NDArray[np.int64]
@@ -70,8 +69,7 @@ class FrameTable:
         yield from zip(starts, (self.offset + self.length).tolist(), strict=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipEntry:
+class ClipEntry(Struct, frozen=True, kw_only=True):
     """One clip of a shard."""
 
     clip_id: str

@@ -4,9 +4,10 @@ import fcntl
 import json
 import os
 import shlex
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, Literal, Self
+
+from msgspec import Struct, field
 
 from shardmill.contract.errors import DatasetDamaged, InvalidInput, InvalidSpec
 from shardmill.contract.layout import Layout
@@ -21,8 +22,7 @@ _FIRST_CONTENT: Final = 1
 """The content version of jobs that do not name theirs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """One directory, one spec, one output directory."""
 
     name: str
@@ -118,8 +118,7 @@ class Job:
             raise DatasetDamaged(f"{path} is no job of this version: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """How far a job is."""
 
     job: str

@@ -6,8 +6,9 @@ that is none is escaped.  An archive is a folder here, of its name without the s
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.archive import without_suffix
 from shardmill.contract.errors import InvalidSpec, UsageError
@@ -74,8 +75,7 @@ def pattern_label(pattern: str) -> LabelOf:
     return label
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSource:
+class LabelSource(Struct, frozen=True):
     """What ``--labels`` says: one word, one pattern, or files of annotations."""
 
     words: tuple[str, ...]

@@ -17,8 +17,9 @@ OUT/
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.split import SPLIT_NAME
@@ -32,8 +33,7 @@ _SHARD: Final = re.compile(rf"(?:(?P<split>{SPLIT_NAME})/)?{_PART}[^/\0]+")
 """Name of a shard in the manifest: with a split, its folder comes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths of one output directory."""
 
     out: str

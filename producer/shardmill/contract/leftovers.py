@@ -11,9 +11,10 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import ENOTEMPTY
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.contract.split import SPLIT_NAME
@@ -26,8 +27,7 @@ _BESIDE: Final = (".arrow", ".idx")
 _RESULTS: Final = {"classes.json", "summary.json", "files.parquet", "report.html"}
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """One file, or one empty folder, that is of no use."""
 
     folder: str

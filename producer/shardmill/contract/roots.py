@@ -11,14 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from shardmill.contract.archive import is_archive
 
 STANDARD_INPUT: Final = "-"
 """The name of a list that is read from standard input."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """What a job is to take: several directories, or what a list names in them."""
 
     directories: tuple[str | Path, ...]

@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import InvalidSpec
 
@@ -14,8 +15,7 @@ SPLIT_NAME: Final = "[A-Za-z0-9_][A-Za-z0-9_-]{0,31}"
 _PART: Final = re.compile(rf"(?P<name>{SPLIT_NAME})=(?P<share>\d*\.?\d+)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """One part."""
 
     name: str

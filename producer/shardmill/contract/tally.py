@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
+
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 from shardmill.contract.row import Row
 from shardmill.contract.sampling import NS_PER_S
@@ -14,8 +16,7 @@ _COLUMNS: Final = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """Counters of a job or a batch."""
 
     ok: int = 0

@@ -1,8 +1,9 @@
 """What the ledger answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.job import State, Status
@@ -14,8 +15,7 @@ Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
 Held = Literal["held", "lost", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """A worker's answer to a message."""
 
     verdict: Claimed
@@ -28,8 +28,7 @@ class Claim:
     """What to do; None unless claimed or exhausted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """A job as the ledger sees it at one moment."""
 
     state: State

@@ -6,8 +6,10 @@ All of it is bounded, and gone when its job ends: what stays is in the manifest.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
 from typing import Any, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import astuple, fields
 
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import Row
@@ -35,8 +37,7 @@ def _fields_of(cls: Any, text: str) -> Any:
     return cls(*values)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """What a running attempt has done so far, by estimate."""
 
     worked_us: int = 0
@@ -81,8 +82,7 @@ class Live:
         return cls(sum(part.worked_us for part in parts), sum(part.frames for part in parts))
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What one worker has committed."""
 
     probed: int = 0
@@ -107,8 +107,7 @@ class Share:
         return {worker: cls(**amounts) for worker, amounts in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A file that failed."""
 
     error_class: str = ""
@@ -146,8 +145,7 @@ class Failure:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What a commit tells people besides the counters."""
 
     worker: str = ""

@@ -4,11 +4,11 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
 import duckdb
+from msgspec.structs import replace
 
 from shardmill.contract.job import VERSION, Job, Status, is_locked, read_json, write_json
 from shardmill.contract.layout import Layout

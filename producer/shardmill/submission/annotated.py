@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
+
+from msgspec.structs import replace
 
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.quantity import format_count

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from celery import Celery
+from msgspec import Struct
 
 from shardmill.contract.errors import UsageError, WrongState
 from shardmill.contract.job import State, Status, is_locked
@@ -21,8 +21,7 @@ from shardmill.submission.locate import Place, was_embedded
 from shardmill.submission.lock import Holder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
+class Control(Struct, frozen=True, kw_only=True):
     """One thing that can be done to a job."""
 
     verb: str

@@ -8,9 +8,10 @@ as at its worst, wider the fewer of the inputs are probed.
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from shardmill.ledger.answers import Snapshot
 
@@ -43,8 +44,7 @@ FINISH_S: Final = 3.0
 """What ending a job may take: the tables and the report."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """What is done and what is left, by estimated cost, of this run."""
 
     share: float

@@ -8,8 +8,10 @@ nobody else can write: else whoever can write OUT could lead others to a Redis o
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import LedgerUnavailable, UsageError
 from shardmill.contract.job import Job
@@ -23,8 +25,7 @@ from shardmill.submission.lock import Holder
 UNIX: Final = "unix://"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """A job by its name, and where its ledger is."""
 
     name: str

@@ -13,9 +13,10 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from stat import S_ISREG
 from typing import Final, Self
+
+from msgspec import Struct
 
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
 from shardmill.contract.layout import Layout
@@ -30,8 +31,7 @@ LONGEST: Final = 4096
 """Bytes of the file that are read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Struct, frozen=True, kw_only=True):
     """Who holds an output directory, or held it last; what a stranger may have written."""
 
     host: str

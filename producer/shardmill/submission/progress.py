@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from shardmill.contract.job import Status
 from shardmill.contract.sampling import NS_PER_S
@@ -21,8 +22,7 @@ MOST_WORKERS: Final = 32
 NOBODY: Final = Share()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerProgress:
+class WorkerProgress(Struct, frozen=True, kw_only=True):
     """One worker that has done something lately, or holds something."""
 
     worker: str
@@ -52,8 +52,7 @@ class WorkerProgress:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """A job at one moment."""
 
     job: str
@@ -120,8 +119,7 @@ class Progress:
         return self.snapshot.state == "running" and bool(self.snapshot.counters.get("finishing"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """What counts for rates, at one moment."""
 
     seconds: float

@@ -4,9 +4,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
+
+from msgspec import Struct
 
 from shardmill.contract.archive import is_archive
 from shardmill.contract.errors import (
@@ -32,8 +33,7 @@ OURS: Final = frozenset(
 """What shardmill makes in an output directory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """One directory, one spec, one output directory: sound as far as can be told from outside.
 
     Raises:

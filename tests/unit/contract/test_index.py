@@ -1,10 +1,9 @@
 """An index gives back where every frame lies, and a damaged one is named."""
 
-import dataclasses
-
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec.structs import fields, replace
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.framing import Framing
@@ -45,13 +44,13 @@ FRAMING = Framing(shard_bytes=2**40 + 64, crc32c=2**32 - 2)
 
 def plain(clip: ClipEntry) -> dict:
     """A clip as lists, which can be compared."""
-    values = {f.name: getattr(clip, f.name) for f in dataclasses.fields(clip)}
+    values = {f.name: getattr(clip, f.name) for f in fields(clip)}
     frames = values.pop("frames")
-    return values | {f.name: getattr(frames, f.name).tolist() for f in dataclasses.fields(frames)}
+    return values | {f.name: getattr(frames, f.name).tolist() for f in fields(frames)}
 
 
 def test_clips_come_back_as_they_were(tmp_path):
-    nameless = dataclasses.replace(CLIP, clip_id="c2", label=None, label_id=None)
+    nameless = replace(CLIP, clip_id="c2", label=None, label_id=None)
     path = str(tmp_path / "part.arrow")
     write_index(path, [CLIP, nameless], FRAMING)
 
@@ -66,7 +65,7 @@ def test_frame_tables_keep_their_types(tmp_path):
 
     frames = entry_at(open_index(path), 0).frames
 
-    for field in dataclasses.fields(FrameTable):
+    for field in fields(FrameTable):
         assert getattr(frames, field.name).dtype == getattr(CLIP.frames, field.name).dtype
 
 

@@ -2,9 +2,9 @@
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.job import Job, Status, read_json, write_json

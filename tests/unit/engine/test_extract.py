@@ -1,6 +1,5 @@
 """A batch becomes one shard, its index and its manifest part: all of it or nothing."""
 
-import dataclasses
 import errno
 import os
 import struct
@@ -199,9 +198,7 @@ def test_judged_items_are_not_touched(folder, steps):
     good = folder.extract("a.mkv").work
     verdict = Outcome(status="failed", error_class="crash", error_stage="extract", attempts=2)
     missing = replace(good.items[0], path="missing.mkv")
-    work = dataclasses.replace(
-        good, items=(missing, *good.items), facts=(VIDEO, VIDEO), judged={0: verdict}
-    )
+    work = replace(good, items=(missing, *good.items), facts=(VIDEO, VIDEO), judged={0: verdict})
 
     done = folder.run(work)
 
@@ -355,7 +352,7 @@ def test_an_output_directory_that_goes_just_before_the_end_is_not_made_anew(
 
 def test_a_missing_input_directory_is_no_item_s_fault(folder, steps):
     folder.video("a.mkv", steps(3))
-    work = dataclasses.replace(folder.extract("a.mkv").work, roots=Roots.of("/nowhere/at/all"))
+    work = replace(folder.extract("a.mkv").work, roots=Roots.of("/nowhere/at/all"))
 
     with pytest.raises(EnvironmentFault, match="expected the input directory"):
         folder.run(work)

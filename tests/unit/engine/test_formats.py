@@ -1,12 +1,12 @@
 """A dataset reads the same whatever the format of its shards, and damage to any is found."""
 
 import os
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from made_clips import FORMATS
 from shardmill.contract.index import entry_at, framing_of, open_index, write_index

@@ -82,14 +82,15 @@ def test_a_shard_that_is_given_up_holds_no_file_open(tmp_path, shard_format, cli
 
 
 WRITE_TOO_MUCH = """
-import dataclasses, resource, sys
+import resource, sys
+from msgspec.structs import replace
 from made_clips import several
 from shardmill_worker.engine.shards import open_shard
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 writer = open_shard(sys.argv[1], sys.argv[2])
 try:
     for number, clip in enumerate(several(sys.argv[1]) * 30):
-        writer.add(dataclasses.replace(clip, clip_id=f"{number:016x}"))
+        writer.add(replace(clip, clip_id=f"{number:016x}"))
     writer.finish()
 except OSError as error:
     print(error.errno)

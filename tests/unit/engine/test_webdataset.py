@@ -10,6 +10,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from msgspec.structs import force_setattr
 
 from made_clips import HEIGHT, WIDTH, clip_of, raw_clip
 from shardmill.contract.row import Item
@@ -113,7 +114,7 @@ def test_no_member_tells_of_time_or_owner(tmp_path):
 def test_the_names_of_a_long_clip_sort_as_its_frames(tmp_path):
     """A million frames and one: six digits are no longer enough."""
     long = clip_of([1], clip_id="f0")
-    object.__setattr__(long, "frames", _Repeated(long.frames[0], 1_000_001))
+    force_setattr(long, "frames", _Repeated(long.frames[0], 1_000_001))
     writer = open_shard("webdataset", os.devnull)
     names = []
     writer._member = lambda name, data, head=b"": names.append(name) or 0

@@ -1,6 +1,5 @@
 """A clip gives the very frames that were stored, and reads no byte beyond them."""
 
-import dataclasses
 import os
 import pickle
 import threading
@@ -9,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from msgspec.structs import replace
 
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed, grey
 from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.row import Row
 from shardmill.read import clip as clip_module
 from shardmill.read import open_shards, shards
 
@@ -260,7 +259,7 @@ def test_a_broken_manifest_part_is_damage(out):
 def test_lists_of_other_lengths_are_damage(out):
     shard = out.shard("b0", Video("x", frames=3))
     frames = out.clips[shard][0].frames
-    out.edit_clip(shard, 0, frames=dataclasses.replace(frames, offset=frames.offset[:2]))
+    out.edit_clip(shard, 0, frames=replace(frames, offset=frames.offset[:2]))
 
     with pytest.raises(DatasetDamaged, match="different lengths"):
         open_shards(out.out)[0]
@@ -271,7 +270,7 @@ def test_a_frame_outside_of_its_shard_is_damage(out, place):
     shard = out.shard("b0", Video("x", frames=3))
     frames = out.clips[shard][0].frames
     moved = np.array([*frames.offset[:2], place])
-    out.edit_clip(shard, 0, frames=dataclasses.replace(frames, offset=moved))
+    out.edit_clip(shard, 0, frames=replace(frames, offset=moved))
 
     with pytest.raises(DatasetDamaged, match="are not in a file of"):
         open_shards(out.out)[0].frames()
@@ -279,8 +278,8 @@ def test_a_frame_outside_of_its_shard_is_damage(out, place):
 
 @pytest.mark.parametrize("name", ["../../secret", "part-/../../secret"])
 def test_a_shard_name_that_leads_away_is_refused(out, name):
-    row = failed("x", "corrupt").flat() | {"shard": name}
-    out.part("b0", Row.from_flat(row))
+    row = failed("x", "corrupt")
+    out.part("b0", replace(row, outcome=replace(row.outcome, shard=name)))
 
     with pytest.raises(DatasetDamaged, match="expected a shard's file name"):
         open_shards(out.out)

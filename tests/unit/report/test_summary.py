@@ -1,6 +1,5 @@
 """Totals equal the row-by-row count, and the state is told from the directory alone."""
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -154,7 +153,7 @@ def test_a_finished_job_tells_what_it_was(out):
         },
         "step_seconds": dict.fromkeys(STEPS, 0),
     }
-    assert dataclasses.replace(summary.status_of(out.out), seconds=status.seconds) == status
+    assert replace(summary.status_of(out.out), seconds=status.seconds) == status
     assert summary.status_of(out.out).seconds == written["seconds"]
 
 
@@ -272,9 +271,9 @@ def test_the_state_is_told_from_the_directory_alone(out):
     assert state_of(out) == interrupted, "every row is there, but no summary yet"
     summary.finish(job)
     assert state_of(out) == ("done", "")
-    dataclasses.replace(job, inputs=None).write()
+    replace(job, inputs=None).write()
     assert state_of(out) == interrupted, "more inputs are being counted"
-    dataclasses.replace(job, inputs=4).write()
+    replace(job, inputs=4).write()
     assert state_of(out) == interrupted, "an input was added"
 
 

@@ -1,6 +1,5 @@
 """Every way in which an output directory can be broken is found, and named."""
 
-import dataclasses
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -157,7 +156,7 @@ def test_a_record_between_two_clips_is_found(out):
     data = shard_of(out).read_bytes()
     start = second.record_offset
     shard_of(out).write_bytes(data[:start] + between + data[start:])
-    frames = dataclasses.replace(second.frames, offset=second.frames.offset + len(between))
+    frames = replace(second.frames, offset=second.frames.offset + len(between))
     out.edit_clip(SHARD, 1, record_offset=start + len(between), frames=frames)
 
     shard, records = verify(out.out).problems
@@ -268,7 +267,7 @@ def test_two_names_that_print_alike_are_two_inputs(out):
 
 
 def test_inputs_that_are_still_being_counted_prove_nothing(out):
-    dataclasses.replace(out.job(), inputs=None).write()
+    replace(out.job(), inputs=None).write()
 
     assert only(out).file == "job.json"
 
@@ -414,14 +413,14 @@ def test_a_wrong_frame_in_the_index_is_found(out, field, by, wrong):
     value = getattr(clip.frames, field)
     moved = value + np.array(by, value.dtype)
 
-    out.edit_clip(SHARD, 0, frames=dataclasses.replace(clip.frames, **{field: moved}))
+    out.edit_clip(SHARD, 0, frames=replace(clip.frames, **{field: moved}))
 
     assert any(wrong in problem.wrong for problem in verify(out.out).problems)
 
 
 def test_lists_of_different_lengths_are_found(out):
     clip = out.clips[SHARD][0]
-    out.edit_clip(SHARD, 0, frames=dataclasses.replace(clip.frames, keyframe=np.array([True])))
+    out.edit_clip(SHARD, 0, frames=replace(clip.frames, keyframe=np.array([True])))
 
     assert only(out).wrong == "has lists of different lengths"
 

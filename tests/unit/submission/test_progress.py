@@ -1,9 +1,9 @@
 """Progress is told by work, and rates are those of the last seconds."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shardmill.contract.job import Status
 from shardmill.contract.tally import Tally

@@ -4,13 +4,13 @@ One plane after another takes up to three times as long, most of it for making a
 ``crop`` copies nothing.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import av
 from av.error import FFmpegError
 from av.filter import Graph
+from msgspec import Struct
 
 from shardmill.contract.geometry import Size
 
@@ -20,8 +20,7 @@ COLOUR_SPACES: Final = frozenset({1, 2, 4, 5, 6, 7, 9})
 """Those of AVColorSpace that libavfilter takes for YUV without question."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtOnce:
+class AtOnce(Struct, frozen=True, kw_only=True):
     """What is done to each of the frames that are alike."""
 
     format: str

@@ -7,15 +7,14 @@ RFC 6386 9.1 (VP8), the VP9 bitstream specification 6.2 and its annex B, the AV1
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import av
 from av.video.codeccontext import VideoCodecContext
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """A packet's part among the others."""
 
     start: bool

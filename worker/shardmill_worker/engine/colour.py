@@ -4,13 +4,13 @@ JPEG (JFIF) is BT.601 at full range.  Video at BT.601 differs from that in range
 a table mends; any other matrix takes one multiplication a pixel, done on the small picture.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import av
 import cv2
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.geometry import Size
@@ -34,8 +34,7 @@ _LIMITED_RANGE: Final = 1
 _FULL_RANGE: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Colour:
+class Colour(Struct, frozen=True):
     """What the numbers of Y, U and V stand for."""
 
     red: float

@@ -1,13 +1,13 @@
 """Decoding a stream from its beginning: every frame in display order, times that increase."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, TypeGuard
 
 import av
 from av.error import FFmpegError
 from av.video.stream import VideoStream
+from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, Empty
 from shardmill.contract.sampling import NS_PER_S
@@ -24,8 +24,7 @@ _BURST_PIXELS: Final = 600_000
 """So many pixels are decoded ahead: eight frames of 320x240, one of 1280x720."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFrame:
+class SourceFrame(Struct, frozen=True):
     """A decoded frame and its place in the stream."""
 
     picture: av.VideoFrame

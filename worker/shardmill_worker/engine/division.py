@@ -5,7 +5,6 @@ decoding can start, and what is kept of the parts together is what the whole wou
 that the packets are read once; a file whose packets do not tell all stays whole.
 """
 
-import dataclasses
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -150,7 +149,7 @@ def _with_starts(timeline: Timeline, packets: Packets) -> Timeline:
     """Return the same frames, those marked at which decoding can really start."""
     shown = np.flatnonzero(packets.shown)
     order = shown[np.argsort(packets.pts[shown], kind="stable")]
-    return dataclasses.replace(timeline, keyframe=packets.start[order])
+    return replace(timeline, keyframe=packets.start[order])
 
 
 def cut(item: Item, facts: Facts, spec: Spec, timeline: Timeline) -> tuple[Item, ...]:

@@ -1,6 +1,6 @@
 """Reading the one frame of an image: the same decoder, the same colours as for video."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.gathering import Keep, Kept

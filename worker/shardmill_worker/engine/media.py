@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final, NoReturn
@@ -19,6 +18,7 @@ from av.container import InputContainer
 from av.container.core import Flags
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
+from msgspec import Struct, field
 
 from shardmill.contract.errors import Corrupt, Encrypted, Forbidden, Skip, Unsupported
 from shardmill.contract.row import Item
@@ -90,8 +90,7 @@ def _formats(left_out: frozenset[str]) -> str:
 _ALLOWED: Final = _formats(_POINTERS | _TEXT)
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(Struct, frozen=True):
     """What a file is whose pictures libav alone cannot put together."""
 
     format_name: str
@@ -102,8 +101,7 @@ class Original:
     """As in EXIF, 1 to 8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """An open file and the video stream that FFmpeg would choose."""
 
     container: InputContainer

@@ -3,7 +3,6 @@
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import Final, cast
@@ -11,14 +10,14 @@ from typing import Final, cast
 import av
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
+from msgspec import Struct
 
 from shardmill.contract.geometry import Size
 from shardmill_worker.engine.headers import png_orientation, webp_orientation
 from shardmill_worker.engine.media import Media
 
 
-@dataclass(frozen=True, slots=True)
-class Orientation:
+class Orientation(Struct, frozen=True):
     """How a stored picture becomes an upright one: first turned, then mirrored."""
 
     rotation_deg: int = 0

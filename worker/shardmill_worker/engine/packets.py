@@ -4,13 +4,13 @@ Reading them costs no decoding.  They may lie, so whoever believes them checks e
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
@@ -25,8 +25,7 @@ _PACKETS_A_SIGN: Final = 1000
 """Packets read for one sign of life: each costs microseconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packets:
+class Packets(Struct, frozen=True, kw_only=True):
     """A stream's packets in decoding order; N of them."""
 
     pts: NDArray[np.int64]
@@ -39,8 +38,7 @@ class Packets:
     """Shape (N,).  Not needed by any other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """What one pass over the packets found."""
 
     timeline: Timeline | None

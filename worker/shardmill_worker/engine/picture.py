@@ -5,13 +5,14 @@ of the usual kind, and handed to the encoder.  Turning and colour come after the
 is least to do.
 """
 
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
 import av
 import cv2
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shardmill.contract.geometry import Placement, Size
@@ -35,8 +36,7 @@ _TURNS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Framing:
+class _Framing(Struct, frozen=True):
     """How pictures of one stored size become frames."""
 
     stored: Size

@@ -1,7 +1,6 @@
 """A decoded frame's pixels as numpy arrays, without copies where the format allows."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import av
@@ -9,6 +8,7 @@ import cv2
 import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill_worker.engine.colour import Colour, colour_of
@@ -22,8 +22,7 @@ _DEEP_PLANAR: Final = re.compile(r"(?:yuva?4[24][024]p|gray)(?P<bits>9|1[0246])l
 _RGB: Final = "rgb24"
 
 
-@dataclass(frozen=True, slots=True)
-class Pixels:
+class Pixels(Struct, frozen=True):
     """A picture as arrays: Y, U and V; Y alone; or RGB."""
 
     planes: tuple[NDArray[np.uint8], ...]

@@ -7,11 +7,11 @@ checked against what was announced, and at the first surprise the caller decodes
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill_worker.engine.faults import media_faults
@@ -24,8 +24,7 @@ class Surprise(Exception):
     """The decoder's frames are not those that the packets announced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Packets that are decoded one after the other, from a fresh decoder."""
 
     start: int

@@ -6,10 +6,11 @@ every frame proves that a rate is constant; a single uneven step proves that it 
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt
 from shardmill.contract.row import Item
@@ -27,8 +28,7 @@ _WHOLE_INDEX_FORMATS: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "avi"})
 """Formats with an index of every frame; others index keyframes alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """What the first packets of a video say of its times."""
 
     fps: float | None

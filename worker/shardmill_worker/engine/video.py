@@ -8,10 +8,10 @@ the times alone and once more for the pictures.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from typing import Generic, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt, Empty, ItemError
@@ -41,8 +41,7 @@ class Reopen(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[Kept]):
+class Reading(Struct, Generic[Kept], frozen=True):
     """What came out of a video."""
 
     kept: list[Kept]
@@ -53,8 +52,7 @@ class Reading(Generic[Kept]):
     """What ended the video early; None if it is sound."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """A way to the frames of a video."""
 
     timeline: Timeline
@@ -65,8 +63,7 @@ class _Way:
     """What ends the video early."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoReader:
+class VideoReader(Struct, frozen=True, kw_only=True):
     """Reads the chosen frames of the items of one video."""
 
     reopen: Reopen

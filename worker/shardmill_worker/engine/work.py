@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shardmill.contract.layout import Layout, shard_name
 from shardmill.contract.roots import Roots
@@ -22,8 +24,7 @@ Depth = Literal["header", "count", "check"]
 """How far probing goes: to the first frame, through every packet, or through every frame."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeWork:
+class ProbeWork(Struct, frozen=True, kw_only=True):
     """Find out what each file is."""
 
     roots: Roots
@@ -43,8 +44,7 @@ class ProbeWork:
         return replace(self, items=self.items[start:stop])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartWriting:
+class PartWriting(Struct, frozen=True, kw_only=True):
     """What the rows of a manifest part have besides what the decoder finds out."""
 
     tmp: str
@@ -57,8 +57,7 @@ class PartWriting:
     """Items, by position, that are not to be touched again: each cost a decoder its life."""
 
 
-@dataclass(frozen=True, slots=True)
-class Divided:
+class Divided(Struct, frozen=True):
     """A file that is several items."""
 
     facts: Facts
@@ -74,8 +73,7 @@ Answers = Generator[Answer, None, Tally | None]
 """One answer an item, in order; at the end, what the manifest part comes to that was written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractWork:
+class ExtractWork(Struct, frozen=True, kw_only=True):
     """Write the kept frames of each file into one shard, with its index and manifest part."""
 
     roots: Roots

@@ -6,8 +6,9 @@ kept up to a limit with its place and the reason, and the rest goes on.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.contract.quantity import printable
@@ -23,8 +24,7 @@ SHOWN: Final = 60
 """Characters of a bad value that a reason quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in an annotation file something stands."""
 
     file: str
@@ -38,8 +38,7 @@ class Place:
         return f"{printable(self.file)}, {self.unit} {self.number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotation:
+class Annotation(Struct, frozen=True, kw_only=True):
     """What a data set says of one file, or of one time range of it."""
 
     source: str
@@ -59,8 +58,7 @@ class Annotation:
     """Where it stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A line or an element that is left out, and why."""
 
     place: Place

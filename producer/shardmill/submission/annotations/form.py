@@ -1,7 +1,9 @@
 """What an annotation file looks like: its format, and what a data set means by its columns."""
 
-from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
+
+from msgspec import Struct, field
+from msgspec.structs import fields
 
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 
@@ -20,8 +22,7 @@ SUFFIXES: Final[dict[str, Format]] = {
 DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(Struct, frozen=True, kw_only=True):
     """How to take a file apart into records of named columns; nothing is guessed.
 
     Raises:
@@ -65,8 +66,7 @@ class Form:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
+class Columns(Struct, frozen=True, kw_only=True):
     """Which column means what.  In JSON, ``a.b.0`` reaches into nested objects and arrays.
 
     A column that is named here must be in a header; one that has its default name need not.
@@ -110,8 +110,7 @@ class Columns:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
+class Preset(Struct, frozen=True, kw_only=True):
     """All that a data set's documentation says of its annotation files."""
 
     about: str = ""

@@ -11,9 +11,10 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from shardmill.contract.labels import check_class_count
 from shardmill.contract.split import MAX_SPLITS
@@ -28,8 +29,7 @@ NAMED: Final = 3
 """Files that an ambiguity names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """What came together.  ``annotations = matched + missing``, ``inputs = annotated + bare``."""
 
     annotations: int
@@ -48,8 +48,7 @@ class Counts:
     """Those without."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """An annotation and the input that it is about."""
 
     path: str
@@ -59,8 +58,7 @@ class Matched:
     """The names are equal only as Unicode (NFC), not as bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """An annotation that belongs to no input."""
 
     annotation: Annotation
@@ -68,8 +66,7 @@ class Missing:
     """Why: no such file, or several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A file that annotations name and that is no input."""
 
     path: str

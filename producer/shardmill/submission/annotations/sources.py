@@ -3,25 +3,25 @@
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.labels import PATTERN_MARK
 from shardmill.contract.spec import Spec
-from shardmill.contract.split import SPLIT_NAME
 from shardmill.submission.annotations.columns import Mapper
 from shardmill.submission.annotations.form import FAMILIES, PRESETS, Columns, Form, Preset
+from shardmill.submission.annotations.words import split_and_path
 
 Match = Literal["path", "stem"]
 _COLUMNS: Final = frozenset(f.name for f in fields(Columns))
 _FORM: Final = frozenset(f.name for f in fields(Form)) | {"match"}
 _FOLDERS: Final = {"dirs": "first", "last": "last"}
-_OF_SPLIT: Final = re.compile(rf"(?P<split>{SPLIT_NAME})=(?P<path>.+)", re.ASCII | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One file of annotations, or the inputs' own paths."""
 
     path: str | None
@@ -30,8 +30,7 @@ class Source:
     """What it looks like."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Sources(Struct, frozen=True, kw_only=True):
     """All that tells of the inputs of a job."""
 
     each: tuple[Source, ...]
@@ -62,17 +61,6 @@ class Sources:
             )
 
 
-def with_absolute_paths(spec: Spec) -> Spec:
-    """Return the same spec with files that are found from any working directory."""
-    named = [_split_and_path(word) for word in spec.label_source.files]
-    words = tuple(
-        os.path.abspath(path) if split is None else f"{split}={os.path.abspath(path)}"
-        for split, path in named
-    )
-    classes = spec.classes and os.path.abspath(spec.classes)
-    return replace(spec, labels=words or spec.labels, classes=classes)
-
-
 def sources_of(spec: Spec) -> Sources | None:
     """Return what tells of the inputs of a job; None if only their paths do, without a list.
 
@@ -93,7 +81,7 @@ def sources_of(spec: Spec) -> Sources | None:
     match: Any = form.pop("match", None)
     if match not in {None, *get_args(Match)}:
         raise UsageError(f"expected path or stem as match in --form, got {match!r}")
-    named = [_split_and_path(word) for word in spec.label_source.files]
+    named = [split_and_path(word) for word in spec.label_source.files]
     each = [
         Source(path=path, preset=_changed(_preset(spec.preset, path), columns, form, split))
         for split, path in named
@@ -106,11 +94,6 @@ def sources_of(spec: Spec) -> Sources | None:
         classes=spec.classes,
         class_order=each[0].preset.class_order,
     )
-
-
-def _split_and_path(word: str) -> tuple[str | None, str]:
-    found = _OF_SPLIT.fullmatch(word)
-    return (found["split"], found["path"]) if found else (None, word)
 
 
 def _preset(name: str | None, path: str) -> Preset:

@@ -5,9 +5,10 @@ Only their lists are read, an entry at a time: a million members need no more me
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.archive import PACKED_TARS, ZIP, Member, Obstacle, extent_of
 from shardmill.contract.errors import ItemError
@@ -54,8 +55,7 @@ def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:
         os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
+class _Listing(Struct, frozen=True):
     """What lies in one file, and in the archives in it."""
 
     archive: str

@@ -1,6 +1,6 @@
 """What an archive's list tells, whatever its format."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shardmill.contract.archive import Obstacle, Pread
 
@@ -9,8 +9,7 @@ class BadArchive(Exception):
     """The list is damaged or cut off: there is no telling what else it would name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file, or a link, in an archive."""
 
     name: str
@@ -22,8 +21,7 @@ class Entry:
     obstacle: Obstacle | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """An archive's bytes: a whole file, or a part of it where an archive lies in another."""
 
     pread: Pread

@@ -8,8 +8,9 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.submission.archives.entry import BadArchive, Entry, Stretch
 
@@ -29,8 +30,7 @@ _DOS: Final = 0
 _UNIX_LINK: Final = stat.S_IFLNK
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
+class _Directory(Struct, frozen=True):
     start: int
     length: int
     entries: int

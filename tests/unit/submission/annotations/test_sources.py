@@ -7,7 +7,8 @@ import pytest
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.spec import Spec
 from shardmill.submission.annotations.form import PRESETS
-from shardmill.submission.annotations.sources import sources_of, with_absolute_paths
+from shardmill.submission.annotations.sources import sources_of
+from shardmill.submission.annotations.words import with_absolute_paths
 
 
 def only(**options):

@@ -6,8 +6,9 @@ The boxes are those of ISO/IEC 14496-12 (``meta`` and what it holds) and ISO/IEC
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, TooLarge, Unsupported
 from shardmill_worker.engine.input_file import InputFile
@@ -33,8 +34,7 @@ _EXIF_NUMBER: Final = {
 """Clockwise turn and whether mirrored left to right after it, to EXIF's number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """A picture of equal tiles, row after row."""
 
     columns: int

@@ -6,8 +6,9 @@ which RFC 9649 repeats.  Only headers are read; a picture's bytes stay in the fi
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, Empty, TooLarge
 from shardmill_worker.engine.headers import tiff_orientation
@@ -33,8 +34,7 @@ _CHUNK_HEAD_BYTES: Final = 8
 _PICTURE_HEAD_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """One picture of an animation and how it changes the canvas."""
 
     left: int
@@ -55,8 +55,7 @@ class Picture:
     """Size of its chunks in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Animation:
+class Animation(Struct, frozen=True):
     """A canvas and its pictures."""
 
     width: int
@@ -66,8 +65,7 @@ class Animation:
     """As in EXIF, 1 to 8."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
+class _Chunk(Struct, frozen=True):
     kind: bytes
     offset: int
     """Where its payload begins."""

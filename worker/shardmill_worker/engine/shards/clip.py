@@ -1,10 +1,10 @@
 """What every shard format is given, and what it answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.row import Item
@@ -15,8 +15,7 @@ UNLABELLED: Final = -1
 """Class number of a clip that has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFrame:
+class StoredFrame(Struct, frozen=True):
     """An encoded frame and where it came from."""
 
     data: bytes
@@ -29,8 +28,7 @@ class StoredFrame:
     """True where the source could start decoding."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
+class Clip(Struct, frozen=True, kw_only=True):
     """The frames of one item."""
 
     item: Item
@@ -64,8 +62,7 @@ class Clip:
         return sum(len(frame.data) for frame in self.frames)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """Where a clip lies in its shard."""
 
     record_offset: int

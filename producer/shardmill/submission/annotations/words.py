@@ -1,0 +1,28 @@
+"""What the words of ``--labels`` name: files of annotations, each for a split or for all."""
+
+import os
+import re
+from dataclasses import replace
+from typing import Final
+
+from shardmill.contract.spec import Spec
+from shardmill.contract.split import SPLIT_NAME
+
+_OF_SPLIT: Final = re.compile(rf"(?P<split>{SPLIT_NAME})=(?P<path>.+)", re.ASCII | re.DOTALL)
+
+
+def split_and_path(word: str) -> tuple[str | None, str]:
+    """Return the split that a file is about, None for no certain one, and the file."""
+    found = _OF_SPLIT.fullmatch(word)
+    return (found["split"], found["path"]) if found else (None, word)
+
+
+def with_absolute_paths(spec: Spec) -> Spec:
+    """Return the same spec with files that are found from any working directory."""
+    named = [split_and_path(word) for word in spec.label_source.files]
+    words = tuple(
+        os.path.abspath(path) if split is None else f"{split}={os.path.abspath(path)}"
+        for split, path in named
+    )
+    classes = spec.classes and os.path.abspath(spec.classes)
+    return replace(spec, labels=words or spec.labels, classes=classes)
