@@ -14,7 +14,7 @@ PARTS: Final = [f"shardmill_worker.{part}" for part in ("tasks", "heartbeat", "c
 
 settings = Settings.from_environment()
 transport_fix.install()
-app = Celery(APP, include=PARTS, set_as_current=False)
+app = Celery(APP, include=PARTS, set_as_current=False, fixups=[])  # no Django here
 app.config_from_object(celery_configuration(settings))
 # Flower understands only objects here, and the light side, which has no kombu, only names.
 app.conf.task_queues = [

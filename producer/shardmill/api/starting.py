@@ -157,7 +157,8 @@ def run_here(
         roots=settings.roots if roots is None else roots,
     )
     with showing(watcher) as shown, LocalCluster(settings) as cluster:
-        # Celery and Arrow take a second to load: here while they do in the worker.
+        shown.begin()
+        # Celery takes half a second to load: here while it does in the worker.
         from shardmill.submission.job import given_up, hand_over
 
         job = hand_over(request, cluster.settings, shown)

@@ -40,8 +40,9 @@ def submit_command(out: str, redis_url: str | None, wait: bool, **options: Any) 
     The command ends when every input is on its way; with --wait, when the job is done.
     """
     from shardmill import api
-    from shardmill.cli.display import Lines, watching
+    from shardmill.cli.display import Lines
     from shardmill.cli.outcome import end
+    from shardmill.cli.watching import Watching
 
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
@@ -60,7 +61,7 @@ def submit_command(out: str, redis_url: str | None, wait: bool, **options: Any) 
         messages.note(f"its tasks are shown at {settings.flower_url}/tasks")
     try:
         if wait:
-            with watching(extracting=True) as watcher:
+            with Watching(extracting=True) as watcher:
                 status = job.wait(watcher)
             return end(status, out, allow_failures=allow_failures, as_json=as_json)
         job.wait_until_sent()

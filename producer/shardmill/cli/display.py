@@ -161,7 +161,7 @@ def _counted(progress: Progress) -> tuple[object, ...]:
     return progress.inputs, progress.probed, progress.frames, progress.tally
 
 
-def watching(*, extracting: bool) -> LiveBars | Lines:
+def display(*, extracting: bool) -> LiveBars | Lines:
     """Return bars if standard error is a terminal, else plain lines."""
     console = Console(stderr=True)
     return LiveBars(console, extracting=extracting) if console.is_terminal else Lines()

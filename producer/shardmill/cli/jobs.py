@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from shardmill import api
-from shardmill.cli.display import watching
 from shardmill.cli.options import (
     EXTRACT_FIELDS,
     PROBE_FIELDS,
@@ -19,6 +18,7 @@ from shardmill.cli.options import (
     take_spec,
 )
 from shardmill.cli.outcome import end, keep_loaded, print_survey
+from shardmill.cli.watching import Watching
 
 
 @click.command(
@@ -49,7 +49,7 @@ def run_command(out: str, jobs: int | None, **options: Any) -> int:
     overwrite = options.pop("overwrite")
     spec, inputs = take_spec(options), take_inputs(options)
     out = local_path(out)
-    with watching(extracting=True) as watcher:
+    with Watching(extracting=True) as watcher:
         status = api.run(
             inputs,
             out=out,
@@ -87,7 +87,7 @@ def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:
     spec, inputs = take_spec(options), take_inputs(options)
     with tempfile.TemporaryDirectory(prefix=f"shardmill-probe-{os.getpid()}-") as scratch:
         place = local_path(out) if out is not None else f"{scratch}/out"
-        with watching(extracting=False) as watcher:
+        with Watching(extracting=False) as watcher:
             status = api.probe(
                 inputs,
                 out=place,

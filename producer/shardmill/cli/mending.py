@@ -101,8 +101,8 @@ def retry_command(
     again too, and does what was added, changed or removed as well.
     """
     from shardmill import api
-    from shardmill.cli.display import watching
     from shardmill.cli.outcome import end
+    from shardmill.cli.watching import Watching
 
     allow_failures = options.pop("allow_failures")
     out = local_path(out)
@@ -113,7 +113,7 @@ def retry_command(
     }
     if options["damaged"] and (error_class or any(limits.values())):
         raise UsageError("--damaged makes damaged shards again: give it alone")
-    with watching(extracting=True) as watcher:
+    with Watching(extracting=True) as watcher:
         if options["damaged"]:
             status = api.mend(out, settings=settings, watcher=watcher)
         else:

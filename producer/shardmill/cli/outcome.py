@@ -7,10 +7,7 @@ import shlex
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from shardmill.cli.display import print_lines, summary_lines
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import printable
@@ -51,6 +48,7 @@ def end(
     if as_json:
         click.echo(json.dumps(status.encode()))
     else:
+        from shardmill.cli.display import print_lines, summary_lines
         from shardmill.report import failures  # by now nobody waits for a first file
 
         there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
@@ -77,6 +75,9 @@ def _next(status: Status, out: str) -> str:
 
 def print_survey(out: str) -> None:
     """Print how the files of a manifest are distributed."""
+    from rich.console import Console
+    from rich.table import Table
+
     from shardmill.report import survey
 
     console = Console()

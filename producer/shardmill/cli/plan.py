@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from shardmill import api
-from shardmill.cli.display import watching
 from shardmill.cli.options import (
     EXTRACT_FIELDS,
     inputs_arguments,
@@ -22,6 +21,7 @@ from shardmill.cli.options import (
     take_spec,
 )
 from shardmill.cli.outcome import DONE, SOME_FAILED
+from shardmill.cli.watching import Watching
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.report.failures import FailureGroup
 from shardmill.report.forecast import Forecast
@@ -47,7 +47,7 @@ def plan_command(out: str, jobs: int | None, **options: Any) -> int:
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     spec, inputs = take_spec(options), take_inputs(options)
-    with watching(extracting=True) as watcher:
+    with Watching(extracting=True) as watcher:
         plan = api.plan(inputs, out=local_path(out), spec=spec, jobs=jobs, watcher=watcher)
     cores = jobs or os.cpu_count() or 1
     if as_json:

@@ -77,8 +77,9 @@ def watch_command(job: str, redis_url: str | None, allow_failures: bool, as_json
     mean of this run.
     """
     from shardmill import api
-    from shardmill.cli.display import JsonLines, watching
+    from shardmill.cli.display import JsonLines
     from shardmill.cli.outcome import exit_code
+    from shardmill.cli.watching import Watching
 
     place, settings = local_path(job), settings_of(redis_url)
     if as_json:
@@ -86,7 +87,7 @@ def watch_command(job: str, redis_url: str | None, allow_failures: bool, as_json
         status = api.watch(place, settings=settings, watcher=lines)
         lines.end(status)
     else:
-        with watching(extracting=True) as watcher:
+        with Watching(extracting=True) as watcher:
             status = api.watch(place, settings=settings, watcher=watcher)
         _tell(status, as_json=False)
     return exit_code(status, allow_failures=allow_failures)

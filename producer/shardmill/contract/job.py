@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shlex
-from importlib.metadata import version
 from typing import Any, Final, Literal, Self
 
 from msgspec import Struct, field
@@ -17,7 +16,6 @@ from shardmill.contract.tally import Tally
 
 State = Literal["running", "paused", "cancelled", "done"]
 Goal = Literal["probe", "extract"]
-VERSION: Final = version("shardmill")
 _FIRST_CONTENT: Final = 1
 """The content version of jobs that do not name theirs."""
 
@@ -49,7 +47,7 @@ class Job(Struct, frozen=True, kw_only=True):
     def write(self) -> None:
         """Write ``job.json``, whole or not at all."""
         values = {
-            "shardmill": VERSION,
+            "shardmill": version(),
             "name": self.name,
             "root": self.root,
             "more_roots": list(self.more_roots),
@@ -160,6 +158,13 @@ class Status(Struct, frozen=True, kw_only=True):
             "seconds": round(self.seconds, 3),
             "failures": dict(sorted(tally.failures.items())),
         } | ({"reason": self.reason} if self.reason else {})
+
+
+def version() -> str:
+    """Return which shardmill this is."""
+    from importlib import metadata  # as slow to load as a tenth of all else
+
+    return metadata.version("shardmill")
 
 
 def is_locked(layout: Layout) -> bool:

@@ -57,9 +57,7 @@ def find(layout: Layout, *, run: str = "") -> list[Leftover]:
     Raises:
         DatasetDamaged: A manifest part cannot be read, so nobody knows what is committed.
     """
-    from shardmill.contract.manifest import shards_of  # which brings Arrow
-
-    committed = {shard for part in layout.parts() for shard in shards_of(part)}
+    committed = _committed(layout)
     stems = {os.path.splitext(shard)[0] for shard in committed}
     parts = [each for each in _parts(layout, run) if _stem(each) not in stems]
     return sorted([*_in_work(layout, run), *parts], key=lambda leftover: leftover.path)
@@ -84,6 +82,16 @@ def everything(layout: Layout) -> list[Leftover]:
 def is_half_written(name: str) -> bool:
     """Tell whether a file of the output directory itself is one whose writer died."""
     return _IN_WORK.fullmatch(name) is not None
+
+
+def _committed(layout: Layout) -> set[str]:
+    """Return the shards that manifest parts name."""
+    parts = layout.parts()
+    if not parts:
+        return set()
+    from shardmill.contract.manifest import shards_of  # which brings Arrow
+
+    return {shard for part in parts for shard in shards_of(part)}
 
 
 def _stem(part: Leftover) -> str:

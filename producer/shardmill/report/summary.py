@@ -10,7 +10,7 @@ from uuid import uuid4
 import duckdb
 from msgspec.structs import replace
 
-from shardmill.contract.job import VERSION, Job, Status, is_locked, read_json, write_json
+from shardmill.contract.job import Job, Status, is_locked, read_json, version, write_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
@@ -107,7 +107,7 @@ def _status(job: Job, inputs: int | None, sums: Tally) -> Status:
 def _details(job: Job, sums: Tally, failed: Sequence[FailureGroup]) -> dict[str, Any]:
     """Return what ``summary.json`` tells beyond the status."""
     return {
-        "version": VERSION,
+        "version": version(),
         "spec": job.spec.encode(),
         "video_hours": round(sums.video_ns / _NS_PER_H, 6),
         "examples": {

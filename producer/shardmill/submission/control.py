@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from celery import Celery
 from msgspec import Struct
 
 from shardmill.contract.errors import UsageError, WrongState
 from shardmill.contract.job import State, Status, is_locked
 from shardmill.contract.layout import Layout
-from shardmill.contract.names import APP
-from shardmill.contract.settings import Settings, celery_configuration
+from shardmill.contract.settings import Settings
 from shardmill.ledger import messages
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
+from shardmill.submission.application import application
 from shardmill.submission.job import BY_HAND
 from shardmill.submission.locate import Place, was_embedded
 from shardmill.submission.lock import Holder
@@ -117,8 +116,7 @@ def send_waiting(place: Place) -> None:
     The workers would find them missing by themselves, some seconds later.
     """
     assert place.settings is not None
-    with ledger_of(place.settings) as ledger, Celery(APP, set_as_current=False) as app:
-        app.config_from_object(celery_configuration(place.settings))
+    with ledger_of(place.settings) as ledger, application(place.settings) as app:
         due = ledger.sweep(place.name, messages_missing=True, grace_s=0)
         messages.send(app, place.name, due)
 

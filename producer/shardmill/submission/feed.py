@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from celery import Celery
 from msgspec.structs import replace
 
 from shardmill.contract import leftovers
@@ -23,16 +22,16 @@ from shardmill.contract.errors import (
 from shardmill.contract.job import Job, read_json, write_json
 from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
-from shardmill.contract.names import APP, Stage
+from shardmill.contract.names import Stage
 from shardmill.contract.row import Item
-from shardmill.contract.settings import Settings, celery_configuration, window_of
+from shardmill.contract.settings import Settings, window_of
 from shardmill.contract.spec import CONTENT_VERSION
 from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.submission import left_out, said, scratch
-from shardmill.submission.annotated import annotate
+from shardmill.submission.application import application
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
 from shardmill.submission.duplicates import leave_out_duplicates
@@ -63,8 +62,7 @@ class Feeder:
         self._settings = settings
         self._note = watcher.note
         self._layout = Layout(request.out)
-        self._app = Celery(APP, set_as_current=False)
-        self._app.config_from_object(celery_configuration(settings))
+        self._app = application(settings)
         self._ended = threading.Event()
         self._ledger = Ledger(settings, patience_s=PATIENCE_S, ended=self._ended)
         self._feeding = threading.Lock()
@@ -120,6 +118,8 @@ class Feeder:
         if self.inputs == 0:
             raise InvalidInput(request.why_empty)
         if request.sources is not None:
+            from shardmill.submission.annotated import annotate  # most jobs have no annotations
+
             path = os.path.join(self._scratch, "annotations")
             self._said_labels = annotate(
                 self._spool, request.sources, request.spec, path, self._note

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shardmill.contract.quantity import format_count, format_duration, format_span, printable
-from shardmill.submission.progress import Progress
 from shardmill.submission.watcher import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from shardmill.submission.progress import Progress
 
 SHOW_EVERY_S: Final = 0.5
 MOST_NOTES: Final = 5
@@ -59,7 +61,7 @@ class CellBars(Watcher):
         """Keep a sentence: it may come from a thread that has no cell."""
         self._notes.append(printable(sentence))
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: "Progress") -> None:
         """Show the progress if it is time."""
         self._progress = progress
         if time.monotonic() >= self._next:

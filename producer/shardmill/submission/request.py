@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from msgspec import Struct
 
@@ -21,7 +21,10 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.leftovers import is_half_written
 from shardmill.contract.roots import Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
-from shardmill.submission.annotations.sources import Sources, sources_of
+from shardmill.submission.annotations.words import check_options
+
+if TYPE_CHECKING:
+    from shardmill.submission.annotations.sources import Sources
 
 FOREIGN_LIMIT: Final = 3
 OURS: Final = frozenset(
@@ -60,11 +63,16 @@ class Request(Struct, frozen=True, kw_only=True):
     failed."""
 
     @property
-    def sources(self) -> Sources | None:
+    def sources(self) -> "Sources | None":
         """The annotations; None if there are none, or if rows have what they said."""
-        return None if self.retry else sources_of(self.spec)
+        if self.retry or not self.spec.is_annotated:
+            return None
+        from shardmill.submission.annotations.sources import sources_of  # most jobs have none
+
+        return sources_of(self.spec)
 
     def __post_init__(self) -> None:
+        check_options(self.spec)
         if self.sources is not None:
             self.sources.check_files()
         for root in self.roots.paths:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import time
+from importlib import metadata
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,6 @@ from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
-from shardmill.contract.job import VERSION
 from shardmill.contract.manifest import read_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
@@ -142,7 +142,7 @@ def test_a_finished_job_tells_what_it_was(out):
     with open(out.layout.summary) as file:
         written = json.load(file)
     assert written == status.encode() | {
-        "version": VERSION,
+        "version": metadata.version("shardmill"),
         "spec": job.spec.encode(),
         "shards": 1,
         "video_hours": 0.000486,

@@ -7,13 +7,19 @@ worker does, and takes part in no shutdown.
 import gc
 import os
 import signal
+from importlib import import_module
+from typing import Final
 
-import av  # noqa: F401
-import cv2  # noqa: F401
+LOADED: Final = (
+    "shardmill_worker.engine.decoder",
+    "shardmill_worker.engine.shards.tfrecord",  # the format of most jobs
+)
 
-import shardmill_worker.engine.decoder  # noqa: F401
-
+gc.disable()  # nothing of what is loaded is garbage
+for module in LOADED:
+    import_module(module)
 gc.freeze()  # no decoder looks through it for garbage, nor needs a copy of its own for that
+gc.enable()
 if os.getpid() != os.getsid(0):
     os.setsid()
 for group_signal in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

@@ -61,22 +61,12 @@ class Sources(Struct, frozen=True, kw_only=True):
             )
 
 
-def sources_of(spec: Spec) -> Sources | None:
-    """Return what tells of the inputs of a job; None if only their paths do, without a list.
+def sources_of(spec: Spec) -> Sources:
+    """Return what tells of the inputs of a job that is annotated.
 
     Raises:
         UsageError: The options contradict each other, or name what is not known.
     """
-    if (spec.columns or spec.form) and not spec.label_source.files:
-        raise UsageError(
-            "--columns and --form tell of files of annotations: give --labels FILE too"
-        )
-    if not spec.is_annotated:
-        if spec.strict or spec.keep_unannotated:
-            raise UsageError(
-                "--strict and --keep-unannotated are about annotations: give --labels FILE too"
-            )
-        return None
     columns, form = _pairs("--columns", spec.columns, _COLUMNS), _pairs("--form", spec.form, _FORM)
     match: Any = form.pop("match", None)
     if match not in {None, *get_args(Match)}:

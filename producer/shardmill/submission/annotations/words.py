@@ -5,10 +5,27 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from shardmill.contract.errors import UsageError
 from shardmill.contract.spec import Spec
 from shardmill.contract.split import SPLIT_NAME
 
 _OF_SPLIT: Final = re.compile(rf"(?P<split>{SPLIT_NAME})=(?P<path>.+)", re.ASCII | re.DOTALL)
+
+
+def check_options(spec: Spec) -> None:
+    """See that options about annotations come with some.
+
+    Raises:
+        UsageError: They do not.
+    """
+    if (spec.columns or spec.form) and not spec.label_source.files:
+        raise UsageError(
+            "--columns and --form tell of files of annotations: give --labels FILE too"
+        )
+    if (spec.strict or spec.keep_unannotated) and not spec.is_annotated:
+        raise UsageError(
+            "--strict and --keep-unannotated are about annotations: give --labels FILE too"
+        )
 
 
 def split_and_path(word: str) -> tuple[str | None, str]:

@@ -8,7 +8,8 @@ from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.spec import Spec
 from shardmill.submission.annotations.form import PRESETS
 from shardmill.submission.annotations.sources import sources_of
-from shardmill.submission.annotations.words import with_absolute_paths
+from shardmill.submission.annotations.words import check_options, with_absolute_paths
+from shardmill.submission.request import Request
 
 
 def only(**options):
@@ -17,9 +18,18 @@ def only(**options):
     return source
 
 
+def asked(spec):
+    """What tells of a job's inputs, as a request asks for it."""
+    check_options(spec)
+    return sources_of(spec)
+
+
 @pytest.mark.parametrize("labels", ["dirs", "last", "none", r"(?P<label>g\d+)"])
-def test_paths_alone_are_no_annotations(labels):
-    assert sources_of(Spec(labels=labels)) is None
+def test_paths_alone_are_no_annotations(labels, tmp_path):
+    spec = Spec(labels=labels)
+    request = Request(root=str(tmp_path), out=f"{tmp_path}-out", spec=spec, goal="extract")
+
+    assert request.sources is None
 
 
 def test_a_file_is_read_by_its_columns_names():
@@ -116,7 +126,7 @@ def test_with_a_list_of_classes_the_paths_are_the_annotations(options, columns):
 )
 def test_options_that_say_nothing_are_refused(options, why):
     with pytest.raises(UsageError, match=why):
-        sources_of(Spec(**options))
+        asked(Spec(**options))
 
 
 def test_a_missing_file_is_told_before_anything_begins(tmp_path):

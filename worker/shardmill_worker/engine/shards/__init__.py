@@ -1,28 +1,26 @@
-"""Shard formats: one file each, all written through ``ShardWriter``."""
+"""Shard formats: one file each, named after the format, all written through ``ShardWriter``."""
 
-from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from shardmill_worker.engine.shards.clip import Clip, Placed, ShardWriter, StoredFrame
-from shardmill_worker.engine.shards.hdf5 import HDF5Writer
-from shardmill_worker.engine.shards.npy import NpyWriter
-from shardmill_worker.engine.shards.tfrecord import TFRecordWriter
-from shardmill_worker.engine.shards.webdataset import WebDatasetWriter
 
 __all__ = ["Clip", "Placed", "ShardWriter", "StoredFrame", "open_shard"]
 
-_WRITERS: Final[dict[str, Callable[[str], ShardWriter]]] = {
-    "tfrecord": TFRecordWriter,
-    "hdf5": HDF5Writer,
-    "webdataset": WebDatasetWriter,
-    "npy": NpyWriter,
+_WRITERS: Final = {
+    "tfrecord": "TFRecordWriter",
+    "hdf5": "HDF5Writer",
+    "webdataset": "WebDatasetWriter",
+    "npy": "NpyWriter",
 }
 
 
 def open_shard(shard_format: str, path: str) -> ShardWriter:
-    """Create a shard at ``path``.
+    """Create a shard at ``path``; its format's module is loaded for the first one.
 
     Raises:
         OSError: The file cannot be created.
     """
-    return _WRITERS[shard_format](path)
+    module = import_module(f"{__name__}.{shard_format}")
+    writer: ShardWriter = getattr(module, _WRITERS[shard_format])(path)
+    return writer
