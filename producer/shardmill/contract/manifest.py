@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.quantity import printable
-from shardmill.contract.row import FIELDS, Facts, Item, Outcome, Row, choices
+from shardmill.contract.row import FIELDS, Facts, Item, Outcome, Row
 from shardmill.contract.seal import OPEN, SEAL, sealed
 
 _ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
-    first, *_ = (h for h in choices(hint) if h is not type(None))
+    hints = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+    first, *_ = (each for each in hints if each is not type(None))
     if get_origin(first) is tuple:
         return pa.list_(_ARROW[get_args(first)[0]])
     return _ARROW.get(first, pa.string())  # a Literal is text

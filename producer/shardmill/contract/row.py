@@ -9,7 +9,7 @@ dataclass of so many fields.
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Self, TypeVar, get_type_hints
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
@@ -23,7 +23,7 @@ Kind = Literal["video", "image"]
 Status = Literal["ok", "failed", "skipped"]
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, frozen=True):
     """One input file, or one time range of it."""
 
     path: str
@@ -107,7 +107,7 @@ class Item(Struct, frozen=True, kw_only=True):
                 force_setattr(self, every, values)
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class Facts(Struct, frozen=True):
     """What probing found; None where the file does not say, or for the reason given here."""
 
     kind: Kind | None = None
@@ -164,7 +164,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """True if there is an audio stream."""
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True):
     """What the job did with an item."""
 
     status: Status
@@ -257,11 +257,6 @@ FIELDS: Final[dict[Any, dict[str, Any]]] = {
     kind: get_type_hints(kind) for kind in (Item, Facts, Outcome)
 }
 """Types of the fields; looking them up parses every annotation anew."""
-
-
-def choices(hint: Any) -> tuple[Any, ...]:
-    """Return what a field may be: types, the words of a Literal, or lists of one type."""
-    return (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
 
 
 def _take(kind: type[Part], values: Mapping[str, Any]) -> Part:
