@@ -82,8 +82,7 @@ def finish(job: Job) -> Status:
         DatasetDamaged: The manifest cannot be read.
     """
     layout = Layout(job.out)
-    with closing(store.open_files(job.out)) as con:
-        _write_files(con, layout)
+    write_files(layout)
     # The same rows, in one file: hundreds of parts would be opened anew for each question.
     with closing(store.open_files(job.out, [layout.files])) as con:
         found = _status(job, inputs_of(con, job), tally_of(con))
@@ -121,18 +120,24 @@ def _details(job: Job, sums: Tally, failed: Sequence[FailureGroup]) -> dict[str,
     }
 
 
-def _write_files(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
-    """Write all manifest parts as one table, ordered by path and segment."""
+def write_files(layout: Layout) -> None:
+    """Write all manifest parts as one table, ordered by path and segment.
+
+    Raises:
+        EnvironmentFault: The disk is full or may not be written.
+        DatasetDamaged: The manifest cannot be read.
+    """
     with suppress(FileExistsError):
         os.mkdir(layout.tmp)  # of OUT that is gone nothing is made anew
     partial = os.path.join(layout.tmp, f"files-{uuid4().hex}.parquet")
     target = partial.replace("'", "''")
     try:
-        store.ask(
-            con,
-            f"copy (from files order by path, segment) to '{target}' "
-            "(format parquet, compression zstd)",
-        )
+        with closing(store.open_files(layout.out)) as con:
+            store.ask(
+                con,
+                f"copy (from files order by path, segment) to '{target}' "
+                "(format parquet, compression zstd)",
+            )
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, layout.files)
