@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import redis
 from media import KINETICS
 from program import OUT, Bench, command, options, parser, peer, publish, shardmill, starting
 from record import Aim, Record, Table, ceiling
@@ -34,6 +36,7 @@ from shardmill.submission.local import redis_server
 NAME = "benchmark-000000"
 ITEMS = 256
 CLIPS = 99
+IDLE_S = 20
 
 
 @contextmanager
@@ -113,6 +116,40 @@ def beats(ledger: Ledger, batch: Batch, server: int, *, number: int) -> float:
     return 1e3 * (after_s - before_s) / count
 
 
+def by_the_clock(pictures: Path) -> tuple[float, float]:
+    """Return what Redis computes a second, in ms, for an idle worker and for a job that waits."""
+    from shardmill import api
+
+    with tempfile.TemporaryDirectory() as out, private_redis() as (url, _):
+        settings = Settings(redis_url=url, slots=2, window=1)
+        server, ledger = redis.Redis.from_url(url), Ledger(settings)
+        worker = start_worker(settings)
+        while not ledger.workers():
+            time.sleep(0.01)
+        idle_ms = computed_ms(server)
+        worker.kill()
+        worker.wait()
+        server.flushall()
+        job = api.submit(pictures, out=out, settings=settings)
+        watching = threading.Thread(target=job.wait)
+        watching.start()
+        waiting_ms = computed_ms(server)
+        assert job.status().state == "running"
+        job.cancel()
+        watching.join()
+        ledger.close_connections()
+    return idle_ms, waiting_ms
+
+
+def computed_ms(client: "redis.Redis") -> float:
+    """Return what a Redis computes a second, in the mean of ``IDLE_S``."""
+    at = [client.info("cpu")]
+    time.sleep(IDLE_S)
+    at.append(client.info("cpu"))
+    before, after = (each["used_cpu_user"] + each["used_cpu_sys"] for each in at)
+    return 1e3 * (after - before) / IDLE_S
+
+
 def recovery() -> None:
     """Print how long work rests after all workers were killed."""
     from shardmill import api
@@ -167,6 +204,7 @@ def measure(bench: Bench) -> Record:
     spent, redis_ms = calls(bench.more["batches"] or bench.size(small=500, full=2000))
     steps = [Result(name, (ms / 1e3,)) for name, ms in spent.items()]
     together = sum(spent.values())
+    idle_ms, wait_ms = by_the_clock(bench.cache.tiny_pictures(1000))
     beside, added = overhead(bench)
     payload = len(made_up_batch().encode())
     return Record(
@@ -177,10 +215,15 @@ def measure(bench: Bench) -> Record:
         scale=bench.scale,
         tables=[Table("A call", steps, "ms", per="batch", compared=False), beside],
         aims=[ceiling("D", f"the ledger, a batch of {ITEMS} items", 3, together, unit="ms"), added],
-        notes=[f"Of these {together:.2f} ms Redis itself computes for {redis_ms['batch']:.3f} ms."],
+        notes=[
+            f"Of these {together:.2f} ms Redis itself computes for {redis_ms['batch']:.3f} ms.",
+            f"An idle worker takes {idle_ms:.1f} ms a second of it, a waiting job {wait_ms:.1f}.",
+        ],
         figures={
             "payload_bytes": payload,
             **{f"redis_ms_a_{name}": ms for name, ms in redis_ms.items()},
+            "redis_ms_a_worker_second": idle_ms,
+            "redis_ms_a_job_second": wait_ms,
             **{f"{name}_ms": ms for name, ms in spent.items()},
         },
     )

@@ -97,6 +97,7 @@ def measure(bench: Bench) -> Record:
             "start_s": start,
             "files": counts[-1],
             "batches": batches,
+            "seconds": statistics.median(taken[counts[-1]]),
             **{f"{role}_us_a_file": 1e6 * cpu_s / counts[-1] for role, cpu_s in spent.items()},
             "redis_us_a_batch": 1e6 * spent["redis"] / batches,
             **{f"{role}_mb": peak for role, peak in peaks.items()},
