@@ -70,6 +70,7 @@ def options(made: argparse.ArgumentParser, *, small: int = 1, full: int = 3) -> 
     is_small = given.pop("scale") == "small"
     rounds = given.pop("rounds") or (small if is_small else full)
     cache = Cache(given.pop("cache").resolve())
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as for users
     return Bench(is_small, rounds, cache, given.pop("results").resolve(), given)
 
 
