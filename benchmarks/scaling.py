@@ -36,7 +36,8 @@ WINDOWS = 4
 SPREAD = 0.25
 """Batches last so much longer or shorter than their mean, at most."""
 LEAST_LEFT = 0.05
-"""Share of Redis that beats leave to the rest, in the worst case: above it leases would run out."""
+"""Share of Redis that what comes by the clock leaves to batches, in the worst case: above it leases
+would run out."""
 VISITS = 3
 """To Redis a batch: in, out, done."""
 
@@ -55,6 +56,12 @@ class Costs:
     slot_s: float
     beat_s: float
     """Redis' processor a beat."""
+    own_share: float
+    """Of Redis' processor, what it takes by the clock for nobody."""
+    worker_share: float
+    """Of Redis' processor, what an idle worker takes by the clock."""
+    job_share: float
+    """Of Redis' processor, what a job takes that is watched."""
 
 
 @dataclass(slots=True)
@@ -113,8 +120,10 @@ class Cluster:
         costs, slots = self.costs, self.workers * SLOTS_A_WORKER
         busy: Counter[str] = Counter()
         beating = min(slots, self.window) * costs.beat_s / BEAT_EVERY_S
+        by_the_clock = beating + costs.own_share + costs.job_share
+        by_the_clock += self.workers * costs.worker_share
         producer = Station("producer", costs.producer_s, busy)
-        left = max(LEAST_LEFT, 1 - beating)
+        left = max(LEAST_LEFT, 1 - by_the_clock)
         redis = Station("Redis", costs.redis_s / VISITS / left, busy)
         storage = Station("storage", costs.storage_s, busy)
         chance = random.Random(0)  # noqa: S311 - no secret
@@ -166,8 +175,14 @@ def costs_of(records: Mapping[str, Record]) -> list[Costs]:
     """Return what the two jobs cost, from what was measured."""
     scale, ledger = records["scale"].figures, records["ledger"].figures
     clip_s = records["extract_kinetics"].figures["core_s_a_clip"]
-    producer_s, redis_s = scale["producer_us_a_file"] / 1e6, scale["redis_us_a_batch"] / 1e6
-    beat_s = ledger["redis_ms_a_beat"] / 1e3
+    producer_s = scale["producer_us_a_file"] / 1e6
+    shares = {
+        f"{whose}_share": ledger[f"redis_ms_a_second_{whose}"] / 1e3
+        for whose in ("own", "worker", "job")
+    }
+    clock_s = sum(shares.values()) * scale["seconds"]
+    redis_s = scale["redis_us_a_batch"] / 1e6 - clock_s / scale["batches"]
+    by_the_clock = shares | {"beat_s": ledger["redis_ms_a_beat"] / 1e3}
     clips = max(1.0, EXTRACT_BATCH_S / clip_s)
     return [
         Costs(
@@ -177,7 +192,7 @@ def costs_of(records: Mapping[str, Record]) -> list[Costs]:
             redis_s=redis_s,
             storage_s=PROBE_ONLY / OPENS_PER_S,
             slot_s=scale["workers_us_a_file"] / 1e6 * PROBE_ONLY,
-            beat_s=beat_s,
+            **by_the_clock,
         ),
         Costs(
             title="extract ten-second clips",
@@ -186,7 +201,7 @@ def costs_of(records: Mapping[str, Record]) -> list[Costs]:
             redis_s=redis_s * (1 + clips / MAX_VIDEOS),  # it was probed before
             storage_s=2 * clips / OPENS_PER_S,
             slot_s=clip_s * clips,
-            beat_s=beat_s,
+            **by_the_clock,
         ),
     ]
 
@@ -243,6 +258,10 @@ def page(records: Mapping[str, Record]) -> str:
         "producer_us": number(1e6 * probing.producer_s / probing.files),
         "redis_us": number(1e6 * probing.redis_s),
         "beat_us": number(1e6 * probing.beat_s),
+        "own_ms": number(1e3 * probing.own_share),
+        "worker_ms": number(1e3 * probing.worker_share),
+        "job_ms": number(1e3 * probing.job_share),
+        "idling": number(100 * WORKERS[-1] * probing.worker_share),
         "beating": number(100 * slots * probing.beat_s / BEAT_EVERY_S),
         "probe_us": number(1e6 * probing.slot_s / probing.files),
         "clip_ms": number(1e3 * extracting.slot_s / extracting.files),

@@ -20,6 +20,9 @@ COSTS = Costs(
     storage_s=1e-6,
     slot_s=10.0,
     beat_s=0.0,
+    own_share=0.0,
+    worker_share=0.0,
+    job_share=0.0,
 )
 WORKERS = 4
 
@@ -69,6 +72,14 @@ def test_a_small_window_leaves_slots_empty():
     assert found.limit == "window"
     assert found.files_per_s == pytest.approx(80, rel=0.1)
     assert found.busy["slots"] == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_idle_workers_and_a_job_take_their_share_of_redis():
+    """2 % for nobody, 4 workers at 5 % and a job at 10 % leave 68 %."""
+    found = run(redis_s=0.8, own_share=0.02, worker_share=0.05, job_share=0.10)
+
+    assert found.files_per_s == pytest.approx(125 * 0.68, rel=0.05)
+    assert found.busy["Redis"] == pytest.approx(1, abs=0.05)
 
 
 def test_beats_take_their_share_of_redis():
