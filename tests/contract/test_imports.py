@@ -37,7 +37,7 @@ PACKAGES = {
     "google_crc32c": {"contract", "engine", "read", "report"},
     "jinja2": {"report"},
     "kombu": {"ledger", "worker"},
-    "msgspec": {"api", "cli", "contract", "engine", "ledger", "report", "submission", "worker"},
+    "msgspec": {name.rpartition(".")[2] for name in PARTS} | {"worker"},
     "markupsafe": {"report"},  # Jinja's own
     "numpy": {"contract", "engine", "read", "report", "sample.py"},
     "pyarrow": {"contract", "engine", "read", "report", "submission/earlier.py"},

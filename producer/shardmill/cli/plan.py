@@ -4,10 +4,10 @@ import json
 import math
 import os
 import shlex
-from dataclasses import asdict
 from typing import Any
 
 import click
+from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 
@@ -62,7 +62,7 @@ def plan_command(out: str, jobs: int | None, **options: Any) -> int:
 
 def _plain(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON values; an error that cannot be told is null."""
-    values = asdict(plan)
+    values: dict[str, Any] = to_builtins(plan)
     for name in ("frames", "bytes_out", "core_s"):
         if not math.isfinite(values[name]["error"]):
             values[name]["error"] = None

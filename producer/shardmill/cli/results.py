@@ -2,9 +2,9 @@
 
 import json
 import shlex
-from dataclasses import asdict
 
 import click
+from msgspec import to_builtins
 
 from shardmill.cli.options import local_path
 
@@ -27,7 +27,7 @@ def verify_command(out: str, deep: bool, as_json: bool) -> int:
 
     verdict = verify(local_path(out), deep=deep)
     if as_json:
-        click.echo(json.dumps(asdict(verdict)))
+        click.echo(json.dumps(to_builtins(verdict)))
         return 1 if verdict.problems else 0
     tally = verdict.tally
     for problem in verdict.problems:

@@ -3,10 +3,10 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
@@ -19,8 +19,7 @@ _PAGE_BYTES: Final = 4096
 """The system reads whole pages: less than one between two frames costs nothing to read along."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(Struct, frozen=True):
     """The frames kept of one input."""
 
     entry: ClipEntry

@@ -7,11 +7,11 @@ anything, and a thousand million windows cost no memory.  Nothing here depends o
 numpy, whose own generators may change what a seed gives.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
@@ -108,8 +108,7 @@ def _swapped_about(
     return (high << low_bits) | low
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Struct, frozen=True, kw_only=True):
     """The places of an epoch that one of several ranks takes: its own and every ``world``-th on."""
 
     rank: int = 0

@@ -2,10 +2,10 @@
 
 import shlex
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final
 
 import duckdb
+from msgspec import Struct
 
 from shardmill.contract.errors import ITEM_ERRORS, ItemError, UsageError
 from shardmill.report import store
@@ -14,8 +14,7 @@ EXAMPLES: Final = 5
 """How many items of a class are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """One item that failed."""
 
     path: str
@@ -33,8 +32,7 @@ class Example:
         return f"{self.path} {self.part}" if self.part else self.path
 
 
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
+class FailureGroup(Struct, frozen=True):
     """The failed items of one error class."""
 
     error_class: str

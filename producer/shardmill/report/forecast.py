@@ -6,17 +6,16 @@ sampling with unequal chances: Cochran, Sampling Techniques, 3rd ed., 1977, chap
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 _TWICE: Final = 2.0  # twice the standard error holds about 19 times of 20
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """A total that is not known yet."""
 
     value: float
@@ -70,8 +69,7 @@ def forecast(
     return Forecast(ratio * total, _TWICE * spread * total)
 
 
-@dataclass(frozen=True, slots=True)
-class Truncation:
+class Truncation(Struct, frozen=True):
     """What it would cost to hold all clips in memory, cut off after so many frames."""
 
     frames: int

@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from glob import escape
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.estimate import Estimate, estimate
@@ -40,8 +41,7 @@ class Asked(NamedTuple):
     """What the file lies in; None if it is one of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What a job will come to."""
 
     inputs: int

@@ -8,7 +8,6 @@ the bytes of every shard agree with its index.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
@@ -35,8 +35,7 @@ Advance = Callable[[int, int], None]
 """Called with the clips looked at and the clips there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong."""
 
     file: str
@@ -49,8 +48,7 @@ class Problem:
     """The manifest part without which the work is done again; None if that happens anyway."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What looking at everything gave."""
 
     inputs: int | None

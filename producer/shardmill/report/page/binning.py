@@ -1,8 +1,10 @@
 """How a measure is cut into the bins of a histogram: arithmetic on its range."""
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 BINS: Final = 40
 """Bins to aim for on an even scale."""
@@ -13,8 +15,7 @@ LOG_STEP: Final = 1 / 20
 MOST_LOG_BINS: Final = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class Scale(Struct, frozen=True, kw_only=True):
     """Equal bins over the values, or over their decimal logarithms."""
 
     name: str

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import duckdb
+from msgspec import Struct
 
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.report import store
@@ -36,8 +36,7 @@ NAMED_ASPECTS: Final = (
 Kind = Literal["histogram", "bars", "sizes", "ranks", "timeline"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True):
     """One plot."""
 
     id: str
@@ -61,8 +60,7 @@ class Figure:
     """A sentence below the plot."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
+class _Measure(Struct, frozen=True):
     title: str
     x: str
     whole: bool = False

@@ -2,13 +2,13 @@
 
 import base64
 import os
-from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
 import numpy as np
 import pyarrow.compute as pc
 import simplejpeg
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
@@ -30,8 +30,7 @@ MOST_PIXELS: Final = 1 << 26
 """Larger frames are left out: a picture that small is not worth decoding them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A frame of a clip."""
 
     source: str
@@ -44,8 +43,7 @@ class Picture:
     """How many the clip has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """The pictures of one class."""
 
     label: str | None
@@ -54,8 +52,7 @@ class Row:
     pictures: tuple[Picture, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """The contact sheet."""
 
     rows: tuple[Row, ...]
