@@ -40,7 +40,7 @@ class Slot:
         return self
 
     def stream(self, work, **_):
-        yield from extract_batch(work, lambda: None)
+        self.tally = yield from extract_batch(work, lambda: None)
         self.meanwhile()
 
 

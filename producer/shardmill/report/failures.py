@@ -2,10 +2,10 @@
 
 import shlex
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Final
 
 import duckdb
-from msgspec import Struct
 
 from shardmill.contract.errors import ITEM_ERRORS, ItemError, UsageError
 from shardmill.report import store
@@ -14,7 +14,8 @@ EXAMPLES: Final = 5
 """How many items of a class are shown."""
 
 
-class Example(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Example:
     """One item that failed."""
 
     path: str
@@ -32,7 +33,8 @@ class Example(Struct, frozen=True):
         return f"{self.path} {self.part}" if self.part else self.path
 
 
-class FailureGroup(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
     """The failed items of one error class."""
 
     error_class: str

@@ -6,16 +6,17 @@ sampling with unequal chances: Cochran, Sampling Techniques, 3rd ed., 1977, chap
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 _TWICE: Final = 2.0  # twice the standard error holds about 19 times of 20
 
 
-class Forecast(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Forecast:
     """A total that is not known yet."""
 
     value: float
@@ -69,7 +70,8 @@ def forecast(
     return Forecast(ratio * total, _TWICE * spread * total)
 
 
-class Truncation(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Truncation:
     """What it would cost to hold all clips in memory, cut off after so many frames."""
 
     frames: int

@@ -3,13 +3,12 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from glob import escape
 from typing import Final, NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.estimate import Estimate, estimate
@@ -41,7 +40,8 @@ class Asked(NamedTuple):
     """What the file lies in; None if it is one of its own."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
     """What a job will come to."""
 
     inputs: int

@@ -6,27 +6,28 @@ needed, so HDF5 is proved without HDF5.  Only where records may lie differs betw
 """
 
 import os
-import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from stat import S_ISREG
+from struct import Struct
 from typing import Final
 
 import google_crc32c
 import numpy as np
 import pyarrow as pa
 import simplejpeg
-from msgspec import Struct
 
 from shardmill.contract.framing import Framing, read_range
 from shardmill.contract.index import ClipEntry, entry_at, framing_of
 from shardmill.contract.layout import SUFFIXES
 
-_PNG_START: Final = struct.Struct(">8s8xII")
+_PNG_START: Final = Struct(">8s8xII")
 """Signature, frame of the first chunk, width, height."""
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
-class _Places(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
     """Where the records of a format lie in its file."""
 
     before: int = 0

@@ -8,13 +8,13 @@ is handed Arrow streams; so a connection for other people's SQL needs no file ac
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
-from msgspec import Struct
 from pyarrow.fs import LocalFileSystem
 
 from shardmill.contract import index, manifest
@@ -143,7 +143,8 @@ def ask(con: duckdb.DuckDBPyConnection, text: str, **values: Any) -> list[dict[s
         ) from error
 
 
-class Answer(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Answer:
     """What a query gave."""
 
     columns: tuple[str, ...]

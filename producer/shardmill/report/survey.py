@@ -1,15 +1,15 @@
 """How the files of a manifest are distributed: what ``probe`` prints."""
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
-
-from msgspec import Struct
 
 from shardmill.contract.quantity import format_bytes, format_duration, printable
 from shardmill.report import store
 
 
-class Section(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Section:
     """One small table."""
 
     title: str

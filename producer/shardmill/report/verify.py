@@ -8,6 +8,7 @@ the bytes of every shard agree with its index.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -15,7 +16,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from msgspec import Struct
 
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged
@@ -35,7 +35,8 @@ Advance = Callable[[int, int], None]
 """Called with the clips looked at and the clips there are."""
 
 
-class Problem(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One thing that is wrong."""
 
     file: str
@@ -48,7 +49,8 @@ class Problem(Struct, frozen=True):
     """The manifest part without which the work is done again; None if that happens anyway."""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
     """What looking at everything gave."""
 
     inputs: int | None

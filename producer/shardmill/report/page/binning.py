@@ -1,10 +1,8 @@
 """How a measure is cut into the bins of a histogram: arithmetic on its range."""
 
 import math
+from dataclasses import asdict, dataclass
 from typing import Any, Final
-
-from msgspec import Struct
-from msgspec.structs import asdict
 
 BINS: Final = 40
 """Bins to aim for on an even scale."""
@@ -15,7 +13,8 @@ LOG_STEP: Final = 1 / 20
 MOST_LOG_BINS: Final = 80
 
 
-class Scale(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
     """Equal bins over the values, or over their decimal logarithms."""
 
     name: str

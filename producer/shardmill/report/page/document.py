@@ -12,6 +12,7 @@ import json
 import os
 import re
 from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final
@@ -20,7 +21,6 @@ from uuid import uuid4
 import duckdb
 import jinja2
 from markupsafe import Markup, escape
-from msgspec import Struct, to_builtins
 
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.job import Job, Status, read_json
@@ -51,7 +51,8 @@ ODD: Final = {
 """Kind of odd file to what it is called; the names are those of ``odd.sql``."""
 
 
-class _FromIndex(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _FromIndex:
     """What only the index and the shards tell."""
 
     sheet: Sheet
@@ -158,7 +159,7 @@ def _render(content: dict[str, Any]) -> str:
         licences=Markup(_file("vendor/LICENSES.txt")),  # noqa: S704 - as its authors wrote it
         hashes=" ".join(map(_hash, scripts)),
         plots=[
-            to_builtins(figure)
+            asdict(figure)
             for figure in (*content["figures"], *map(content.get, ("classes", "timeline", "steps")))
             if figure is not None
         ],

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import duckdb
-from msgspec import Struct
 
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.report import store
@@ -36,7 +36,8 @@ NAMED_ASPECTS: Final = (
 Kind = Literal["histogram", "bars", "sizes", "ranks", "timeline"]
 
 
-class Figure(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
     """One plot."""
 
     id: str
@@ -60,7 +61,8 @@ class Figure(Struct, frozen=True, kw_only=True):
     """A sentence below the plot."""
 
 
-class _Measure(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Measure:
     title: str
     x: str
     whole: bool = False

@@ -2,13 +2,13 @@
 
 import base64
 import os
+from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
 import numpy as np
 import pyarrow.compute as pc
 import simplejpeg
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
@@ -30,7 +30,8 @@ MOST_PIXELS: Final = 1 << 26
 """Larger frames are left out: a picture that small is not worth decoding them."""
 
 
-class Picture(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Picture:
     """A frame of a clip."""
 
     source: str
@@ -43,7 +44,8 @@ class Picture(Struct, frozen=True):
     """How many the clip has."""
 
 
-class Row(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Row:
     """The pictures of one class."""
 
     label: str | None
@@ -52,7 +54,8 @@ class Row(Struct, frozen=True):
     pictures: tuple[Picture, ...]
 
 
-class Sheet(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sheet:
     """The contact sheet."""
 
     rows: tuple[Row, ...]
