@@ -1,8 +1,7 @@
 """What a person sees while a command works: loaded when there is time for it."""
 
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from shardmill.submission.watcher import Watcher
 
@@ -11,16 +10,16 @@ if TYPE_CHECKING:
     from shardmill.submission.progress import Progress
 
 
-class Watching(Watcher):
+class Watching(ExitStack, Watcher):
     """Shows bars if standard error is a terminal, else plain lines.
 
     They take a while to load, for which no cluster should have to wait with its start.
     """
 
     def __init__(self, *, extracting: bool) -> None:
+        super().__init__()
         self._extracting = extracting
         self._shown: LiveBars | Lines | None = None
-        self._stack = ExitStack()
 
     def begin(self) -> None:
         """Show that the work begins."""
@@ -39,16 +38,5 @@ class Watching(Watcher):
             from shardmill.cli.display import display
 
             self._shown = display(extracting=self._extracting)
-            self._stack.enter_context(self._shown)
+            self.enter_context(self._shown)
         return self._shown
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()

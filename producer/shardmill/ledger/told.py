@@ -26,7 +26,7 @@ def _cut(text: str) -> str:
 
 
 def _fields_of(cls: Any, text: str) -> Any:
-    """Read the values of a dataclass whose fields are numbers and texts.
+    """Read the values of a Struct whose fields are numbers and texts.
 
     Raises:
         ValueError: They are something else.
