@@ -4,25 +4,32 @@ No kill from outside meets that instant, so here the attempts run in this proces
 ledger, real files and a slot that decodes on the spot and then lets others have their turn.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import redis
 
 from awaiting import wait_for
 from cluster import assert_whole
 from made_media import pictures
 from private_redis import PrivateRedis
+from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
+from shardmill.contract.manifest import shards_of
 from shardmill.contract.row import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.ledger import FINISH_ID, Ledger
+from shardmill.submission.feed import Feeder
+from shardmill.submission.request import Request
+from shardmill.submission.watcher import SILENT
 from shardmill_worker.attempt import Worker, perform
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
@@ -151,3 +158,42 @@ def test_a_late_attempt_changes_nothing(cluster, meanwhile):
     cluster.finish()
     assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
     assert cluster.ledger.snapshot("job").counters["ok"] == 4
+
+
+def test_a_late_attempt_commits_nothing_that_the_next_run_removes(cluster, settings, monkeypatch):
+    """Redis has lost the job, so the same command goes on without waiting for who still works."""
+    layout, written, may_commit = Layout(str(cluster.out)), threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def sleep() -> None:
+        written.set()
+        may_commit.wait()
+
+    def work() -> None:
+        batch_id = cluster.batch.batch_id(cluster.job.spec.key)
+        told.append(perform(cluster.worker("late", sleep), "job", batch_id))
+
+    late = threading.Thread(target=work)
+    find = leftovers.find
+
+    def find_and_let_it_commit(layout: Layout) -> list[leftovers.Leftover]:
+        found = find(layout)
+        may_commit.set()
+        late.join()
+        return found
+
+    monkeypatch.setattr(leftovers, "find", find_and_let_it_commit)
+    late.start()
+    written.wait()
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushall()
+    request = Request(
+        root=cluster.job.root, out=str(cluster.out), spec=cluster.job.spec, goal="extract"
+    )
+    feeder = Feeder(request, settings, SILENT)
+    feeder.prepare()
+    feeder.close()
+
+    assert told == ["lost"]
+    named = {shard for part in layout.parts() for shard in shards_of(part)}
+    assert named == set(layout.shard_names())

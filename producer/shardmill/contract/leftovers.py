@@ -8,6 +8,7 @@ behind a symbolic link, and nothing that somebody else put there.
 
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ from msgspec import Struct
 from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.contract.split import SPLIT_NAME
 
+_TMP: Final = os.path.basename(Layout("").tmp)
 _STEM: Final = re.compile(r"part-[0-9a-z]+-(?P<attempt>[0-9a-z]+)(\.\d+)?")
 _ATTEMPT: Final = re.compile(r"[0-9a-z]+-(?P<attempt>[0-9a-z]+)")
 _IN_WORK: Final = re.compile(r"(job|classes|summary)\.json\.\d+\.tmp")
@@ -44,6 +46,26 @@ class Leftover(Struct, frozen=True):
     def path(self) -> str:
         """Below the output directory."""
         return os.path.join(self.folder, self.name)
+
+
+def end_attempts(layout: Layout) -> None:
+    """Let no attempt that is at work commit any more, for nobody knows of it: take its directory.
+
+    Redis may have lost a job whose workers have not heard of it.  What is left over can be told
+    only when no more is committed; and a rename, unlike removing file by file, is over at once.
+    """
+    names = [each for each in _folders(layout, _TMP) if _ATTEMPT.fullmatch(each)]
+    if not names:
+        return
+    taken = f"ended-{secrets.token_hex(8)}"
+    tmp = os.open(layout.tmp, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.mkdir(taken, dir_fd=tmp)
+        for name in names:
+            with suppress(FileNotFoundError):  # it has ended by itself
+                os.rename(name, os.path.join(taken, name), src_dir_fd=tmp, dst_dir_fd=tmp)
+    finally:
+        os.close(tmp)
 
 
 def find(layout: Layout, *, run: str = "") -> list[Leftover]:
@@ -119,13 +141,12 @@ def _splits(layout: Layout, folder: str) -> list[str]:
 
 
 def _in_work(layout: Layout, run: str) -> Iterator[Leftover]:
-    tmp = os.path.basename(layout.tmp)
-    for name in _folders(layout, tmp):
+    for name in _folders(layout, _TMP):
         if _is_of(run, _ATTEMPT.fullmatch(name)):
-            yield from _tree(layout, tmp, name)
-    for name, size_bytes in _files(layout, tmp):
+            yield from _tree(layout, _TMP, name)
+    for name, size_bytes in _files(layout, _TMP):
         if not run or _AT_THE_END.fullmatch(name):
-            yield Leftover(tmp, name, size_bytes, "never finished")
+            yield Leftover(_TMP, name, size_bytes, "never finished")
     for name, size_bytes in _files(layout, ""):
         if (_AT_THE_END if run else _IN_WORK).fullmatch(name):
             yield Leftover("", name, size_bytes, "never finished")
@@ -179,7 +200,7 @@ def empty_folders(layout: Layout, without: list[Leftover]) -> list[Leftover]:
 
 
 def remove(layout: Layout, leftovers: list[Leftover]) -> None:
-    """Remove what ``find`` and ``empty_folders`` gave; only while nobody else works on it.
+    """Remove what ``find`` and ``empty_folders`` gave, once no attempt at it can commit any more.
 
     Each folder is opened before anything in it goes, so that none can be swapped for a link.
     """

@@ -30,22 +30,23 @@ class Cleaning:
         try:
             if not os.path.exists(self._layout.summary):  # a finished job has no workers
                 _check_idle(place, before)
-            found = leftovers.find(self._layout)
-            self.leftovers: list[Leftover] = [
-                *found,
-                *leftovers.empty_folders(self._layout, without=found),
-            ]
+            self.leftovers = self._find()
         except BaseException:
             self.close()
             raise
 
+    def _find(self) -> list[Leftover]:
+        found = leftovers.find(self._layout)
+        return [*found, *leftovers.empty_folders(self._layout, without=found)]
+
     def remove(self) -> None:
-        """Remove them.
+        """Remove them, and what else is one by now.
 
         Raises:
             EnvironmentFault: The directory cannot be written.
         """
-        leftovers.remove(self._layout, self.leftovers)
+        leftovers.end_attempts(self._layout)
+        leftovers.remove(self._layout, self._find())
 
     def close(self) -> None:
         """Let other producers in again."""

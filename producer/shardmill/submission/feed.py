@@ -154,12 +154,14 @@ class Feeder:
         wanted = (self._request.spec.key, self._request.goal, CONTENT_VERSION)
         if before and (before.spec.key, before.goal, before.content_version) == wanted:
             return
+        leftovers.end_attempts(self._layout)
         leftovers.remove(self._layout, leftovers.everything(self._layout))
 
     def _compare(self) -> None:
         layout, request = self._layout, self._request
         remove_results(layout)
         self._await_earlier_work()
+        leftovers.end_attempts(layout)
         leftovers.remove(layout, leftovers.find(layout))
         self._spool.add_manifest(layout, request.spec, again=request.retry or None)
         if request.retry:

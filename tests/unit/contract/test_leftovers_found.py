@@ -8,7 +8,7 @@ import pytest
 from out_dir import OutDir, Video
 from shardmill.contract import leftovers
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.leftovers import empty_folders, everything, find, remove
+from shardmill.contract.leftovers import empty_folders, end_attempts, everything, find, remove
 
 
 @pytest.fixture
@@ -87,6 +87,29 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_not_entered(out, tmp_path):
         remove(out.layout, found)
 
     assert (elsewhere / "part-b2-a1.tfrecord").exists()
+
+
+def test_an_ended_attempt_finds_nothing_to_commit_and_is_left_over(out):
+    for name in ("b3-1ab", "mine", "b4-2ab"):
+        os.mkdir(os.path.join(out.layout.tmp, name))
+        Path(out.layout.tmp, name, "rows.parquet").touch()
+
+    for _ in range(2):  # as where the first one was killed before it could remove anything
+        end_attempts(out.layout)
+
+    assert not any(os.path.exists(out.layout.attempt(batch, "1ab")) for batch in ("b3", "b4"))
+    remove(out.layout, find(out.layout))
+    assert [path for path in tree(out) if path.startswith(".tmp/")] == [".tmp/mine/rows.parquet"]
+
+
+def test_attempts_behind_a_link_are_not_ended(out, tmp_path):
+    os.rename(out.layout.tmp, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", out.layout.tmp)
+    os.mkdir(out.layout.attempt("b3", "1ab"))
+
+    end_attempts(out.layout)
+
+    assert os.path.isdir(tmp_path / "elsewhere" / "b3-1ab")
 
 
 def test_folders_of_splits_that_will_be_empty_are_found_and_no_others(tmp_path):
