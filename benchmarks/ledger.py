@@ -74,7 +74,7 @@ def made_up_batch() -> Batch:
 def calls(batches: int) -> tuple[dict[str, float], dict[str, float]]:
     """Return what each call takes a batch, and what Redis computes for it and a beat, in ms."""
     batch = made_up_batch()
-    spent = dict.fromkeys(("reserve", "claim", "job", "beat", "commit", "drain"), 0.0)
+    spent = dict.fromkeys(("reserve", "claim", "beat", "commit"), 0.0)
     with private_redis() as (url, server):
         ledger = Ledger(Settings(redis_url=url))
         ledger.open(Job(name=NAME, root="/in", out="/out", spec=Spec()), {})
@@ -86,13 +86,9 @@ def calls(batches: int) -> tuple[dict[str, float], dict[str, float]]:
             clock.append(time.perf_counter())
             claim = ledger.claim(NAME, name, worker="w", lease_s=30, max_attempts=3)
             clock.append(time.perf_counter())
-            ledger.job(NAME)
-            clock.append(time.perf_counter())
             ledger.beat(NAME, name, fence=claim.fence, lease_s=30, live=Live(1, 1))
             clock.append(time.perf_counter())
             ledger.commit(NAME, name, counters={"ok": ITEMS, "frames": 9999}, children={})
-            clock.append(time.perf_counter())
-            ledger.drain(NAME)
             clock.append(time.perf_counter())
             for step, (began, ended) in zip(spent, pairwise(clock), strict=True):
                 spent[step] += ended - began

@@ -102,13 +102,15 @@ class Ledger:
         if not batch or fence not in (0, batch.fence):
             return 0, s
         s = s.put(name, None)._replace(ok=s.ok + ok)
+        if name == "f" and s.state == "running":
+            return 1, s._replace(state="done")
         if name == "f":
-            done = s.state == "running"
-            return 1, s._replace(state="done") if done else s._replace(finishing=False)
-        if s.state != "cancelled":
-            for child in children:
-                s = s.put(child, Batch())
-        return 1, s
+            s = s._replace(finishing=False)
+        if s.state == "cancelled":
+            return 1, s
+        for child in children:
+            s = s.put(child, Batch())
+        return 1 if s.flying() else 2, s
 
     def release(self, s: State, name: str, fence: int) -> Answer:
         batch = s.batch(name)
@@ -259,7 +261,7 @@ class World:
                     yield self._claimed(taken._replace(ledger=ledger), i, name, answer)
         elif worker.phase == "commit":
             answer, ledger = self.call(w.ledger, "commit", worker.batch, *worker.told)
-            yield self._committed(w._replace(ledger=ledger), i, worker)
+            yield self._committed(w._replace(ledger=ledger), i, worker, answer)
         else:
             steps: dict[str, Callable[..., Iterator[Snapshot]]] = {
                 "enter": self._enter,
@@ -325,10 +327,11 @@ class World:
         told = worker._replace(phase="commit", seen=(), items=(), told=(0, len(rows), rest))
         return self._leave(self._set(w, i, told), worker)
 
-    def _committed(self, w: Snapshot, i: int, worker: Worker) -> Snapshot:
+    def _committed(self, w: Snapshot, i: int, worker: Worker, answer: int) -> Snapshot:
         for child in worker.told[2]:
             w = self._message(w, child, +1)
-        return self._drained(self._set(w, i, Worker()))
+        w = self._set(w, i, Worker())
+        return w if answer == 1 else self._drained(w)
 
     def _lost(self, w: Snapshot, i: int, worker: Worker) -> Snapshot:
         return self._released(w, i, worker)

@@ -22,7 +22,7 @@ from shardmill.contract.job import Job
 from shardmill.contract.row import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.ledger.answers import Claim
+from shardmill.ledger.answers import RUN_BYTES, Claim, Committed
 from shardmill.ledger.client import ANSWER_S
 from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SWEEP_LIMIT, Ledger
 from shardmill.ledger.told import Failure, Live, Share, Told
@@ -54,7 +54,7 @@ def ledger(server, database) -> Iterator[Ledger]:
     """A ledger that has one job with nothing in flight."""
     ledger = Ledger(Settings(redis_url=server.url))
     ledger.open(job(), {})
-    database.hset(names.job_key(JOB), "run", "0000")  # fences count from 1
+    database.hset(names.job_key(JOB), "run", "00000000")  # fences count from 1
     yield ledger
     ledger.close_connections()
 
@@ -87,7 +87,7 @@ def beat(ledger: Ledger, fence: int, *, batch_id: str = "b1", live: Live = IDLE)
     return ledger.beat(JOB, batch_id, fence=fence, lease_s=60, live=live)
 
 
-def commit(ledger: Ledger, batch_id: str = "b1", **counters: int) -> bool:
+def commit(ledger: Ledger, batch_id: str = "b1", **counters: int) -> Committed:
     return ledger.commit(JOB, batch_id, counters=counters, children={})
 
 
@@ -156,7 +156,8 @@ def commit_and_tell(ledger: Ledger, batch_id: str = "b1", worker: str = "w") -> 
     """Commit 7 frames and a failure that is named after the batch."""
     told = Told(worker, (Failure("corrupt", batch_id, "found nothing"),))
     counters = {"frames": 7, "ok": 1}
-    assert ledger.commit(JOB, batch_id, counters=counters, children={}, told=told)
+    told_so = ledger.commit(JOB, batch_id, counters=counters, children={}, told=told)
+    assert told_so != "known"
 
 
 Step = Callable[[Ledger], object]
@@ -312,7 +313,7 @@ def test_a_claim_of_an_earlier_run_has_lost(ledger):
 
     assert beat(ledger, late) == "lost"
     assert not ledger.release(JOB, "b1", fence=late)
-    assert not ledger.commit(JOB, "b1", counters={}, children={}, fence=late)
+    assert ledger.commit(JOB, "b1", counters={}, children={}, fence=late) == "known"
     assert beat(ledger, mine) == "held"
 
 
@@ -458,7 +459,7 @@ def test_an_unknown_job_is_made_by_nothing(ledger, database):
     assert not pause(ledger)
     assert not ledger.drain(JOB)
     assert sweep(ledger, missing=True) == {}
-    assert not commit(ledger, ok=1)
+    assert commit(ledger, ok=1) == "known"
     assert ledger.snapshot(JOB) is None
     assert ledger.job(JOB) is None
     assert database.keys() == []
@@ -496,7 +497,7 @@ def test_the_finish_batch_comes_once_and_only_at_the_end(ledger, prepare, ready)
 def test_committing_the_finish_batch_ends_the_job_and_its_clock(ledger, database):
     finish_in_flight(ledger)
     assert claim(ledger, FINISH_ID).batch == Batch("finish")
-    assert commit(ledger, FINISH_ID)
+    assert commit(ledger, FINISH_ID) == "counted"
 
     ended = ledger.snapshot(JOB)
     assert (ended.state, ended.inflight, ended.leased) == ("done", 0, 0)
@@ -510,8 +511,10 @@ def test_a_commit_counts_and_puts_the_children_in_flight(ledger):
     beat(ledger, claim(ledger).fence, live=Live(5, 6))
     children = {"c1": EXTRACT, "c2": replace(PROBE, last_chance=True)}
 
-    assert ledger.commit(JOB, "b1", counters={"ok": 2, "frames": 2**40}, children=children)
-    assert not ledger.commit(JOB, "b1", counters={"ok": 2}, children={"c3": PROBE})
+    first = ledger.commit(JOB, "b1", counters={"ok": 2, "frames": 2**40}, children=children)
+    again = ledger.commit(JOB, "b1", counters={"ok": 2}, children={"c3": PROBE})
+
+    assert (first, again) == ("counted", "known")
     after = ledger.snapshot(JOB)
     assert counted(ledger, "ok", "frames") == {"ok": 2, "frames": 2**40}
     assert (after.inflight, after.leased, after.live) == (2, 0, Live())
@@ -557,10 +560,10 @@ def test_what_a_superseded_claim_says_counts_only_with_a_manifest_part(ledger):
     reserve(ledger)
     late, last = claim(ledger, lease_s=0).fence, claim(ledger).fence
 
-    def split(fence: int) -> bool:
+    def split(fence: int) -> Committed:
         return ledger.commit(JOB, "b1", counters={}, children={"c1": PROBE}, fence=fence)
 
-    assert [split(late), split(last), split(last)] == [False, True, False]
+    assert [split(late), split(last), split(last)] == ["known", "counted", "known"]
     assert ledger.snapshot(JOB).inflight == 1
 
 
@@ -621,14 +624,14 @@ def test_a_job_that_is_taken_up_again_does_not_expire(ledger, database):
 def test_batches_of_a_forgotten_job_are_dropped_like_those_of_a_cancelled_one(ledger, database):
     for batch_id in ("waiting", "held", "late"):
         reserve(ledger, batch_id)
-    held, late = (claim(ledger, batch_id).fence for batch_id in ("held", "late"))
+    held, _ = (claim(ledger, batch_id).fence for batch_id in ("held", "late"))
     beat(ledger, held, batch_id="held")
     database.delete(names.job_key(JOB))
     assert ledger.jobs() == [JOB], "as long as something is left of it"
 
     assert beat(ledger, held, batch_id="held") == "cancelled"
     ledger.release(JOB, "held", fence=held)
-    assert ledger.commit(JOB, "late", counters={"ok": 1}, children={"c1": PROBE}, fence=late)
+    assert commit(ledger, "late", ok=1) == "counted"
     assert sweep(ledger, missing=True) == {"waiting": "probe"}
     assert claim(ledger, "waiting") == Claim(verdict="stopped")
     assert ledger.jobs() == []
@@ -662,7 +665,7 @@ def test_a_full_redis_takes_no_more_work_but_lets_what_runs_end(ledger, full):
     with pytest.raises(LedgerUnavailable, match="maxmemory"):
         reserve(ledger, "b4")
     assert beat(ledger, first) == "held"
-    assert commit(ledger, "b1", ok=1)
+    assert commit(ledger, "b1", ok=1) != "known"
     assert ledger.release(JOB, "b2", fence=second)
     assert claim(ledger, "b3").verdict == "claimed"
     assert counted(ledger, "ok") == {"ok": 1}
@@ -711,8 +714,32 @@ def test_a_job_comes_back_as_it_was_opened(ledger):
     found, run = ledger.job(JOB)
 
     assert found == job()
-    assert len(run) == 4
+    assert len(run) == 2 * RUN_BYTES
     assert ledger.jobs() == [JOB]
+
+
+def test_the_job_of_a_claim_is_read_once_a_run(ledger, database):
+    ledger.open(job(), {})
+    reserve(ledger)
+    run = claim(ledger).run
+
+    assert ledger.job_of(JOB, run) == job() == ledger.job(JOB)[0]
+    database.delete(names.job_key(JOB))
+    assert ledger.job_of(JOB, run) == job()
+    ledger.open(other := job(out="/elsewhere"), {})
+    reserve(ledger)
+    assert ledger.job_of(JOB, claim(ledger).run) == other
+    assert ledger.job_of(JOB, run) is None, "that of a run that is over"
+
+
+def test_the_last_commit_says_so(ledger):
+    for batch_id in ("b1", "b2"):
+        reserve(ledger, batch_id)
+    claim(ledger, "b1")
+
+    told = [commit(ledger, batch_id) for batch_id in ("b1", "b2", "b2")]
+
+    assert told == ["counted", "last", "known"]
 
 
 def test_opening_again_starts_over_with_another_run_number(ledger):

@@ -10,6 +10,7 @@ from shardmill.contract import names
 from shardmill.contract.batch import Batch as Payload
 from shardmill.contract.row import Item
 from shardmill.contract.settings import Settings
+from shardmill.ledger.answers import COMMITTED, Committed
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.ledger.told import Live
 
@@ -102,7 +103,7 @@ class Scripts:
     def beat(self, name: str, fence: int) -> str:
         return self._ledger.beat(JOB, IDS[name], fence=fence, lease_s=3600, live=Live())
 
-    def commit(self, name: str, fence: int, ok: int, children: tuple[str, ...]) -> bool:
+    def commit(self, name: str, fence: int, ok: int, children: tuple[str, ...]) -> Committed:
         followers = {IDS[child]: PROBE for child in children}
         counters = {"ok": ok}
         return self._ledger.commit(
@@ -123,7 +124,7 @@ class Scripts:
         return {name for name in NAMES if IDS[name] in due}
 
 
-AS_TOLD = {"commit": bool, "release": bool, "drain": bool, "sweep": set}
+AS_TOLD = {"commit": COMMITTED.__getitem__, "release": bool, "drain": bool, "sweep": set}
 AS_TOLD["shift"] = "shifted".__eq__
 
 

@@ -70,13 +70,13 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         return claim.verdict
     lease = _lease(worker, job_name, batch_id, claim)
     try:
-        job, run = _job_of(ledger, job_name)
+        job = _job_of(ledger, job_name, claim.run)
         lease.ledger_s = time.perf_counter() - began_s
         _check_reach(settings, job)
         stages = Stages(
             job,
             worker=worker.name,
-            attempt=Attempt(claim.fence, run),
+            attempt=Attempt(claim.fence, claim.run),
             slot=worker.decoders.slot(),
             lease=lease,
             idle_s=settings.idle_s,
@@ -103,9 +103,10 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     if done.shortfall and lease.holds():
         ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
     told = Told(worker.name, done.failures)
-    lease.commit(done.counters, children, only_if_held=not done.committed, told=told)
+    counted = lease.commit(done.counters, children, only_if_held=not done.committed, told=told)
     worker.publish(job_name, children)
-    publish_finish(worker, job_name)
+    if counted != "counted":  # known: of a call whose answer was lost nobody knows what it said
+        publish_finish(worker, job_name)
     return summed_up(done.counters, followers=len(children))
 
 
@@ -121,16 +122,16 @@ def _lease(worker: Worker, job: str, batch_id: str, claim: Claim) -> Lease:
     )
 
 
-def _job_of(ledger: Ledger, name: str) -> tuple[Job, str]:
-    """Return a job and its run; a job that cannot be read ends, for ``OUT`` tells what it was."""
+def _job_of(ledger: Ledger, name: str, run: str) -> Job:
+    """Return the job of a claim; one that cannot be read ends, for ``OUT`` tells what it was."""
     try:
-        found = ledger.job(name)
+        job = ledger.job_of(name, run)
     except InvalidMessage:
         ledger.shift(name, "cancelled", reason=LOST, allowed=["running"])
         raise
-    if found is None:
+    if job is None:
         raise LeaseLost
-    return found
+    return job
 
 
 def publish_finish(worker: Worker, job_name: str) -> None:

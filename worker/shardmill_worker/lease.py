@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
+from shardmill.ledger.answers import Committed
 from shardmill.ledger.ledger import Ledger
 from shardmill.ledger.told import Live, Told
 
@@ -112,8 +113,8 @@ class Lease:
         *,
         only_if_held: bool,
         told: Told,
-    ) -> None:
-        """Count the batch, waiting a while for a Redis that is away.
+    ) -> Committed:
+        """Count the batch, waiting a while for a Redis that is away; tell whether it was the last.
 
         Args:
             counters: What to add to the job's counters.
@@ -127,7 +128,7 @@ class Lease:
         deadline = time.monotonic() + COMMIT_PATIENCE_S
         while True:
             try:
-                self._ledger.commit(
+                return self._ledger.commit(
                     self._job,
                     self._batch_id,
                     counters=counters,
@@ -139,5 +140,3 @@ class Lease:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(COMMIT_PAUSE_S)
-            else:
-                return

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.layout import Layout
+from shardmill.ledger.answers import CLAIM_BITS
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost
 
@@ -28,7 +29,7 @@ class Attempt(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Part of the names of its files."""
-        return f"{self.fence % 2**20}{self.run}"
+        return f"{self.fence % 2**CLAIM_BITS}{self.run}"
 
 
 class Workplace:

@@ -14,6 +14,7 @@ from typing import Self
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shardmill.contract import plain_json
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.names import STAGES, Stage
@@ -68,7 +69,7 @@ class Batch(Struct, frozen=True):
             *(self.stage, self.last_chance, len(self.items)),
             *(encode(self.items), encode(self.facts), self.probe_s),
         ]
-        return json.dumps(parts, separators=(",", ":"))
+        return plain_json.dumps(parts)
 
     @classmethod
     def decode(cls, text: str | bytes) -> Self:
@@ -78,7 +79,7 @@ class Batch(Struct, frozen=True):
             InvalidMessage: Not JSON or not a batch.
         """
         try:
-            stage, last_chance, count, items, facts, probe_s = json.loads(text)
+            stage, last_chance, count, items, facts, probe_s = plain_json.loads(text)
             known = count if stage == "extract" else 0
             batch = cls(
                 stage,
@@ -92,13 +93,18 @@ class Batch(Struct, frozen=True):
         if stage not in STAGES:
             raise InvalidMessage(f"expected a batch of {', '.join(STAGES)}, got {text!r:.80}")
         for item in batch.items:
-            if item.path.startswith("/") or ".." in item.path.split("/") or "\0" in item.path:
+            if _leads_away(item.path):
                 raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")
             if not item.is_possible:
                 raise InvalidMessage(f"expected a part of a file, got {str(item)[-160:]}")
         if len({item.split for item in batch.items}) > 1:
             raise InvalidMessage("expected items of one split, for they become one shard")
         return batch
+
+
+def _leads_away(path: str) -> bool:
+    """Tell whether a path is none below the input."""
+    return path[:1] == "/" or "\0" in path or (".." in path and ".." in path.split("/"))
 
 
 def _identity(item: Item) -> tuple[object, ...]:

@@ -6,11 +6,10 @@ at a column at a time, make it a third as long and twice as fast to write and to
 
 from collections.abc import Sequence
 from itertools import repeat
-from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from msgspec import UNSET, UnsetType, ValidationError, convert, defstruct
-from msgspec.structs import fields
+from msgspec.structs import astuple, fields
 
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.row import FIELDS, Facts, Item, Outcome
@@ -20,7 +19,6 @@ Part = TypeVar("Part", Item, Facts, Outcome)
 _AT_REST: Final[dict[Any, dict[str, Any]]] = {
     kind: {field.name: field.default for field in fields(kind)} for kind in FIELDS
 }
-_VALUES_OF: Final[dict[Any, Any]] = {kind: attrgetter(*kind.__struct_fields__) for kind in FIELDS}
 _COLUMNS: Final[dict[Any, Any]] = {
     kind: defstruct(
         f"{kind.__name__}Columns",
@@ -42,7 +40,7 @@ def encode(parts: Sequence[Item] | Sequence[Facts] | Sequence[Outcome]) -> dict[
     if not parts:
         return {}
     at_rest = _AT_REST[type(parts[0])]
-    columns = zip(*map(_VALUES_OF[type(parts[0])], parts), strict=True)
+    columns = zip(*map(astuple, parts), strict=True)
     return {
         name: list(column)
         for (name, rest), column in zip(at_rest.items(), columns, strict=True)

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import astuple
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.quantity import printable
@@ -53,8 +54,7 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a table of ``SCHEMA``, made column by column; text is made fit for UTF-8."""
     columns: dict[str, Sequence[Any]] = {}
     for kind, part in ((Item, "item"), (Facts, "facts"), (Outcome, "outcome")):
-        parts = list(map(attrgetter(part), rows))
-        values = zip(*map(attrgetter(*FIELDS[kind]), parts), strict=True)
+        values = zip(*map(astuple, map(attrgetter(part), rows)), strict=True)
         columns |= dict(zip(FIELDS[kind], values, strict=False))
     columns["path_raw"] = [
         None if path.isprintable() else os.fsencode(path) for path in columns.get("path", ())

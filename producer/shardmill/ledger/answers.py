@@ -1,7 +1,7 @@
 """What the ledger answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct, field
 
@@ -13,6 +13,14 @@ from shardmill.ledger.told import Failure, Live, Share
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
 Held = Literal["held", "lost", "cancelled"]
+Committed = Literal["known", "counted", "last"]
+COMMITTED: Final[tuple[Committed, ...]] = get_args(Committed)
+"""By the number that the script answers with."""
+
+RUN_BYTES: Final = 4
+"""Of the number that tells one opening of a job from all others."""
+CLAIM_BITS: Final = 20
+"""Of a fence that count the claims of a batch; those above are the run's."""
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -21,11 +29,16 @@ class Claim(Struct, frozen=True, kw_only=True):
     verdict: Claimed
     """``claimed``: go on; ``exhausted``: split it or give it up; the others: walk away."""
     fence: int = 0
-    """Number of this claim; a later one makes it void."""
+    """Number of this claim; a later one makes it void, and so does opening the job again."""
     attempts: int = 0
     """Claims charged to the batch, this one included."""
     batch: Batch | None = None
     """What to do; None unless claimed or exhausted."""
+
+    @property
+    def run(self) -> str:
+        """The opening of the job that it is a claim of."""
+        return f"{self.fence >> CLAIM_BITS:0{2 * RUN_BYTES}x}"
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

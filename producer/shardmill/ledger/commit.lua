@@ -2,6 +2,7 @@
 -- KEYS job waiting lease live batch share failures child...
 -- ARGV batch_id fence counters children keep_ms told   (counters, children and told are JSON)
 -- With a fence the claim must be the last one; without, a manifest part has decided already.
+-- 0: counted before; 1: others are in flight; 2: nothing is, so the job may be complete.
 local batch = redis.call('HMGET', KEYS[5], 'stage', 'fence')
 if not batch[2] or (ARGV[2] ~= '' and batch[2] ~= ARGV[2]) then return 0 end
 redis.call('DEL', KEYS[5])  -- first: what begins by removing passes a full Redis
@@ -39,4 +40,4 @@ for i, child in ipairs(cjson.decode(ARGV[4])) do
   redis.call('HSET', KEYS[7 + i], 'stage', child[2], 'payload', child[3], 'attempts', 0, 'fence', first)
   redis.call('ZADD', KEYS[2], now, child[1])
 end
-return 1
+return redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3]) > 0 and 1 or 2

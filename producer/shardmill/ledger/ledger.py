@@ -13,7 +13,15 @@ from shardmill.contract.job import Job, State
 from shardmill.contract.names import STAGES, Stage
 from shardmill.contract.settings import Settings
 from shardmill.ledger import entries
-from shardmill.ledger.answers import Claim, Held, Reserved, Snapshot
+from shardmill.ledger.answers import (
+    COMMITTED,
+    RUN_BYTES,
+    Claim,
+    Committed,
+    Held,
+    Reserved,
+    Snapshot,
+)
 from shardmill.ledger.client import Client
 from shardmill.ledger.told import NOTHING, Live, Told
 
@@ -41,6 +49,7 @@ class Ledger:
         self, settings: Settings, *, patience_s: float = 0.0, ended: threading.Event | None = None
     ) -> None:
         self._client = Client(settings, patience_s=patience_s, ended=ended)
+        self._jobs: dict[str, tuple[Job, str]] = {}
 
     def close_connections(self) -> None:
         """Give up the connections to Redis."""
@@ -55,7 +64,7 @@ class Ledger:
         Its counter ``inputs`` is how many items there are; it grows where a file becomes several.
         The run number makes the files of this opening differ from those of any other.
         """
-        values = entries.encode(job, counters, run=secrets.token_hex(2))
+        values = entries.encode(job, counters, run=secrets.token_hex(RUN_BYTES))
         flat = [part for pair in values.items() for part in pair]
         keys = [names.job_key(job.name), names.JOBS, *_sets(job.name), *_shown(job.name)]
         self._run("open", keys, job.name, names.batch_key(job.name, ""), *flat)
@@ -116,29 +125,29 @@ class Ledger:
         children: Mapping[str, Batch],
         fence: int | None = None,
         told: Told = NOTHING,
-    ) -> bool:
-        """Count a batch and put its children in flight; False if it was counted before.
+    ) -> Committed:
+        """Count a batch and put its children in flight; tell whether it was the last.
 
         Args:
             job: Name of the job.
             batch_id: Name of the batch.
             counters: What to add to the job's counters.
             children: Batches that follow from this one, by their names.
-            fence: Of the claim, where no manifest part has decided which attempt counts: False
-                too if there was a later claim.
+            fence: Of the claim, where no manifest part has decided which attempt counts: nothing
+                happens if there was a later claim.
             told: What people are to see of it while the job runs.
         """
         keys = [*_batch_keys(job, batch_id), *_shown(job)[1:]]
         keys += [names.batch_key(job, child) for child in children]
         added = {name: amount for name, amount in counters.items() if amount}
         followers = [[name, child.stage, child.encode()] for name, child in children.items()]
-        answer = self._run(
+        answer: int = self._run(
             "commit",
             keys,
             *(batch_id, "" if fence is None else fence),
             *(json.dumps(added), json.dumps(followers), _ms(KEEP_S), told.encode()),
         )
-        return bool(answer)
+        return COMMITTED[answer]
 
     def release(self, job: str, batch_id: str, *, fence: int) -> bool:
         """Give a batch back, uncharged; False if it was no longer held."""
@@ -205,6 +214,20 @@ class Ledger:
         """
         values: Any = self._client.call(lambda: self._client.ledger.hgetall(names.job_key(name)))
         return entries.decode(name, values) if values else None
+
+    def job_of(self, name: str, run: str) -> Job | None:
+        """Return the job of a run, read once; None if the ledger knows another or none.
+
+        Raises:
+            InvalidMessage: The entry is no job of this version.
+        """
+        known = self._jobs.get(name)
+        if known is None or known[1] != run:
+            known = self.job(name)
+            if known is None or known[1] != run:
+                return None
+            self._jobs[name] = known
+        return known[0]
 
     def snapshot(self, name: str) -> Snapshot | None:
         """Return a job's numbers; None if the ledger does not know it.
