@@ -5,6 +5,7 @@ import pickle
 import signal
 from pathlib import Path
 
+import pytest
 from celery import Celery
 
 from awaiting import wait_for
@@ -160,14 +161,17 @@ def test_damaged_batches_in_redis_are_dropped_and_told(
     assert_whole(out, all_ok(media), server=server)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("spec", '{"size": "so big"}'), ("run", "0"), ("run", "none")]
+)
 def test_a_damaged_job_in_redis_is_cancelled_and_told(
-    here, server, ledger, start_worker, media, out
+    here, server, ledger, start_worker, media, out, *, field, value
 ):
     command = ("submit", media, "--out", out, *SIZE)
     assert here.run(*command).code == 0
     (job,) = ledger.jobs()
     with server.client(database=1) as database:
-        database.hset(names.job_key(job), "spec", '{"size": "so big"}')
+        database.hset(names.job_key(job), field, value)
     worker = start_worker("one")
 
     def told() -> dict:

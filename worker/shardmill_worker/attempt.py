@@ -70,7 +70,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         return claim.verdict
     lease = _lease(worker, job_name, batch_id, claim)
     try:
-        job = _job_of(ledger, job_name, claim.run)
+        job = _job_of(ledger, job_name, claim.run, lease)
         lease.ledger_s = time.perf_counter() - began_s
         _check_reach(settings, job)
         stages = Stages(
@@ -122,16 +122,22 @@ def _lease(worker: Worker, job: str, batch_id: str, claim: Claim) -> Lease:
     )
 
 
-def _job_of(ledger: Ledger, name: str, run: str) -> Job:
+def _job_of(ledger: Ledger, name: str, run: str, lease: Lease) -> Job:
     """Return the job of a claim; one that cannot be read ends, for ``OUT`` tells what it was."""
     try:
-        job = ledger.job_of(name, run)
+        return _read_job(ledger, name, run, lease)
     except InvalidMessage:
         ledger.shift(name, "cancelled", reason=LOST, allowed=["running"])
         raise
-    if job is None:
-        raise LeaseLost
-    return job
+
+
+def _read_job(ledger: Ledger, name: str, run: str, lease: Lease) -> Job:
+    job = ledger.job_of(name, run)
+    if job is not None:
+        return job
+    if lease.holds():
+        raise InvalidMessage(f"expected job {name!r} to be in run {run}, as its batches are")
+    raise LeaseLost  # it was opened again meanwhile
 
 
 def publish_finish(worker: Worker, job_name: str) -> None:
