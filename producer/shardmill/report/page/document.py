@@ -73,15 +73,14 @@ def write(out: str, status: Status) -> str:
         DatasetDamaged: ``job.json`` or the manifest cannot be read.
         EnvironmentFault: The disk is full or may not be written.
     """
-    job = store.job_of(out)
     with closing(store.open_files(out)) as con:
-        return write_from(con, job, status)
+        return write_from(con, out, status)
 
 
-def write_from(con: duckdb.DuckDBPyConnection, job: Job, status: Status) -> str:
+def write_from(con: duckdb.DuckDBPyConnection, out: str, status: Status) -> str:
     """Write the report as ``write`` does, from a connection that has the table ``files``."""
-    layout = Layout(job.out)
-    text = _render(_content(con, job, status))
+    layout = Layout(out)
+    text = _render(_content(con, store.job_of(out), status))
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
         with suppress(FileExistsError):
