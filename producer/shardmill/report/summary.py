@@ -89,10 +89,10 @@ def finish(job: Job) -> Status:
         (clips,) = store.ask(con, store.sql("clip_frames"))
         (steps,) = store.ask(con, store.sql("steps"))
         failed = failures.groups_of(con, job.out)
-        status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
-        if status.is_complete:
-            status = replace(status, state="done", reason="")
-        document.write_from(con, job.out, status)
+    status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
+    if status.is_complete:
+        status = replace(status, state="done", reason="")
+    document.write(job.out, status)
     details = _details(job, status.tally, failed)
     profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
     write_json(layout.summary, status.encode() | details | clips | profile)

@@ -360,6 +360,9 @@ def test_throughput_is_counted_when_batches_are_committed(out):
     ]
     tips = [bar["tip"].splitlines()[1] for bar in plot["data"]]
     assert tips == ["10 frames/s", "5 frames/s", "20,000 frames/s"]
+    summary.finish(out.job(started_s=began_s))
+    ended = Page(Path(out.layout.report).read_text("utf-8"))
+    assert ended.plots["timeline"] == plot, "the page that a job ends with says the same"
 
 
 def test_where_the_time_went_is_drawn_step_by_step(out):

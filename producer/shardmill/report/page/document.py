@@ -73,14 +73,8 @@ def write(out: str, status: Status) -> str:
         DatasetDamaged: ``job.json`` or the manifest cannot be read.
         EnvironmentFault: The disk is full or may not be written.
     """
-    with closing(store.open_files(out)) as con:
-        return write_from(con, out, status)
-
-
-def write_from(con: duckdb.DuckDBPyConnection, out: str, status: Status) -> str:
-    """Write the report as ``write`` does, from a connection that has the table ``files``."""
     layout = Layout(out)
-    text = _render(_content(con, store.job_of(out), status))
+    text = _render(_content(out, store.job_of(out), status))
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
         with suppress(FileExistsError):
@@ -96,35 +90,38 @@ def write_from(con: duckdb.DuckDBPyConnection, out: str, status: Status) -> str:
     return layout.report
 
 
-def _content(con: duckdb.DuckDBPyConnection, job: Job, status: Status) -> dict[str, Any]:
+def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
     """Return the variables of ``page.html``."""
-    layout = Layout(job.out)
-    store.ask(con, store.sql("page/rows"))
-    (shards,) = store.ask(con, "select count(distinct shard) as number from files")
-    of_classes = figures.of_classes(con)
-    classes = store.ask(con, "select count(distinct label) as number from files")[0]["number"]
-    every_frame = job.spec.selection == Spec().selection
-    return {
-        "job": job,
-        "status": status,
-        "sentence": told.sentence(job, status, shards=shards["number"]),
-        "tiles": told.tiles(job, status, shards=shards["number"]),
-        "failures": failures.groups_of(con, job.out),
-        "figures": figures.of_files(con),
-        "classes": of_classes,
-        "splits": store.ask(con, store.sql("page/splits")),
-        "index": _from_index(con, layout, classes),
-        "odd": store.ask(con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame),
-        "timeline": timeline(con, layout, job),
-        "steps": figures.of_steps(con),
-        "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
-        "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
-        "command": told.command(job),
-        "spec": json.dumps(job.spec.encode(), indent=1),
-        "versions": told.versions(),
-        "begun_by": str(read_json(layout.job).get("shardmill")),
-        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
+    layout = Layout(out)
+    with closing(store.open_files(out)) as con:
+        store.ask(con, store.sql("page/rows"))
+        (shards,) = store.ask(con, "select count(distinct shard) as number from files")
+        of_classes = figures.of_classes(con)
+        classes = store.ask(con, "select count(distinct label) as number from files")[0]["number"]
+        every_frame = job.spec.selection == Spec().selection
+        return {
+            "job": job,
+            "status": status,
+            "sentence": told.sentence(job, status, shards=shards["number"]),
+            "tiles": told.tiles(job, status, shards=shards["number"]),
+            "failures": failures.groups_of(con, out),
+            "figures": figures.of_files(con),
+            "classes": of_classes,
+            "splits": store.ask(con, store.sql("page/splits")),
+            "index": _from_index(con, layout, classes),
+            "odd": store.ask(
+                con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
+            ),
+            "timeline": timeline(con, layout, job),
+            "steps": figures.of_steps(con),
+            "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
+            "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
+            "command": told.command(job),
+            "spec": json.dumps(job.spec.encode(), indent=1),
+            "versions": told.versions(),
+            "begun_by": str(read_json(layout.job).get("shardmill")),
+            "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
 
 
 def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) -> _FromIndex:
