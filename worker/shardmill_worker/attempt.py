@@ -30,7 +30,6 @@ from shardmill_worker.lease import Lease
 from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
 from shardmill_worker.supervisor import Decoders, LeaseLost, ShuttingDown
-from shardmill_worker.workplace import Attempt
 
 Publish = Callable[[str, Mapping[str, Batch | Stage]], None]
 """Sends the messages of a job's batches, given by name."""
@@ -75,13 +74,13 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         _check_reach(settings, job)
         stages = Stages(
             job,
+            claim,
             worker=worker.name,
-            attempt=Attempt(claim.fence, claim.run),
             slot=worker.decoders.slot(),
             lease=lease,
             idle_s=settings.idle_s,
         )
-        done = stages.do(claim, batch_id)
+        done = stages.do(batch_id)
     except ShuttingDown:
         lease.release()
         return "released"

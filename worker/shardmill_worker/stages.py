@@ -42,7 +42,7 @@ from shardmill_worker.engine.work import (
 )
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
-from shardmill_worker.workplace import Attempt, Workplace
+from shardmill_worker.workplace import Workplace
 
 MAX_UNBLAMED_DEATHS: Final = 2
 """Decoders that may die after their last item, while finishing a shard, in one attempt; then the
@@ -68,12 +68,12 @@ class Stages:
     """One claimed batch in the hands of one slot."""
 
     def __init__(
-        self, job: Job, *, worker: str, attempt: Attempt, slot: Slot, lease: Lease, idle_s: float
+        self, job: Job, claim: Claim, *, worker: str, slot: Slot, lease: Lease, idle_s: float
     ) -> None:
         self._job = job
         self._layout = Layout(job.out)
         self._worker = worker
-        self._attempt = attempt
+        self._claim = claim
         self._slot = slot
         self._lease = lease
         self._idle_s = idle_s
@@ -81,7 +81,7 @@ class Stages:
         spec = job.spec
         self._depth: Depth = "check" if spec.check else "count" if spec.count_frames else "header"
 
-    def do(self, claim: Claim, batch_id: str) -> Done:
+    def do(self, batch_id: str) -> Done:
         """Do the claimed batch and commit what it gave to the output directory.
 
         Raises:
@@ -90,13 +90,13 @@ class Stages:
             ShuttingDown: The worker is ending.
             LeaseLost: The batch is no longer ours.
         """
-        assert claim.batch is not None
-        if claim.batch.stage == "finish":
+        assert self._claim.batch is not None
+        if self._claim.batch.stage == "finish":
             return self._finish()
-        workplace = Workplace(self._layout, batch_id, self._attempt)
+        workplace = Workplace(self._layout, batch_id, self._claim.attempt)
         workplace.enter(self._lease)
         try:
-            return self._do(claim, batch_id)
+            return self._do(batch_id)
         except BaseException:
             if not self._committed:  # what is committed is no longer ours to remove
                 self._withdraw_shards(batch_id)
@@ -110,7 +110,7 @@ class Stages:
 
         try:
             with self._lease.kept(Live(worker=self._worker, stage="finish")):
-                left = leftovers.find(self._layout, run=self._attempt.run)
+                left = leftovers.find(self._layout, run=self._claim.run)
                 leftovers.remove(self._layout, left)
                 status = summary.finish(self._job)
         except (DatasetDamaged, UsageError) as error:
@@ -118,8 +118,8 @@ class Stages:
         lost = f"{self._job.out} has lost rows of its manifest: run the same command again"
         return Done({}, committed=False, shortfall="" if status.state == "done" else lost)
 
-    def _do(self, claim: Claim, batch_id: str) -> Done:
-        batch = claim.batch
+    def _do(self, batch_id: str) -> Done:
+        claim, batch = self._claim, self._claim.batch
         assert batch is not None
         if os.path.exists(self._layout.part(batch_id)):
             return self._take_up(batch, batch_id)
@@ -131,7 +131,7 @@ class Stages:
 
     def _withdraw_shards(self, batch_id: str) -> None:
         """Remove the shards of this attempt, which has not committed: its decoder cannot."""
-        mine = f"{batch_id}-{self._attempt.name}."
+        mine = f"{batch_id}-{self._claim.attempt}."
         for path in self._layout.made_files():
             if mine in os.path.basename(path):
                 with suppress(FileNotFoundError):
@@ -302,7 +302,7 @@ class Stages:
             out=self._job.out,
             spec=self._job.spec,
             batch_id=batch_id,
-            attempt=self._attempt.name,
+            attempt=self._claim.attempt,
             worker=self._worker,
             items=batch.items,
             facts=batch.facts,
@@ -345,7 +345,7 @@ class Stages:
 
     def _waiting(self, batch_id: str) -> str:
         """Return where the attempt's manifest part waits for its commit."""
-        return os.path.join(self._layout.attempt(batch_id, self._attempt.name), ROWS)
+        return os.path.join(self._layout.attempt(batch_id, self._claim.attempt), ROWS)
 
     def _commit(self, waiting: str, batch_id: str) -> bool:
         """Give a written manifest part its name: the commit.  False if another was first."""

@@ -9,34 +9,17 @@ import os
 import shutil
 from contextlib import suppress
 
-from msgspec import Struct
-
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.layout import Layout
-from shardmill.ledger.answers import CLAIM_BITS
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost
-
-
-class Attempt(Struct, frozen=True):
-    """Which attempt it is."""
-
-    fence: int
-    """Grows with each claim of the batch; its upper bits are the run's."""
-    run: str
-    """Tells one opening of the job from all others."""
-
-    @property
-    def name(self) -> str:
-        """Part of the names of its files."""
-        return f"{self.fence % 2**CLAIM_BITS}{self.run}"
 
 
 class Workplace:
     """``OUT/.tmp/<batch>-<attempt>``."""
 
-    def __init__(self, layout: Layout, batch_id: str, attempt: Attempt) -> None:
-        self.path = layout.attempt(batch_id, attempt.name)
+    def __init__(self, layout: Layout, batch_id: str, attempt: str) -> None:
+        self.path = layout.attempt(batch_id, attempt)
         self._layout = layout
         self._batch_id = batch_id
 

@@ -14,7 +14,7 @@ from typing import Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shardmill.contract import plain_json
+from shardmill.contract import fast_json
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.names import STAGES, Stage
@@ -69,7 +69,7 @@ class Batch(Struct, frozen=True):
             *(self.stage, self.last_chance, len(self.items)),
             *(encode(self.items), encode(self.facts), self.probe_s),
         ]
-        return plain_json.dumps(parts)
+        return fast_json.dumps(parts)
 
     @classmethod
     def decode(cls, text: str | bytes) -> Self:
@@ -79,7 +79,7 @@ class Batch(Struct, frozen=True):
             InvalidMessage: Not JSON or not a batch.
         """
         try:
-            stage, last_chance, count, items, facts, probe_s = plain_json.loads(text)
+            stage, last_chance, count, items, facts, probe_s = fast_json.loads(text)
             known = count if stage == "extract" else 0
             batch = cls(
                 stage,

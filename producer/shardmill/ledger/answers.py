@@ -40,6 +40,11 @@ class Claim(Struct, frozen=True, kw_only=True):
         """The opening of the job that it is a claim of."""
         return f"{self.fence >> CLAIM_BITS:0{2 * RUN_BYTES}x}"
 
+    @property
+    def attempt(self) -> str:
+        """Part of the names of the attempt's files, which no other attempt has."""
+        return f"{self.fence % 2**CLAIM_BITS}{self.run}"
+
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A job as the ledger sees it at one moment."""
