@@ -35,7 +35,7 @@ def status(job: str | Path, *, settings: Settings | None = None) -> Status:
             with control.ledger_of(place.settings) as ledger:
                 snapshot = ledger.snapshot(place.name)
         except LedgerUnavailable:
-            if place.job is None:
+            if place.job is None and not locate.has_ended(place.settings):
                 raise
     if snapshot is not None and (snapshot.state != "done" or place.job is None):
         return snapshot.status(place.name)
@@ -68,9 +68,10 @@ def watch(
     try:
         return Job(place.name, found.out, place.settings).wait(watcher)
     except EnvironmentFault:
-        if place.job is None:
+        written = place.job or _written(found)
+        if written is None:
             raise
-        return summary.status_of(str(job))  # its Redis has ended with it
+        return summary.status_of(written.out)  # its Redis has ended with it, or lost it
 
 
 def jobs(*, settings: Settings | None = None) -> list[Status]:
@@ -156,7 +157,7 @@ def _send_the_rest(out: str, place: locate.Place, watcher: Watcher) -> None:
     if job is None or place.settings is None:
         watcher.note(f"if its producer is gone, go on where {out} can be seen: shardmill resume")
         return
-    if is_locked(Layout(job.out)):
+    if is_locked(Layout(job.out)) or locate.has_ended(place.settings):
         return
     job.check_repeatable()
     request = Request.of(job)
@@ -186,6 +187,12 @@ def clean(out: str | Path, *, settings: Settings | None = None) -> Cleaning:
     if place.job is None:
         raise UsageError(f"expected an output directory of shardmill, got {str(out)!r}")
     return Cleaning(place)
+
+
+def _written(status: Status) -> Written | None:
+    """Return what the output directory of a job says of it; None if it cannot be seen here."""
+    job = Written.read(status.out) if os.path.isdir(status.out) else None
+    return job if job is not None and job.name == status.job else None
 
 
 def _steer(wanted: control.Control, job: str | Path, settings: Settings | None) -> Status:

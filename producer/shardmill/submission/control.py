@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from shardmill.contract.errors import UsageError, WrongState
+from shardmill.contract.errors import LedgerUnavailable, UsageError, WrongState
 from shardmill.contract.job import State, Status, is_locked
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
@@ -16,7 +17,7 @@ from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission.application import application
 from shardmill.submission.job import BY_HAND
-from shardmill.submission.locate import Place, was_embedded
+from shardmill.submission.locate import Place, has_ended, was_embedded
 from shardmill.submission.lock import Holder
 
 
@@ -58,9 +59,15 @@ def apply(control: Control, place: Place) -> Snapshot:
     """
     if place.settings is None:
         raise _gone(control, place)
-    with ledger_of(place.settings) as ledger:
-        ledger.shift(place.name, control.leads_to, reason=control.reason, allowed=control.allowed)
-        snapshot = ledger.snapshot(place.name)
+    try:
+        with ledger_of(place.settings) as ledger:
+            allowed = control.allowed
+            ledger.shift(place.name, control.leads_to, reason=control.reason, allowed=allowed)
+            snapshot = ledger.snapshot(place.name)
+    except LedgerUnavailable:
+        if has_ended(place.settings):
+            raise _gone(control, replace(place, settings=None)) from None
+        raise
     if snapshot is None:
         raise _gone(control, place)
     if snapshot.state != control.leads_to:
@@ -116,9 +123,13 @@ def send_waiting(place: Place) -> None:
     The workers would find them missing by themselves, some seconds later.
     """
     assert place.settings is not None
-    with ledger_of(place.settings) as ledger, application(place.settings) as app:
-        due = ledger.sweep(place.name, messages_missing=True, grace_s=0)
-        messages.send(app, place.name, due)
+    try:
+        with ledger_of(place.settings) as ledger, application(place.settings) as app:
+            due = ledger.sweep(place.name, messages_missing=True, grace_s=0)
+            messages.send(app, place.name, due)
+    except LedgerUnavailable:
+        if not has_ended(place.settings):  # a run that has ended needs no messages
+            raise
 
 
 def jobs(settings: Settings) -> list[Status]:

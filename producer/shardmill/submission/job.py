@@ -11,6 +11,7 @@ from shardmill.contract.settings import Settings
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission.feed import PATIENCE_S, Feeder
+from shardmill.submission.locate import has_ended
 from shardmill.submission.notebook import showing
 from shardmill.submission.progress import Meter
 from shardmill.submission.request import Request
@@ -39,6 +40,7 @@ class Job:
         """Name in the ledger."""
         self.out = out
         """Output directory."""
+        self._settings = settings
         self._ledger = Ledger(settings)
         self._feeder: Feeder | None = None
         self._feeding: threading.Thread | None = None
@@ -123,7 +125,8 @@ class Job:
             try:
                 snapshot = self._look()
             except LedgerUnavailable:
-                if self._feed_error is not None or time.monotonic() - answered > PATIENCE_S:
+                in_vain = self._feed_error is not None or has_ended(self._settings)
+                if in_vain or time.monotonic() - answered > PATIENCE_S:
                     raise
                 time.sleep(POLL_S)
                 continue

@@ -77,12 +77,25 @@ def _settings_of(job: Job, settings: Settings) -> Settings | None:
 
 
 def was_embedded(holder: Holder) -> bool:
-    """Tell whether a producer's ledger was private to it, and so ended with it."""
-    place = os.path.dirname(holder.redis_url.removeprefix(UNIX))
-    name = scratch.NAME.match(os.path.basename(place))
+    """Return True if a producer's ledger was private to it, and so ended with it."""
+    return _is_private(holder.redis_url)
+
+
+def has_ended(settings: Settings) -> bool:
+    """Return True if a ledger was private to an embedded run that has ended.
+
+    Waiting for such a Redis is in vain: the output directory has the last word.
+    """
+    url = settings.redis_url
+    return _is_private(url) and private_url(url.removeprefix(UNIX)) is None
+
+
+def _is_private(url: str) -> bool:
+    directory = os.path.dirname(url.removeprefix(UNIX))
+    name = scratch.NAME.match(os.path.basename(directory))
     return (
-        holder.redis_url.startswith(UNIX)
-        and os.path.basename(holder.redis_url) == SOCKET
+        url.startswith(UNIX)
+        and os.path.basename(url) == SOCKET
         and name is not None
         and name[1] == SCRATCH
     )
