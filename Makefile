@@ -48,9 +48,22 @@ else
 	@$(BIN)/shardmill run "$$DATA" --out "$$OUT" $(SPEC) || { code=$$?; [ $$code -eq 3 ] || exit $$code; }
 endif
 
+# A slice of every tier: what a change is judged by.  CONTRIBUTING.md has the tiers.
 .PHONY: test
-test: check ## Run every check and every test; TESTS="tests/unit -k fps" runs some
+test: check ## Run the checks and a slice of every kind of test; TESTS="tests/unit -k fps" runs those alone
+ifeq ($(strip $(TESTS)),)
+	@$(BIN)/python tests/suite.py
+else
 	@$(BIN)/python -m pytest $(TESTS)
+endif
+
+.PHONY: test-all
+test-all: check frameworks ## Run the checks and every test there is (an hour on two cores)
+	@$(BIN)/python tests/suite.py --all
+
+.PHONY: test-changed
+test-changed: check ## Run the checks and the tests of the packages that differ from main: seconds
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not heavy' $$($(BIN)/python tests/changed.py)
 
 .PHONY: check
 check: $(VENV)/dev.stamp ## Check format, lint and types

@@ -1,8 +1,12 @@
 """A real cluster to do harm to: fixtures for every test, and what must hold after any harm."""
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -25,6 +29,81 @@ KEPT_FILES = {
     *("job.json", "classes.json", "summary.json", "files.parquet", "report.html", ".lock"),
     *("shards", "index", "manifest", ".tmp"),
 }
+
+
+@dataclass
+class SharedCluster:
+    """A Redis and a worker with two slots, for all tests that do them no harm."""
+
+    server: PrivateRedis
+    house: Shell
+    worker: subprocess.Popen[bytes]
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(Settings(redis_url=self.server.url))
+        wait_for(self._ledger.workers, "the shared worker")
+        self._at_rest = self._files()
+
+    @classmethod
+    def start(cls, server: PrivateRedis, house: Shell) -> "SharedCluster":
+        """Start the worker; what it logs goes to a file, for a pipe that nobody reads fills up."""
+        poisoned(house).environment["SHARDMILL_REDIS_URL"] = server.url
+        with (house.scratch / "log").open("wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "shardmill", "worker", "--slots", "2"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=house.whole_environment(),
+                start_new_session=True,
+            )
+        return cls(server, house, worker)
+
+    def _files(self) -> set[str]:
+        return {path.name for path in self.house.scratch.iterdir()}
+
+    def assert_at_rest(self) -> None:
+        """Check that a test has left nothing behind that the next one would meet."""
+        assert self.worker.poll() is None, (self.house.scratch / "log").read_text()[-3000:]
+        assert self._ledger.queued() == 0
+        for job in self._ledger.jobs():
+            snapshot = self._ledger.snapshot(job)
+            assert snapshot is not None
+            assert (snapshot.state, snapshot.inflight) == ("done", 0), snapshot
+        assert self._files() == self._at_rest
+
+    def forget_jobs(self) -> None:
+        """Remove every job from the ledger."""
+        with self.server.client(database=1) as database:
+            kept = KEPT_KEYS - {names.JOBS}
+            for key in set(database.keys("*")) - kept:
+                database.delete(key)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._ledger.close_connections()
+        self.worker.terminate()
+        self.worker.wait()
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(redis_server: str) -> Iterator[SharedCluster]:
+    """The cluster that tests share whose jobs end well; one a session."""
+    server = PrivateRedis(redis_server)
+    with shell() as house, closing(server), closing(SharedCluster.start(server, house)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def there(shared_cluster: SharedCluster) -> Iterator[Shell]:
+    """The command line of somebody with a cluster, which is left as it was found."""
+    with shell() as there:
+        there.environment["SHARDMILL_REDIS_URL"] = shared_cluster.server.url
+        yield there
+    try:
+        shared_cluster.assert_at_rest()
+    finally:
+        shared_cluster.forget_jobs()
 
 
 @pytest.fixture

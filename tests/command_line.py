@@ -58,16 +58,20 @@ class Shell:
     """Program that runs the others, in another network for instance."""
     _started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
+    def whole_environment(self) -> dict[str, str]:
+        """The environment that commands get: this process's without settings, then this shell's."""
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("SHARDMILL_")}
+        return plain | {"TMPDIR": str(self.scratch)} | self.environment
+
     def start(self, *arguments: object, module: str = "shardmill") -> "subprocess.Popen[str]":
         """Start ``python -m shardmill`` with ``arguments``."""
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("SHARDMILL_")}
         process = subprocess.Popen(
             [*self.prefix, sys.executable, "-m", module, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=plain | {"TMPDIR": str(self.scratch)} | self.environment,
+            env=self.whole_environment(),
             start_new_session=True,
         )
         self._started.append(process)
@@ -81,6 +85,10 @@ class Shell:
     def run(self, *arguments: object) -> Done:
         """Run ``shardmill`` to its end."""
         return self.end(self.start(*arguments))
+
+    def submit(self, *arguments: object) -> Done:
+        """Hand a job to the cluster of this shell and wait until it is done."""
+        return self.run("submit", *arguments, "--wait")
 
     def processes(self) -> dict[int, str]:
         """All living processes that were started from here, by their ids."""

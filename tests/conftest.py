@@ -18,9 +18,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("cluster",)
+from shardmill.submission import scratch
+from shardmill.submission.local import SCRATCH
+
+pytest_plugins = ("cluster", "tiers")
 
 ROOT = Path(__file__).parents[1]
+CORPUS_SLICE = ROOT / "tests" / "corpus_slice.tsv"
 EXPLAINED_FFMPEG = "5.1"
 IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 
@@ -170,6 +174,28 @@ def _no_skip_in_ci(report):
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory of this process's own for temporary files, where embedded runs are looked for.
+
+    Its name is short, for sockets lie in it.
+    """
+    tmp_path_factory.getbasetemp()  # stays where it is kept for a look after the tests
+    with tempfile.TemporaryDirectory(prefix="t") as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", own)
+        patch.setattr(tempfile, "tempdir", own)
+        yield Path(own)
+
+
+@pytest.fixture(autouse=True)
+def nothing_reaches_the_next_test(temporary_files: Path) -> Iterator[None]:
+    """Check that a test leaves no embedded run to be found, nor a process that starves others."""
+    yield
+    assert [run for run in scratch.living(SCRATCH) if Path(run).parent == temporary_files] == []
+    if hasattr(os, "sched_getscheduler"):  # not on macOS
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """Directory of clips by many hands, with MANIFEST.tsv; read-only."""
@@ -177,16 +203,33 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured(corpus: Path) -> Callable:
-    """Makes a comparison with other hands' answers: once a session, however often it is asked for.
+def corpus_slice(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty files of the corpus, each for a reason that ``corpus_slice.tsv`` gives; read-only."""
+    folder = tmp_path_factory.mktemp("corpus")
+    chosen = {line.split("\t")[0] for line in CORPUS_SLICE.read_text("utf-8").splitlines()[1:]}
+    for path in chosen:
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).symlink_to(corpus / path)
+    head, *rows = (corpus / "MANIFEST.tsv").read_text("utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if row.split("\t")[0] in chosen]
+    (folder / "MANIFEST.tsv").write_text("".join([head, *kept]), "utf-8")
+    return folder
 
-    The reasons in ``explained.tsv`` are those of one ffmpeg; another has other differences.
-    """
-    from correctness import ffmpeg
 
-    found = ffmpeg.version()
+@pytest.fixture(scope="session")
+def explained_ffmpeg(ffmpeg: str) -> str:
+    """The ffmpeg program of the version whose differences ``explained.tsv`` explains."""
+    from correctness.ffmpeg import version
+
+    found = version()
     if found != EXPLAINED_FFMPEG:
         pytest.skip(f"the differences are explained for ffmpeg {EXPLAINED_FFMPEG}, this is {found}")
+    return ffmpeg
+
+
+@pytest.fixture(scope="session")
+def measured(corpus: Path, explained_ffmpeg: str) -> Callable:
+    """Makes a comparison with other hands' answers: once a session, however often it is asked."""
     return functools.cache(lambda measure: measure(corpus))
 
 

@@ -1,8 +1,10 @@
 """HEIF and AVIF files whose picture is a grid of tiles, box by box, as telephones write them."""
 
 import io
+import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import av
@@ -58,7 +60,7 @@ def av1(rgb: np.ndarray, *, subsampling: str = "4:2:0") -> Coded:
 def av1_of_10_bits(rgb: np.ndarray) -> Coded:
     """Code an RGB picture, shape (H, W, 3), in YUV 4:2:0 of 10 bits."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="avif") as container:
+    with _as_scheduled(), av.open(buffer, "w", format="avif") as container:
         stream = container.add_stream("libsvtav1", rate=1, options={"preset": "10", "crf": "10"})
         stream.height, stream.width, _ = rgb.shape
         stream.pix_fmt = "yuv420p10le"
@@ -67,6 +69,19 @@ def av1_of_10_bits(rgb: np.ndarray) -> Coded:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return replace(_av1(buffer, rgb), bits=10)
+
+
+@contextmanager
+def _as_scheduled() -> Iterator[None]:
+    """Keep this thread's scheduling: as root, SVT-AV1 makes it and all its children real-time."""
+    if not hasattr(os, "sched_getscheduler"):  # macOS
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _av1(buffer: io.BytesIO, rgb: np.ndarray) -> Coded:

@@ -1,4 +1,4 @@
-"""The product's source as a set of parsed modules, for the tests that hold its architecture."""
+"""The product's source: its parts, and its modules, parsed, for the tests of its architecture."""
 
 import ast
 from collections.abc import Iterator
@@ -7,6 +7,30 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("producer", "worker")
+
+PARTS = {
+    "shardmill.contract": set(),
+    "shardmill.ledger": {"contract"},
+    "shardmill.submission": {"contract", "ledger"},
+    "shardmill.report": {"contract"},
+    "shardmill.read": {"contract", "report"},  # report: SQL over the manifest, when it is asked
+    "shardmill.api": {"contract", "ledger", "submission", "report"},
+    "shardmill.cli": {"contract", "ledger", "submission", "report", "read", "api"},
+    "shardmill": {"contract", "submission", "api", "cli"},
+    "shardmill_worker.engine": {"contract"},
+    "shardmill_worker": {"contract", "ledger", "report", "engine"},
+}
+"""Part to the other parts it may import.  The longest name that fits a module is its part."""
+
+
+def part_of(name: str) -> str | None:
+    """Return the part that a module of this name belongs to, None for a foreign one."""
+    fits = [part for part in PARTS if name == part or name.startswith(f"{part}.")]
+    return max(fits, key=len, default=None)
+
+
+def short(part: str) -> str:
+    return part.removeprefix("shardmill_").rpartition(".")[2]
 
 
 @dataclass(frozen=True)

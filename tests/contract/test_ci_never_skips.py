@@ -54,11 +54,12 @@ SKIPPING = {
 
 def outcomes(folder: Path, **environment: str) -> tuple[int, dict[str, str], str]:
     """Run the tests above under this project's conftest: exit code, test to outcome, output."""
-    (folder / "tests").mkdir()
+    unit = folder / "tests" / "unit"
+    unit.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "tests" / "test_some.py").write_text(TESTS)
-    (folder / "tests" / "test_skips_whole.py").write_text(
+    (unit / "test_some.py").write_text(TESTS)
+    (unit / "test_skips_whole.py").write_text(
         "import pytest\npytest.skip('because', allow_module_level=True)\n"
     )
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "SHARDMILL_CORPUS")}
@@ -73,8 +74,9 @@ def outcomes(folder: Path, **environment: str) -> tuple[int, dict[str, str], str
     )
     cases = {}
     for case in ET.parse(folder / "out.xml").iter("testcase"):
-        name = case.get("name", "").removeprefix("tests.")
-        cases[name] = case[0].tag if len(case) else "passed"
+        name = case.get("name", "").removeprefix("tests.unit.")
+        ends = [child.tag for child in case if child.tag != "properties"]
+        cases[name] = ends[0] if ends else "passed"
     return done.returncode, cases, done.stdout
 
 

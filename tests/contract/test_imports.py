@@ -1,4 +1,4 @@
-"""Who may import what.  The two tables are the architecture."""
+"""Who may import what: ``PARTS`` in ``source_tree`` and the table here are the architecture."""
 
 import subprocess
 import sys
@@ -7,21 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from source_tree import ROOT, Module, imports, modules, plant
-
-PARTS = {
-    "shardmill.contract": set(),
-    "shardmill.ledger": {"contract"},
-    "shardmill.submission": {"contract", "ledger"},
-    "shardmill.report": {"contract"},
-    "shardmill.read": {"contract", "report"},  # report: SQL over the manifest, when it is asked
-    "shardmill.api": {"contract", "ledger", "submission", "report"},
-    "shardmill.cli": {"contract", "ledger", "submission", "report", "read", "api"},
-    "shardmill": {"contract", "submission", "api", "cli"},
-    "shardmill_worker.engine": {"contract"},
-    "shardmill_worker": {"contract", "ledger", "report", "engine"},
-}
-"""Part to the other parts it may import.  The longest name that fits a module is its part."""
+from source_tree import PARTS, ROOT, Module, imports, modules, part_of, plant, short
 
 PACKAGES = {
     "IPython": {"submission/notebook.py"},  # where it runs already
@@ -50,16 +36,6 @@ PACKAGES = {
     "grain": {"read/grain_dataset.py"},
 }
 """Foreign package to the parts, or the single files, that may import it."""
-
-
-def part_of(name: str) -> str | None:
-    """Return the part that a module of this name belongs to, None for a foreign one."""
-    fits = [part for part in PARTS if name == part or name.startswith(f"{part}.")]
-    return max(fits, key=len, default=None)
-
-
-def short(part: str) -> str:
-    return part.removeprefix("shardmill_").rpartition(".")[2]
 
 
 def fault(module: Module, name: str) -> str | None:

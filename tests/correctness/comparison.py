@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +48,17 @@ def explanations(name: str) -> dict[tuple[str, str], str]:
         return {(r["path"], r["what"]): r["reason"] for r in rows if r["comparison"] == name}
 
 
-def assert_explained(comparison: Comparison) -> None:
-    """Fail for a difference without a reason, and for a reason without its difference."""
-    reasons = explanations(comparison.name)
+def assert_explained(comparison: Comparison, *, among: Collection[str] | None = None) -> None:
+    """Fail for a difference without a reason, and for a reason without its difference.
+
+    Args:
+        among: The files that were compared; by default the whole corpus.
+    """
+    reasons = {
+        (path, what): why
+        for (path, what), why in explanations(comparison.name).items()
+        if among is None or path in among
+    }
     unexplained = [d for d in sorted(comparison.differences) if d.key not in reasons]
     stale = sorted(reasons.keys() - {d.key for d in comparison.differences})
     assert unexplained == [], f"{len(unexplained)} differences without a reason"

@@ -181,7 +181,7 @@ def measure(corpus: Path) -> Comparison:
     ) as pool:
         results = list(pool.map(partial(read_ways, str(corpus)), paths))
     found = [result for result in results if result is not None]
-    assert len(found) > 200, "the corpus has more videos than that"
+    assert found, "no video: this would prove nothing"
     rows = []
     by_codec = sorted(found, key=lambda read: read.codec)
     for codec, group in itertools.groupby(by_codec, key=lambda read: read.codec):

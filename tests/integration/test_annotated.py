@@ -50,8 +50,8 @@ def table(out: Path) -> dict[tuple[str, int], dict]:
     return {(row["path"], row["segment"]): row for row in rows}
 
 
-def sound(home: Shell, out: Path) -> bool:
-    return home.run("verify", out).code == 0
+def sound(there: Shell, out: Path) -> bool:
+    return there.run("verify", out).code == 0
 
 
 def write(folder: Path, name: str, content: str) -> Path:
@@ -63,10 +63,10 @@ def counts(done: Done) -> tuple[int, ...]:
     return tuple(done.json[name] for name in ("inputs", "ok", "failed", "skipped", "clips"))
 
 
-def test_each_annotation_is_a_clip_and_what_has_no_partner_is_told(home, media, out, tmp_path):
+def test_each_annotation_is_a_clip_and_what_has_no_partner_is_told(there, media, out, tmp_path):
     annotations = write(tmp_path, "clips.csv", CLIPS)
 
-    done = home.run("run", media, "--out", out, "--labels", annotations, *SIZE, "--json")
+    done = there.submit(media, "--out", out, "--labels", annotations, *SIZE, "--json")
 
     # Six clips of a, b and d, of which one lies behind the end; c has none left, one file is gone.
     assert (done.code, counts(done)) == (3, (8, 5, 1, 2, 5))
@@ -100,17 +100,17 @@ def test_each_annotation_is_a_clip_and_what_has_no_partner_is_told(home, media, 
     }
     classes = json.loads((out / "classes.json").read_text())
     assert classes == {"late": 0, "never": 1, "pour": 2, "stir": 3}
-    assert sound(home, out)
+    assert sound(there, out)
 
 
-def test_the_reader_gives_what_annotations_say(home, media, out, tmp_path):
+def test_the_reader_gives_what_annotations_say(there, media, out, tmp_path):
     lines = [
         {"path": "d.mp4", "label": ["b", "a"], "start": "00:00:01", "who": {"id": 7, "é": [1.5]}},
         {"path": "kitchen/a.mp4", "end": 0.95, "split": "val"},
     ]
     annotations = write(tmp_path, "clips.jsonl", "\n".join(map(json.dumps, lines)))
 
-    done = home.run("run", media, "--out", out, "--labels", annotations, *SIZE)
+    done = there.submit(media, "--out", out, "--labels", annotations, *SIZE)
 
     assert done.code == 0, done.err
     clips = {clip.path: clip for clip in open_shards(str(out))}
@@ -127,25 +127,25 @@ def test_the_reader_gives_what_annotations_say(home, media, out, tmp_path):
     assert labels == {(1, 0), (-1, -1)}
     assert [clip.path for clip in open_shards(str(out), labels=["a"])] == ["d.mp4"]
     assert [clip.path for clip in open_shards(str(out), split="val")] == ["kitchen/a.mp4"]
-    asked = home.run(
+    asked = there.run(
         "query", out, "select path, extra->>'$.who.id' from files where extra like '%7%'", "--csv"
     )
     assert asked.out.splitlines()[1:] == ["d.mp4,7"]
 
 
-def test_a_changed_annotation_is_done_again_and_nothing_else(home, media, out, tmp_path):
+def test_a_changed_annotation_is_done_again_and_nothing_else(there, media, out, tmp_path):
     alone = (*SIZE, "--clips-per-shard", "1")
     first = "path,label,start,end\nd.mp4,x,0,1\nd.mp4,y,1,2\nkitchen/a.mp4,x,,\nkitchen/b.mp4,y,,\n"
     annotations = write(tmp_path, "a.csv", first)
-    assert home.run("run", media, "--out", out, "--labels", annotations, *alone).code == 0
+    assert there.submit(media, "--out", out, "--labels", annotations, *alone).code == 0
     before, rows = shards(out), table(out)
 
     moved = annotations.rename(tmp_path / "moved.csv")
-    assert home.run("run", media, "--out", out, "--labels", moved, *alone).code == 0
+    assert there.submit(media, "--out", out, "--labels", moved, *alone).code == 0
     assert shards(out) == before
 
     moved.write_text(first.replace("y,1,2", "y,1,2.5").replace("b.mp4,y", "b.mp4,z"))
-    again = home.run("run", media, "--out", out, "--labels", moved, *alone, "--json")
+    again = there.submit(media, "--out", out, "--labels", moved, *alone, "--json")
 
     assert (again.code, counts(again)) == (0, (5, 4, 0, 1, 4))
     same = {rows["d.mp4", 0]["shard"], rows["kitchen/a.mp4", 0]["shard"]}
@@ -156,13 +156,13 @@ def test_a_changed_annotation_is_done_again_and_nothing_else(home, media, out, t
     assert json.loads((out / "classes.json").read_text()) == {"x": 0, "y": 1, "z": 2}
 
     moved.write_text(first + "d.mp4,x,2,3\n")
-    more = home.run("run", media, "--out", out, "--labels", moved, *alone, "--json")
+    more = there.submit(media, "--out", out, "--labels", moved, *alone, "--json")
     assert (more.code, counts(more)) == (0, (6, 5, 0, 1, 5))
     assert [table(out)["d.mp4", n]["segments"] for n in range(3)] == [3, 3, 3]
-    assert sound(home, out)
+    assert sound(there, out)
 
 
-def test_a_retry_takes_labels_and_ranges_from_the_rows(home, media, out, tmp_path):
+def test_a_retry_takes_labels_and_ranges_from_the_rows(there, media, out, tmp_path):
     whole = (media / "d.mp4").read_bytes()
     (media / "d.mp4").write_bytes(b"\0" * 5000)
     annotations = write(
@@ -170,27 +170,27 @@ def test_a_retry_takes_labels_and_ranges_from_the_rows(home, media, out, tmp_pat
         "a.csv",
         "path,label,start,end,n\nd.mp4,x,0,1,1\nd.mp4,y,1,2.5,2\nkitchen/a.mp4,x,,,3",
     )
-    done = home.run("run", media, "--out", out, "--labels", annotations, *SIZE, "--json")
+    done = there.submit(media, "--out", out, "--labels", annotations, *SIZE, "--json")
     assert (done.code, done.json["failed"]) == (3, 2)
     annotations.unlink()
     (media / "d.mp4").write_bytes(whole)
 
-    assert home.run("retry", out).code == 0
+    assert there.run("retry", out).code == 0
 
     rows = table(out)
     found = [(rows["d.mp4", n]["frames_kept"], rows["d.mp4", n]["labels"]) for n in range(2)]
     assert found == [(10, ["x"]), (15, ["y"])]
     assert [json.loads(rows["d.mp4", n]["extra"]) for n in range(2)] == [{"n": "1"}, {"n": "2"}]
-    assert sound(home, out)
-    refused = home.run("run", media, "--out", out, "--labels", annotations, *SIZE)
+    assert sound(there, out)
+    refused = there.submit(media, "--out", out, "--labels", annotations, *SIZE)
     assert refused.code == 2
     assert f"found no file '{annotations}'" in refused.only_sentence
 
 
-def test_strict_ends_with_the_first_bad_line(home, media, out, tmp_path):
+def test_strict_ends_with_the_first_bad_line(there, media, out, tmp_path):
     annotations = write(tmp_path, "clips.csv", CLIPS)
 
-    done = home.run("run", media, "--out", out, "--labels", annotations, "--strict", *SIZE)
+    done = there.submit(media, "--out", out, "--labels", annotations, "--strict", *SIZE)
 
     assert done.code == 2
     assert f"{annotations}, line 7: expected an end after the start" in done.only_sentence
@@ -214,10 +214,10 @@ def test_strict_ends_with_the_first_bad_line(home, media, out, tmp_path):
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused_in_one_sentence(home, media, out, options, content, why):
+def test_what_cannot_be_is_refused_in_one_sentence(there, media, out, options, content, why):
     annotations = write(media.parent, "a.csv", content)
 
-    done = home.run("run", media, "--out", out, "--labels", annotations, *options, *SIZE)
+    done = there.submit(media, "--out", out, "--labels", annotations, *options, *SIZE)
 
     assert done.code == 2
     assert why in done.err.splitlines()[-1]
@@ -225,12 +225,12 @@ def test_what_cannot_be_is_refused_in_one_sentence(home, media, out, options, co
     assert not out.exists()
 
 
-def test_files_without_annotation_are_taken_whole_when_told(home, media, out, tmp_path):
+def test_files_without_annotation_are_taken_whole_when_told(there, media, out, tmp_path):
     annotations = write(tmp_path, "a.csv", "path,label,start,end\nd.mp4,x,0,1\n")
-    command = ("run", media, "--out", out, "--labels", annotations, *SIZE, "--json")
-    assert counts(home.run(*command)) == (4, 1, 0, 3, 1)
+    command = (media, "--out", out, "--labels", annotations, *SIZE, "--json")
+    assert counts(there.submit(*command)) == (4, 1, 0, 3, 1)
 
-    kept = home.run(*command, "--keep-unannotated")
+    kept = there.submit(*command, "--keep-unannotated")
 
     assert (kept.code, counts(kept)) == (0, (4, 4, 0, 0, 4))
     assert "3 files without annotation taken whole and unlabelled" in kept.err
@@ -241,11 +241,11 @@ def test_files_without_annotation_are_taken_whole_when_told(home, media, out, tm
         None,
         30,
     )
-    assert counts(home.run(*command)) == (4, 1, 0, 3, 1)
-    assert sound(home, out)
+    assert counts(there.submit(*command)) == (4, 1, 0, 3, 1)
+    assert sound(there, out)
 
 
-def test_labels_are_last_folders_or_what_a_pattern_finds(home, tmp_path):
+def test_labels_are_last_folders_or_what_a_pattern_finds(there, tmp_path):
     media = tmp_path / "in"
     for name in ("x/pour/v_g01.png", "x/stir/v_g02.png", "top.png"):
         picture(media / name)
@@ -254,30 +254,30 @@ def test_labels_are_last_folders_or_what_a_pattern_finds(home, tmp_path):
         (r"_(?P<label>g\d+)", {"x/pour/v_g01.png": "g01", "x/stir/v_g02.png": "g02"}),
     ):
         out = tmp_path / f"out-{len(labels)}"
-        assert home.run("run", media, "--out", out, "--labels", labels, *SIZE).code == 0
+        assert there.submit(media, "--out", out, "--labels", labels, *SIZE).code == 0
         found = {clip.path: clip.label for clip in open_shards(str(out))}
         assert found == {"top.png": None} | expected
 
 
-def test_clips_without_a_split_of_their_own_are_dealt_by_file(home, media, out, tmp_path):
+def test_clips_without_a_split_of_their_own_are_dealt_by_file(there, media, out, tmp_path):
     lines = [f"{name},x,{n},{n + 1}" for name in ("d.mp4", "kitchen/a.mp4") for n in range(3)]
     annotations = write(tmp_path, "a.csv", "\n".join(["path,label,start,end", *lines]))
-    command = ("run", media, "--out", out, "--labels", annotations, *SIZE)
+    command = (media, "--out", out, "--labels", annotations, *SIZE)
 
-    done = home.run(*command, "--split", "train=.5,val=.5", "--json")
+    done = there.submit(*command, "--split", "train=.5,val=.5", "--json")
 
     assert (done.code, done.json["clips"]) == (0, 6)
     paths = {s: {c.path for c in open_shards(str(out), split=s)} for s in ("train", "val")}
     assert sorted(map(len, paths.values())) == [1, 1]
     before = Layout(str(out)).shard_names()
-    assert home.run(*command, "--split", "train=.5,val=.5").code == 0
+    assert there.submit(*command, "--split", "train=.5,val=.5").code == 0
     assert Layout(str(out)).shard_names() == before
 
 
-def test_a_plan_counts_clips_and_their_ranges(home, media, out, tmp_path):
+def test_a_plan_counts_clips_and_their_ranges(there, media, out, tmp_path):
     annotations = write(tmp_path, "clips.csv", CLIPS)
 
-    done = home.run("plan", media, "--out", out, "--labels", annotations, *SIZE)
+    done = there.run("plan", media, "--out", out, "--labels", annotations, *SIZE)
 
     assert done.code == 0, done.err
     assert "8 files: 6 can be used" in done.out
@@ -285,18 +285,18 @@ def test_a_plan_counts_clips_and_their_ranges(home, media, out, tmp_path):
     assert "1 of them failed: 1 empty" in done.out
 
 
-def test_the_command_that_job_json_tells_works_anywhere(home, media, out, tmp_path, monkeypatch):
+def test_the_command_that_job_json_tells_works_anywhere(there, media, out, tmp_path, monkeypatch):
     write(tmp_path, "a.csv", "video;class\nd.mp4;x\n")
     monkeypatch.chdir(tmp_path)
     options = ("--columns", "path=video,label=class", "--form", "delimiter=;")
-    done = home.run("run", media, "--out", out, "--labels", "val=a.csv", *options, *SIZE)
+    done = there.submit(media, "--out", out, "--labels", "val=a.csv", *options, *SIZE)
     assert done.code == 0, done.err
     before = Layout(str(out)).shard_names()
     assert {name.split("/")[0] for name in before} == {"val"}
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
 
-    again = home.run(*shlex.split(Job.read(str(out)).command("run"))[1:])
+    again = there.run(*shlex.split(Job.read(str(out)).command("submit"))[1:], "--wait")
 
     assert again.code == 0, again.err
     assert Layout(str(out)).shard_names() == before
@@ -326,13 +326,13 @@ print(json.dumps(told))
 """
 
 
-def test_tensorflow_finds_all_classes_and_columns_of_a_clip(home, media, out, tensorflow_python):
+def test_tensorflow_finds_all_classes_and_columns_of_a_clip(there, media, out, tensorflow_python):
     lines = [
         {"path": "d.mp4", "label": ["b", "a"], "who": {"é": 7}},
         {"path": "kitchen/a.mp4", "label": "b"},
     ]
     annotations = write(media.parent, "clips.jsonl", "\n".join(map(json.dumps, lines)))
-    assert home.run("run", media, "--out", out, "--labels", annotations, *SIZE).code == 0
+    assert there.submit(media, "--out", out, "--labels", annotations, *SIZE).code == 0
     paths = map(str, sorted((out / "shards").glob("*.tfrecord")))
 
     done = subprocess.run(

@@ -43,14 +43,14 @@ def ends(*, ok: str, left_out: str) -> dict[str, str]:
     return dict.fromkeys(ok.split(), "ok") | dict.fromkeys(left_out.split(), "skipped")
 
 
-def run(home, media: Path, out: Path, *options: str) -> Done:
-    done = home.run("run", media, "--out", out, *SIZE, "--dedup", "exact", "--json", *options)
+def run(there, media: Path, out: Path, *options: str) -> Done:
+    done = there.submit(media, "--out", out, *SIZE, "--dedup", "exact", "--json", *options)
     assert done.code == 0, done.err
     return done
 
 
-def test_one_is_kept_and_the_others_name_it(home, twins, out):
-    done = run(home, twins, out)
+def test_one_is_kept_and_the_others_name_it(there, twins, out):
+    done = run(there, twins, out)
 
     assert_whole(
         out, ends(ok="a/1.bmp b/4.bmp b/7.bmp", left_out="a/2.bmp b/3.bmp b/5.bmp b/6.bmp")
@@ -78,12 +78,12 @@ def test_a_cluster_counts_them_from_the_start(here, start_worker, server, twins,
     assert_whole(out, expected, server=server)
 
 
-def test_the_same_command_again_keeps_what_it_kept_whatever_came_before_it(home, twins, out):
-    run(home, twins, out)
+def test_the_same_command_again_keeps_what_it_kept_whatever_came_before_it(there, twins, out):
+    run(there, twins, out)
     before = shards(out)
     copy(twins / "a" / "1.bmp", twins / "a" / "0.bmp")
 
-    again = run(home, twins, out)
+    again = run(there, twins, out)
 
     assert shards(out) == before
     assert reasons(out)["a/0.bmp"] == "duplicate of a/1.bmp"
@@ -91,36 +91,36 @@ def test_the_same_command_again_keeps_what_it_kept_whatever_came_before_it(home,
     assert "3 of 8 inputs are done already" in again.err
 
 
-def test_when_the_kept_one_is_gone_or_changed_another_takes_its_place(home, twins, out):
-    run(home, twins, out)
+def test_when_the_kept_one_is_gone_or_changed_another_takes_its_place(there, twins, out):
+    run(there, twins, out)
     (twins / "a" / "1.bmp").unlink()
     picture(twins / "b" / "4.bmp", seed=44)
     (twins / "b" / "6.bmp").unlink()
 
-    run(home, twins, out)
+    run(there, twins, out)
 
     assert_whole(out, ends(ok="a/2.bmp b/4.bmp b/5.bmp b/7.bmp", left_out="b/3.bmp"))
     assert reasons(out) == {"b/3.bmp": "duplicate of a/2.bmp"}
 
 
-def test_retry_clean_and_overwrite_know_them(home, twins, out):
+def test_retry_clean_and_overwrite_know_them(there, twins, out):
     (twins / "a" / "broken.png").write_bytes(b"no picture")
-    home.run("run", twins, "--out", out, *SIZE, "--dedup", "exact")
+    there.submit(twins, "--out", out, *SIZE, "--dedup", "exact")
     before = reasons(out)
 
-    retried = home.run("retry", out, "--json")
+    retried = there.run("retry", out, "--json")
 
     assert [retried.json[name] for name in ("inputs", "ok", "failed", "skipped")] == [8, 3, 1, 4]
     assert reasons(out) == before
-    assert home.run("clean", out, "--yes").out == "nothing to clean\n"
+    assert there.run("clean", out, "--yes").out == "nothing to clean\n"
     assert reasons(out) == before
     (twins / "a" / "broken.png").unlink()
-    assert home.run("run", twins, "--out", out, *SIZE, "--overwrite").code == 0
+    assert there.submit(twins, "--out", out, *SIZE, "--overwrite").code == 0
     files = [path.relative_to(twins).as_posix() for path in twins.rglob("*.bmp")]
     assert_whole(out, dict.fromkeys(files, "ok"))
 
 
-def test_of_annotated_twins_the_clips_of_one_are_kept(home, tmp_path, out):
+def test_of_annotated_twins_the_clips_of_one_are_kept(there, tmp_path, out):
     media = tmp_path / "in"
     first = video(media / "1.mp4", frames=30)
     for name in ("2.mp4", "bare.mp4"):
@@ -128,8 +128,8 @@ def test_of_annotated_twins_the_clips_of_one_are_kept(home, tmp_path, out):
     annotations = tmp_path / "clips.csv"
     annotations.write_text("path,label,start,end\n1.mp4,pour,0,1\n1.mp4,stir,1,2\n2.mp4,pour,0,1\n")
 
-    done = run(home, media, out, "--labels", annotations)
-    again = run(home, media, out, "--labels", annotations)
+    done = run(there, media, out, "--labels", annotations)
+    again = run(there, media, out, "--labels", annotations)
 
     assert reasons(out) == {"2.mp4": "duplicate of 1.mp4", "bare.mp4": "no annotation"}
     rows = pq.read_table(out / "files.parquet").to_pylist()
@@ -137,4 +137,4 @@ def test_of_annotated_twins_the_clips_of_one_are_kept(home, tmp_path, out):
     assert clips == [("1.mp4", "pour"), ("1.mp4", "stir")]
     counted = [again.json[name] for name in ("inputs", "ok", "failed", "skipped", "clips")]
     assert counted == [done.json[name] for name in ("inputs", "ok", "failed", "skipped", "clips")]
-    assert home.run("verify", out).code == 0
+    assert there.run("verify", out).code == 0

@@ -2,25 +2,19 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from cluster import assert_whole
-from command_line import Shell, poisoned, rows, shards, shell
+from command_line import rows, shards
 from made_media import picture, video
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12")
 ALONE = ("--clips-per-shard", "1")
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield poisoned(home)
 
 
 @pytest.fixture
@@ -116,14 +110,14 @@ def told(out: Path) -> dict[str, list]:
 @pytest.mark.parametrize(
     ("change", "untouched"), CHANGES, ids=lambda value: value.__name__ if callable(value) else ""
 )
-def test_after_a_change_the_dataset_is_what_a_first_run_makes(home, media, out, change, untouched):
-    assert home.run("run", media, "--out", out, *SIZE, *ALONE).code == 0
+def test_after_a_change_the_dataset_is_what_a_first_run_makes(there, media, out, change, untouched):
+    assert there.submit(media, "--out", out, *SIZE, *ALONE).code == 0
     shard_of = {path: row["shard"] for path, row in table(out).items()}
     before, classes = shards(out), json.loads((out / "classes.json").read_text())
     change(media)
 
-    again = home.run("run", media, "--out", out, *SIZE, *ALONE, "--json")
-    fresh = home.run("run", media, "--out", out.parent / "fresh", *SIZE, *ALONE, "--json")
+    again = there.submit(media, "--out", out, *SIZE, *ALONE, "--json")
+    fresh = there.submit(media, "--out", out.parent / "fresh", *SIZE, *ALONE, "--json")
 
     expected = rows(out.parent / "fresh")
     assert expected.keys() == found_in(media)
@@ -141,54 +135,54 @@ def test_after_a_change_the_dataset_is_what_a_first_run_makes(home, media, out, 
     assert now.items() >= classes.items(), "a label keeps its number"
 
 
-def test_what_shared_a_shard_with_a_changed_file_is_made_again_beside_the_rest(home, media, out):
+def test_what_shared_a_shard_with_a_changed_file_is_made_again_beside_the_rest(there, media, out):
     """One shard of all: the clips of the unchanged files are made again, equal to the byte."""
-    assert home.run("run", media, "--out", out, *SIZE).code == 0
+    assert there.submit(media, "--out", out, *SIZE).code == 0
     before = shards(out)
     (media / "b" / "4.jpg").unlink()
 
-    assert home.run("run", media, "--out", out, *SIZE).code == 0
+    assert there.submit(media, "--out", out, *SIZE).code == 0
 
-    assert home.run("run", media, "--out", out.parent / "fresh", *SIZE).code == 0
+    assert there.submit(media, "--out", out.parent / "fresh", *SIZE).code == 0
     assert_whole(out, dict.fromkeys(found_in(media), "ok"))
     assert told(out) == told(out.parent / "fresh")
     assert not before.keys() & shards(out).keys()
 
 
 @pytest.mark.parametrize("kept", ["--include", "--exclude"])
-def test_other_globs_are_another_job(home, media, out, kept):
-    assert home.run("run", media, "--out", out, *SIZE).code == 0
+def test_other_globs_are_another_job(there, media, out, kept):
+    assert there.submit(media, "--out", out, *SIZE).code == 0
     before = shards(out)
 
-    refused = home.run("run", media, "--out", out, *SIZE, kept, "*.png")
+    refused = there.submit(media, "--out", out, *SIZE, kept, "*.png")
 
     assert refused.code == 2
     assert f"{kept} unset there, *.png here" in refused.only_sentence
     assert shards(out) == before
     wanted = {path for path in found_in(media) if path.endswith(".png") == (kept == "--include")}
-    assert home.run("run", media, "--out", out, *SIZE, kept, "*.png", "--overwrite").code == 0
+    assert there.submit(media, "--out", out, *SIZE, kept, "*.png", "--overwrite").code == 0
     assert_whole(out, dict.fromkeys(wanted, "ok"))
 
 
-def test_a_probe_does_only_the_changed_files_again(home, media, out):
-    assert home.run("probe", media, "--out", out).code == 0
+def test_a_probe_does_only_the_changed_files_again(there, media, out):
+    assert there.run("probe", media, "--out", out).code == 0
     before = {path: row for path, row in table(out).items() if path != "a/1.mp4"}
     grow(media)
 
-    done = home.run("probe", media, "--out", out, "--json")
+    done = there.run("probe", media, "--out", out, "--json")
 
     # A row that was made again would name another worker.
     assert (done.code, done.json["ok"]) == (0, 4)
     assert {path: row for path, row in table(out).items() if path != "a/1.mp4"} == before
 
 
-def test_an_input_that_has_become_empty_changes_nothing(home, media, out):
+def test_an_input_that_has_become_empty_changes_nothing(there, media, out):
     """A disk that is not mounted looks like that."""
-    assert home.run("run", media, "--out", out, *SIZE).code == 0
+    assert there.submit(media, "--out", out, *SIZE).code == 0
     for path in found_in(media):
         (media / path).unlink()
 
-    refused = home.run("run", media, "--out", out, *SIZE)
+    refused = there.submit(media, "--out", out, *SIZE)
 
     assert refused.code == 2
     assert "holds no media files" in refused.only_sentence
@@ -207,32 +201,32 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_job_is_replaced_only_when_told_and_nothing_else_with_it(
-    home, media, out, damage
+    there, media, out, damage
 ):
-    assert home.run("run", media, "--out", out, *SIZE).code == 0
+    assert there.submit(media, "--out", out, *SIZE).code == 0
     before = shards(out)
     damage(out / "job.json")
 
-    refused = home.run("run", media, "--out", out, *SIZE)
+    refused = there.submit(media, "--out", out, *SIZE)
 
     assert refused.code == 1
     assert "job.json" in refused.only_sentence
     assert "--overwrite" in refused.only_sentence
     assert shards(out) == before
     (out / "shards" / "notes.txt").write_text("mine")
-    assert home.run("run", media, "--out", out, *SIZE, "--overwrite").code == 0
+    assert there.submit(media, "--out", out, *SIZE, "--overwrite").code == 0
     assert (out / "shards" / "notes.txt").read_text() == "mine"
     (out / "shards" / "notes.txt").unlink()
     assert not before.items() & shards(out).items()
     assert_whole(out, dict.fromkeys(found_in(media), "ok"))
 
 
-def test_other_peoples_files_beside_a_damaged_job_are_not_overwritten(home, media, out):
+def test_other_peoples_files_beside_a_damaged_job_are_not_overwritten(there, media, out):
     out.mkdir()
     (out / "job.json").write_text("mine")
     (out / "thesis.tex").write_text("mine")
 
-    refused = home.run("run", media, "--out", out, *SIZE, "--overwrite")
+    refused = there.submit(media, "--out", out, *SIZE, "--overwrite")
 
     assert refused.code == 2
     assert "holds other files" in refused.only_sentence

@@ -25,14 +25,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def fed(home: Shell, content: bytes, *arguments: object) -> Done:
-    """Run a command that reads standard input."""
+def fed(there: Shell, content: bytes, *arguments: object) -> Done:
+    """Submit a job that reads standard input, and wait for it."""
     done = subprocess.run(
-        [sys.executable, "-m", "shardmill", *map(str, arguments)],
+        [sys.executable, "-m", "shardmill", "submit", *map(str, arguments), "--wait"],
         input=content,
         capture_output=True,
-        env=os.environ | {"TMPDIR": str(home.scratch)},
-        timeout=home.limit_s,
+        env=there.whole_environment(),
+        timeout=there.limit_s,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -42,64 +42,64 @@ def labels(out: Path) -> dict[str, str | None]:
     return {row["path"]: row["label"] for row in rows}
 
 
-def test_a_list_from_standard_input_is_what_there_is_to_do(home, folder, out):
-    command = ("run", folder, "--list", "-", "--out", out, *SIZE, "--json")
+def test_a_list_from_standard_input_is_what_there_is_to_do(there, folder, out):
+    command = (folder, "--list", "-", "--out", out, *SIZE, "--json")
     wanted = b"a/1.png\0b/4.jpg.bak\0a/1.png\0"
 
-    first = fed(home, wanted, *command)
+    first = fed(there, wanted, *command)
 
     assert first.code == 0, first.err
     assert_whole(out, {"a/1.png": "ok", "b/4.jpg.bak": "ok"})
     before = shards(out)
-    again = fed(home, wanted, *command)
+    again = fed(there, wanted, *command)
     assert "2 of 2 inputs are done already" in again.err
     assert shards(out) == before
-    other = fed(home, b"a/1.png\nb/gone.png\n", *command)
+    other = fed(there, b"a/1.png\nb/gone.png\n", *command)
     assert other.code == 3
     assert_whole(out, {"a/1.png": "ok", "b/gone.png": "unreadable"})
     assert shards(out).items() <= before.items()
     picture(folder / "b" / "gone.png", seed=9)
-    assert home.run("retry", out).code == 0
+    assert there.run("retry", out).code == 0
     assert_whole(out, {"a/1.png": "ok", "b/gone.png": "ok"})
-    mended = home.run("retry", out, "--damaged")
+    mended = there.run("retry", out, "--damaged")
     assert mended.code == 2
     assert "came from standard input" in mended.err
     assert f"shardmill run {folder} --list - --out {out}" in mended.err
 
 
-def test_a_list_in_a_file_is_named_by_the_job_and_read_again(home, folder, out, tmp_path):
+def test_a_list_in_a_file_is_named_by_the_job_and_read_again(there, folder, out, tmp_path):
     (tmp_path / "wanted.txt").write_text("a/2.png\n")
-    command = ("run", folder, "--list", tmp_path / "wanted.txt", "--out", out, *SIZE)
-    assert home.run(*command).code == 0
+    command = (folder, "--list", tmp_path / "wanted.txt", "--out", out, *SIZE)
+    assert there.submit(*command).code == 0
 
     assert json.loads((out / "job.json").read_text())["list_file"] == str(tmp_path / "wanted.txt")
     (shard,) = (out / "shards").iterdir()
     shard.write_bytes(b"damaged")
-    assert home.run("retry", out, "--damaged").code == 0
+    assert there.run("retry", out, "--damaged").code == 0
     assert_whole(out, {"a/2.png": "ok"})
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])
-def test_an_empty_list_and_a_bad_line_are_wrong_usage(home, folder, out, content, tmp_path):
+def test_an_empty_list_and_a_bad_line_are_wrong_usage(there, folder, out, content, tmp_path):
     (tmp_path / "list").write_text(content)
-    command = ("run", folder, "--list", tmp_path / "list", "--out", out)
+    command = (folder, "--list", tmp_path / "list", "--out", out)
 
-    assert "the list names no file" in home.run(*command).only_sentence
+    assert "the list names no file" in there.submit(*command).only_sentence
     (tmp_path / "list").write_text(f"{content}../in/a/1.png\n")
-    refused = home.run(*command)
+    refused = there.submit(*command)
     assert refused.code == 2
     assert f"line {content.count(chr(10)) + 1}: expected a path below" in refused.only_sentence
     assert not out.exists()
 
 
-def test_several_directories_are_one_job(home, folder, out, tmp_path):
+def test_several_directories_are_one_job(there, folder, out, tmp_path):
     more = tmp_path / "else" / "more"
     picture(more / "b" / "5.png", seed=5)
     picture(more / "a" / "1.png", seed=6)
     picture(more / "7.png", seed=7)
-    command = ("run", folder, more, "--out", out, *SIZE)
+    command = (folder, more, "--out", out, *SIZE)
 
-    assert home.run(*command).code == 0
+    assert there.submit(*command).code == 0
 
     paths = ("in/a/1.png", "in/a/2.png", "in/b/3.png", "more/b/5.png", "more/a/1.png", "more/7.png")
     assert_whole(out, dict.fromkeys(paths, "ok"))
@@ -107,17 +107,17 @@ def test_several_directories_are_one_job(home, folder, out, tmp_path):
     assert labels(out).items() >= expected.items()
     assert json.loads((out / "classes.json").read_text()) == {"a": 0, "b": 1}
     before = shards(out)
-    assert home.run("run", more, folder, "--out", out, *SIZE).code == 0
+    assert there.submit(more, folder, "--out", out, *SIZE).code == 0
     assert shards(out) == before
-    alone = home.run("run", folder, "--out", out, *SIZE)
+    alone = there.submit(folder, "--out", out, *SIZE)
     assert alone.code == 2
     assert f"input {more}, {folder} there, {folder} here" in alone.only_sentence
     (more / "7.png").write_bytes(b"broken")
-    assert home.run(*command).code == 3
+    assert there.submit(*command).code == 3
     picture(more / "7.png", seed=8)
-    assert home.run("retry", out).code == 0
-    assert home.run("plan", folder, more, "--out", out, *SIZE).code == 0
-    assert home.run("probe", folder, more, "--out", tmp_path / "facts").code == 0
+    assert there.run("retry", out).code == 0
+    assert there.run("plan", folder, more, "--out", out, *SIZE).code == 0
+    assert there.run("probe", folder, more, "--out", tmp_path / "facts").code == 0
     assert_whole(tmp_path / "facts", dict.fromkeys(paths, "ok"))
 
 
@@ -147,25 +147,27 @@ def test_each_of_several_directories_must_lie_in_the_roots_of_a_worker(
         ("nowhere", "found nothing at"),
     ],
 )
-def test_directories_that_cannot_be_told_apart_are_refused(home, folder, out, tmp_path, more, told):
+def test_directories_that_cannot_be_told_apart_are_refused(
+    there, folder, out, tmp_path, more, told
+):
     picture(tmp_path / "else" / "in" / "1.png")
 
-    refused = home.run("run", folder, tmp_path / more, "--out", out)
+    refused = there.submit(folder, tmp_path / more, "--out", out)
 
     assert refused.code == 2
     assert told in refused.only_sentence
 
 
-def test_hidden_files_are_taken_when_asked_for(home, folder, out):
+def test_hidden_files_are_taken_when_asked_for(there, folder, out):
     picture(folder / ".c" / ".5.png", seed=5)
     expected = dict.fromkeys(("a/1.png", "a/2.png", "b/3.png", ".c/.5.png"), "ok")
 
-    assert home.run("run", folder, "--out", out, *SIZE, "--hidden").code == 0
+    assert there.submit(folder, "--out", out, *SIZE, "--hidden").code == 0
 
     assert_whole(out, expected)
 
 
-def test_a_folder_that_cannot_be_read_fails_for_all_to_see(home, folder, out):
+def test_a_folder_that_cannot_be_read_fails_for_all_to_see(there, folder, out):
     """A path that is too long for the system cannot be read, not even by root."""
     place, path = os.open(folder, os.O_RDONLY), ""
     for number in range(18):
@@ -176,13 +178,13 @@ def test_a_folder_that_cannot_be_read_fails_for_all_to_see(home, folder, out):
         place, path = below, f"{path}/{name}"
     os.close(place)
 
-    done = home.run("run", folder, "--out", out, *SIZE)
+    done = there.submit(folder, "--out", out, *SIZE)
 
     assert done.code == 3
     assert "cannot be read: File name too long" in done.err
-    status = home.run("status", out, "--json").json
+    status = there.run("status", out, "--json").json
     assert (status["inputs"], status["failures"]) == (4, {"unreadable": 1})
     (lost,) = set(labels(out)) - {"a/1.png", "a/2.png", "b/3.png"}
     assert path.startswith(f"/{lost}/")
-    assert "File name too long" in home.run("failures", out).out
-    assert home.run("verify", out).code == 0
+    assert "File name too long" in there.run("failures", out).out
+    assert there.run("verify", out).code == 0

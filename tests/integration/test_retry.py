@@ -1,25 +1,18 @@
 """Failed files are tried again on their own; everything else stays as it is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from cluster import assert_whole
-from command_line import Shell, poisoned, rows, shards, shell
+from command_line import rows, shards
 from made_media import picture, video
 from shardmill.contract.layout import Layout
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12")
 LIMITS = ("--item-timeout", "2")
-
-
-@pytest.fixture
-def home() -> Iterator[Shell]:
-    with shell() as home:
-        yield poisoned(home)
 
 
 @pytest.fixture
@@ -46,15 +39,15 @@ def whole_rows(out: Path) -> dict[str, dict]:
     return {row["path"]: row for part in parts for row in pq.read_table(part).to_pylist()}
 
 
-def test_only_the_failed_of_one_class_are_tried_again(home, media, out):
-    first = home.run("run", media, "--out", out, *SIZE, *LIMITS, "--json")
+def test_only_the_failed_of_one_class_are_tried_again(there, media, out):
+    first = there.submit(media, "--out", out, *SIZE, *LIMITS, "--json")
     assert rows(out) == FIRST, first.err
     before, shards_before = whole_rows(out), shards(out)
     video(media / "a" / "broken.mp4")
     picture(media / "c" / "added.png", seed=3)
     (media / "a" / "sound.png").unlink()
 
-    done = home.run("retry", out, "--class", "corrupt", "--json")
+    done = there.run("retry", out, "--class", "corrupt", "--json")
 
     assert done.code == 3
     assert rows(out) == FIRST | {"a/broken.mp4": "ok"}
@@ -71,17 +64,17 @@ def test_only_the_failed_of_one_class_are_tried_again(home, media, out):
     assert_whole(out, FIRST | {"a/broken.mp4": "ok"})
 
 
-def test_all_failed_are_tried_again_with_other_limits_and_a_lost_file_says_so(home, media, out):
-    home.run("run", media, "--out", out, *SIZE, *LIMITS)
+def test_all_failed_are_tried_again_with_other_limits_and_a_lost_file_says_so(there, media, out):
+    there.submit(media, "--out", out, *SIZE, *LIMITS)
     (media / "b" / "hang@extract.png").unlink()
     (media / "b" / "fail@extract.png").rename(media / "b" / "now.png")
 
-    done = home.run("retry", out, "--item-timeout", "50", "--json", "--allow-failures")
+    done = there.run("retry", out, "--item-timeout", "50", "--json", "--allow-failures")
 
     assert done.code == 0
     lost = {"b/hang@extract.png": "unreadable", "b/fail@extract.png": "unreadable"}
     assert_whole(out, FIRST | lost)
-    again = home.run("run", media, "--out", out, *SIZE, "--json")
+    again = there.submit(media, "--out", out, *SIZE, "--json")
     sound = {"a/sound.png": "ok", "a/broken.mp4": "corrupt", "b/now.png": "ok"}
     assert (again.code, again.json["inputs"]) == (3, 3)
     assert_whole(out, sound)
@@ -95,11 +88,11 @@ def test_all_failed_are_tried_again_with_other_limits_and_a_lost_file_says_so(ho
         (("--item-memory", "1kB"), 2, "--item-memory must be"),
     ],
 )
-def test_what_cannot_be_retried_is_refused(home, media, out, options, code, sentence):
-    home.run("run", media, "--out", out, *SIZE, *LIMITS)
+def test_what_cannot_be_retried_is_refused(there, media, out, options, code, sentence):
+    there.submit(media, "--out", out, *SIZE, *LIMITS)
     before = whole_rows(out)
 
-    done = home.run("retry", out, *options)
+    done = there.run("retry", out, *options)
 
     assert done.code == code
     assert sentence in done.err

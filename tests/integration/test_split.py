@@ -1,19 +1,10 @@
 """Splits from the command line to the reader: own shards, groups together, the same for good."""
 
-import pytest
-
-from command_line import shell
 from made_media import picture
 from shardmill.contract.layout import Layout
 from shardmill.read import open_shards
 
 SPEC = ("--size", "16x12", "--split", "train=.75,val=.25", "--split-group", r"_(g\d+)_")
-
-
-@pytest.fixture
-def here():
-    with shell() as here:
-        yield here
 
 
 def add(media, label, groups):
@@ -40,12 +31,12 @@ def groups_are_whole(found: dict[str, str]) -> bool:
     return all(len(splits) == 1 for splits in where.values())
 
 
-def test_splits_have_their_own_shards_and_sources_keep_their_split(here, tmp_path):
+def test_splits_have_their_own_shards_and_sources_keep_their_split(there, tmp_path):
     media, out = tmp_path / "in", tmp_path / "out"
     for label, first in (("dive", 0), ("run", 8)):
         add(media, label, range(first, first + 8))
 
-    done = here.run("run", media, "--out", out, *SPEC)
+    done = there.submit(media, "--out", out, *SPEC)
 
     assert done.code == 0, done.err
     found = splits(out)
@@ -55,31 +46,31 @@ def test_splits_have_their_own_shards_and_sources_keep_their_split(here, tmp_pat
     assert groups_are_whole(found)
     folders = {name.split("/")[0] for name in Layout(str(out)).shard_names()}
     assert folders == {"train", "val"}
-    assert here.run("verify", out).code == 0
-    told = here.run(
+    assert there.run("verify", out).code == 0
+    told = there.run(
         "query", out, "select split, count(*) from files group by 1 order by 1", "--csv"
     )
     assert told.out.split() == ["split,count_star()", "train,36", "val,12"]
 
     add(media, "dive", range(20, 24))
     add(media, "run", [7])  # to a group that the other class has already
-    assert here.run("run", media, "--out", out, *SPEC).code == 0
+    assert there.submit(media, "--out", out, *SPEC).code == 0
 
     later = splits(out)
     assert {path: later[path] for path in found} == found
     assert len(later) == 48 + 12 + 3
     assert groups_are_whole(later)
-    assert here.run("verify", out).code == 0
-    assert here.run("clean", out, "--yes").code == 0
+    assert there.run("verify", out).code == 0
+    assert there.run("clean", out, "--yes").code == 0
     assert splits(out) == later
 
 
-def test_other_splits_are_another_job(here, tmp_path):
+def test_other_splits_are_another_job(there, tmp_path):
     media, out = tmp_path / "in", tmp_path / "out"
     add(media, "dive", range(2))
-    assert here.run("run", media, "--out", out, *SPEC).code == 0
+    assert there.submit(media, "--out", out, *SPEC).code == 0
 
-    again = here.run("run", media, "--out", out, "--size", "16x12")
+    again = there.submit(media, "--out", out, "--size", "16x12")
 
     assert again.code == 2
     assert "--split train=.75,val=.25 there, unset here" in again.only_sentence

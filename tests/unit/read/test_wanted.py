@@ -34,7 +34,7 @@ def out(tmp_path):
     [
         ({}, ["cat/1", "dog/1", "it's", "cat/2"]),
         ({"labels": ["cat"]}, ["cat/1", "cat/2"]),
-        ({"labels": {"dog", "cat"}}, ["cat/1", "dog/1", "cat/2"]),
+        pytest.param({"labels": {"dog", "cat"}}, ["cat/1", "dog/1", "cat/2"], id="a set of labels"),
         ({"labels": []}, []),
         ({"where": "duration_s > 5"}, ["dog/1", "cat/2"]),
         ({"where": "path like 'cat/%' -- a remark"}, ["cat/1", "cat/2"]),
