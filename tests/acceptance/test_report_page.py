@@ -1,5 +1,6 @@
 """The report in a real browser: quiet, alone, readable at any width; and of a million rows soon."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from shardmill.contract.layout import Layout
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.report import summary
 from shardmill.report.page import document
+from shardmill.report.page.timeline import FEWEST
 
 PLOTS = ["size", "aspect", "duration", "clip_frames", "frame_bytes", "fps", "codec", "pix_fmt"]
 DRAWN = "[...document.querySelectorAll('[data-plot]')].every((place) => place.querySelector('svg'))"
@@ -93,12 +95,19 @@ def test_plots_are_there_before_any_frame_is_shown(page, made):
     page.call("Page.removeScriptToEvaluateOnNewDocument", identifier=never["identifier"])
 
 
+def lasted_s(out: Path) -> float:
+    """Return how long after its beginning a job committed its last batch."""
+    began_s = json.loads((out / "job.json").read_text())["started_s"]
+    return max(path.stat().st_mtime for path in (out / "manifest").iterdir()) - began_s
+
+
 def test_a_job_leaves_a_report_with_every_plot_and_frames_of_every_class(page, made):
     page.open(made)
     page.wait(DRAWN)
 
     places = page.value("[...document.querySelectorAll('[data-plot]')].map((p) => p.dataset.plot)")
-    assert places == [*PLOTS, "classes", "steps"]
+    course = ["timeline"] if lasted_s(made.parent) >= FEWEST else []
+    assert places == [*PLOTS, "classes", *course, "steps"]
     pictures = "[...document.images].map((i) => i.complete && i.naturalWidth)"
     assert page.value(pictures) == [160] * 8
     text = page.value("document.body.innerText")
