@@ -58,7 +58,7 @@ else
 endif
 
 .PHONY: test-all
-test-all: check frameworks ## Run the checks and every test there is (an hour on two cores)
+test-all: check frameworks ## Run the checks and every test there is (35 minutes on two cores)
 	@$(BIN)/python tests/suite.py --all
 
 .PHONY: test-changed
