@@ -255,10 +255,14 @@ def test_a_run_stays_out_of_what_a_cluster_is_at(here, server, media, out):
     """Workers would commit beside it what it does too."""
     assert here.run("submit", media, "--out", out, *SIZE).code == 0
 
-    refused = here.run("run", media, "--out", out, *SIZE)
+    before = (out / ".lock").read_bytes()
+    for options in (SIZE, ("--size", "8x8"), (*SIZE, "--overwrite")):
+        refused = here.run("run", media, "--out", out, *options)
 
-    assert refused.code == 2
-    assert server.url in refused.only_sentence
+        assert refused.code == 2
+        assert options != SIZE or server.url in refused.only_sentence
+        assert (out / ".lock").read_bytes() == before, "it says where the job is at work"
+    assert state(here, out) == "running"
     with server.client(database=1) as database:
         database.flushdb()
     assert here.run("run", media, "--out", out, *SIZE).code == 0

@@ -105,7 +105,7 @@ def test_a_cluster_retries_too_and_an_unfinished_job_is_sent_back(here, start_wo
     assert here.run("submit", media, "--out", out, *SIZE, *LIMITS).code == 0
     early = here.run("retry", out)
     assert early.code == 1
-    assert f"`shardmill submit {media} --out {out} --size 16x12 --item-timeout 2.0`" in early.err
+    assert f"`shardmill submit {media} --out {out} --size 16x12 --item-timeout 2`" in early.err
     start_worker("one")
     assert here.run("watch", out).code == 3
     picture(media / "b" / "fail@extract.png", seed=2).rename(media / "b" / "x.png")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from decimal import Decimal
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from shardmill.contract.errors import InvalidSpec
@@ -54,6 +55,14 @@ def check_range(flag: str, value: float | None, low: float, high: float | None) 
         raise InvalidSpec(f"{flag} must be {limits}, got {value:,}")
 
 
+def with_floats(spec: Any) -> None:
+    """Make every number of a float's field a float, so that equal specs have equal keys."""
+    for f in dataclasses.fields(spec):
+        value = getattr(spec, f.name)
+        if f.type == float | None and isinstance(value, Real):
+            object.__setattr__(spec, f.name, float(value))
+
+
 def times_ns(text: str) -> tuple[int, ...]:
     """Read seconds, separated by commas, as nanoseconds.
 
@@ -70,7 +79,12 @@ def shown(value: object) -> str:
     """Return an option's value as messages show it."""
     if value in (None, (), False):
         return "unset"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(value) if isinstance(value, tuple) else number_text(value)
+
+
+def number_text(value: object) -> str:
+    """Return a value in full, a whole number without its point: 29.97003, 10."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def command_words(spec: Any) -> list[str]:
@@ -84,7 +98,7 @@ def command_words(spec: Any) -> list[str]:
             words.append(flag)
         else:
             values = value if isinstance(value, tuple) else (value,)
-            words += [word for each in values for word in (flag, str(each))]
+            words += [word for each in values for word in (flag, number_text(each))]
     return words
 
 

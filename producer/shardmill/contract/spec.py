@@ -22,9 +22,11 @@ from shardmill.contract.option import (
     check_range,
     command_words,
     free_option,
+    number_text,
     option,
     shown,
     times_ns,
+    with_floats,
     with_lists,
     with_tuples,
 )
@@ -237,6 +239,7 @@ class Spec:
     def __post_init__(self) -> None:
         if isinstance(self.labels, tuple) and len(self.labels) == 1:
             object.__setattr__(self, "labels", self.labels[0])
+        with_floats(self)
         check_one_of(self, "--all", "--every", "--fps", "--count", "--at", "--keyframes")
         check_one_of(self, "--size", "--short-side", "--fit", "--crop")
         check_one_of(self, "--count-frames", "--check")
@@ -259,9 +262,8 @@ class Spec:
         check_range("--clip-stride", self.clip_stride_s, 0.001, 1e9)
         check_range("--shuffle", self.shuffle, 0, 2**63 - 1)
         if self.end_s is not None and self.end_s <= (self.start_s or 0):
-            raise InvalidSpec(
-                f"--end must be after --start, got [{self.start_s or 0:g}, {self.end_s:g})"
-            )
+            got = f"[{number_text(self.start_s or 0)}, {number_text(self.end_s)})"
+            raise InvalidSpec(f"--end must be after --start, got {got}")
         if self.clip_stride_s is not None and self.clip_s is None:
             raise InvalidSpec("--clip-stride is how far clips are apart: give --clip-seconds too")
         for flag, value, choices in (

@@ -49,9 +49,24 @@ def export(out: str, path: str, sql: str | None) -> None:
         raise EnvironmentFault(f"expected to write {path}, but: {error}") from error
 
 
+class _UnixLines:
+    """Ends the lines of a CSV writer with a line feed alone.
+
+    A writer that is asked to do so itself leaves carriage returns within a cell unquoted (Python
+    before 3.13), and they would end the line for every reader.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        """Write one line."""
+        self._file.write(line.removesuffix("\r\n") + "\n")
+
+
 def write_csv(file: Any, answer: Answer) -> None:
     """Write an answer to a text file, a line of names first."""
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(_UnixLines(file), lineterminator="\r\n")
     writer.writerow(answer.columns)
     writer.writerows(answer.rows)
 

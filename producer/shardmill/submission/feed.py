@@ -38,7 +38,7 @@ from shardmill.submission.duplicates import leave_out_duplicates
 from shardmill.submission.inputs import found_in
 from shardmill.submission.left_out import LeftOut
 from shardmill.submission.locate import at_work_elsewhere
-from shardmill.submission.lock import OutputLock
+from shardmill.submission.lock import Holder, OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_stale
@@ -129,21 +129,23 @@ class Feeder:
         made = not os.path.exists(self._layout.out)
         os.makedirs(self._layout.out, exist_ok=True)
         try:
-            self._lock = OutputLock(self._layout, redis_url=self._settings.shown_url)
+            url = self._settings.shown_url
+            self._lock = OutputLock(self._layout, redis_url=url, admit=self._check_idle_elsewhere)
         except BaseException:
             if made:
                 os.rmdir(self._layout.out)
             raise
-        before = self._lock.before
-        if at_work_elsewhere(self._request.name, before, self._settings):
-            assert before is not None
+        if self._request.overwrite:
+            self._clear()
+        self._layout.make()
+
+    def _check_idle_elsewhere(self, before: Holder | None) -> None:
+        """See that the last producer left no work to another cluster, before its note is lost."""
+        if before is not None and at_work_elsewhere(self._request.name, before, self._settings):
             raise OutputConflict(
                 f"{self._layout.out} is in work on the cluster at {before.redis_url}: go on there, "
                 f"or first `shardmill cancel {self._request.name} --redis {before.redis_url}`"
             )
-        if self._request.overwrite:
-            self._clear()
-        self._layout.make()
 
     def _clear(self) -> None:
         """Remove another job's work, whatever is left of it."""

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from stat import S_ISREG
 from typing import Final, Self
@@ -84,13 +85,20 @@ class OutputLock:
     Args:
         layout: The output directory.
         redis_url: Where the job's ledger is, without password; told to who asks for the holder.
+        admit: Is given who held it before; raises to leave the file as it is.
 
     Raises:
         OutputConflict: Another process holds it.
         EnvironmentFault: The directory cannot be written.
     """
 
-    def __init__(self, layout: Layout, *, redis_url: str = "") -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        redis_url: str = "",
+        admit: Callable[[Holder | None], None] | None = None,
+    ) -> None:
         self._layout = layout
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -99,7 +107,9 @@ class OutputLock:
             raise EnvironmentFault(f"cannot write in {layout.out}: {error.strerror}") from error
         self._text = {"host": socket.gethostname(), "pid": os.getpid(), "redis_url": redis_url}
         try:
-            self.before = self._take()
+            before = self._take()
+            if admit is not None:
+                admit(before)
             self._write(beat=0)
         except BaseException:
             os.close(self._descriptor)

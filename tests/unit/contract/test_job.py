@@ -54,7 +54,7 @@ def test_a_job_that_names_no_content_version_is_of_the_first(tmp_path):
 def test_the_command_that_goes_on_is_one_for_a_shell(tmp_path):
     told = replace(job("/my shards"), root="/data/$(x)").command("run")
 
-    assert told == "shardmill run '/data/$(x)' --out '/my shards' --fps 24.0 --include '*.mp4'"
+    assert told == "shardmill run '/data/$(x)' --out '/my shards' --fps 24 --include '*.mp4'"
     probing = replace(job("/o"), root="/d", goal="probe", spec=Spec()).command("submit")
     assert probing == "shardmill probe /d --out /o"
 

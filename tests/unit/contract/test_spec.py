@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from shardmill.contract import geometry, sampling
@@ -258,6 +259,22 @@ def default(name: str) -> object:
     return next(field.default for field in dataclasses.fields(Spec) if field.name == name)
 
 
+@pytest.mark.parametrize("name", ["fps", "start_s", "end_s", "clip_s", "item_timeout_s"])
+def test_a_whole_number_is_the_same_number_as_a_float(name):
+    whole, point, given = (
+        Spec(**{name: ten})
+        for ten in (
+            10,
+            10.0,
+            np.float32(10),
+        )
+    )
+
+    assert whole == point == given
+    assert whole.key == point.key == given.key
+    assert whole.arguments() == point.arguments() == given.arguments()
+
+
 def test_saying_the_default_aloud_is_the_same_spec():
     assert Spec().key == Spec(all=True).key
     assert len(Spec().key) == 16
@@ -303,7 +320,7 @@ def test_differences_are_named_as_options():
     here = Spec(size="64x64", include=("*.mp4",), item_timeout_s=9.0)
 
     assert there.differences(here) == [
-        "--fps 24.0 there, unset here",
+        "--fps 24 there, unset here",
         "--size 160x120 there, 64x64 here",
         "--include unset there, *.mp4 here",
     ]

@@ -67,6 +67,15 @@ def test_a_range_without_a_frame_leaves_the_file_to_fail_by_itself():
     assert clips(ITEM, Spec(clip_s=1, start_s=5), EVEN) == (ITEM,)
 
 
+def test_clips_behind_the_end_of_the_range_do_not_count():
+    """By hand: 100 clips of a tenth of a second in the first ten seconds of twenty minutes."""
+    long = at(*range(0, 1_200_000, 100), end_ms=1_200_000)
+
+    items = clips(ITEM, Spec(clip_s=0.1, start_s=2, end_s=12), long)
+
+    assert [item.clip_start_ns // MS for item in items] == list(range(2_000, 12_000, 100))
+
+
 @pytest.mark.parametrize("options", [{"clip_s": 0.001}, {"clip_s": 20, "clip_stride_s": 0.001}])
 def test_more_clips_than_ten_thousand_are_refused(options):
     long = at(*range(0, 20_002, 1), end_ms=20_002)

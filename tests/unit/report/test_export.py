@@ -58,6 +58,18 @@ def test_an_answer_is_a_table_of_that_name(out, folder):
     assert asked(folder / "some.db", 'select "x""y" from answer') == [("x",)]
 
 
+def test_a_cell_may_hold_the_end_of_a_line(out, folder):
+    """As RFC 4180 has it: a cell with a carriage return or a line feed is quoted."""
+    cells = "'x' || chr(13) || 'y' as a, 'z' || chr(10) as b, chr(13) || chr(10) as c"
+
+    export(out.out, str(folder / "ends.csv"), f"select {cells}")
+
+    text = (folder / "ends.csv").read_bytes()
+    assert text == b'a,b,c\n"x\ry","z\n","\r\n"\n'
+    with open(folder / "ends.csv", encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b", "c"], ["x\ry", "z\n", "\r\n"]]
+
+
 def test_csv_is_what_another_reader_of_csv_reads(out, folder):
     export(out.out, str(folder / "files.csv"), "select path, frames_kept from files order by path")
 

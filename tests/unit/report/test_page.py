@@ -21,7 +21,7 @@ from shardmill.contract.job import Job
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.report import summary
-from shardmill.report.page import document, told
+from shardmill.report.page import document
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -472,7 +472,7 @@ def test_nothing_but_the_scripts_of_the_package_may_run(out):
 def test_the_command_makes_the_same_job_again(spec):
     job = Job(name="j", root="/my videos", out="/out; rm", spec=spec)
 
-    program, verb, *arguments = shlex.split(told.command(job))
+    program, verb, *arguments = shlex.split(job.command("run"))
     options = run_command.make_context("run", list(arguments)).params
 
     assert (program, verb) == ("shardmill", "run")

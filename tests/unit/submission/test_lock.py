@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -101,10 +102,29 @@ def test_who_let_go_in_order_is_not_waited_for(tmp_path):
         assert far.wait() == 0
     assert Holder.read(layout).released
     started = time.monotonic()
-    with OutputLock(layout) as lock:
+    seen = []
+    with OutputLock(layout, admit=seen.append):
         assert time.monotonic() - started < SILENCE_S / 2
-        assert str(lock.before).endswith("on afar")
-        assert lock.before.redis_url == "redis://x"
+    (before,) = seen
+    assert str(before).endswith("on afar")
+    assert before.redis_url == "redis://x"
+
+
+def test_who_is_not_admitted_leaves_the_file_as_it_is_and_lets_others_in(tmp_path):
+    layout = Layout(str(tmp_path))
+    with OutputLock(layout, redis_url="redis://first"):
+        pass
+    before = Path(layout.lock).read_bytes()
+
+    def refuse(holder: Holder | None) -> None:
+        raise OutputConflict(f"{holder.redis_url} is at it")
+
+    for _ in range(2):
+        with pytest.raises(OutputConflict, match="redis://first is at it"):
+            OutputLock(layout, redis_url="redis://second", admit=refuse)
+    assert Path(layout.lock).read_bytes() == before
+    with OutputLock(layout, redis_url="redis://third"):
+        assert Holder.read(layout).redis_url == "redis://third"
 
 
 def test_the_refusal_names_the_process(tmp_path):

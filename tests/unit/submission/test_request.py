@@ -84,7 +84,7 @@ def test_the_same_work_goes_on(root, taken):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        pytest.param({"spec": Spec(fps=6.0)}, "--fps 5.0 there, 6.0 here", id="a number"),
+        pytest.param({"spec": Spec(fps=6.0)}, "--fps 5 there, 6 here", id="a number"),
         pytest.param(
             {"spec": Spec(fps=5.0, exclude=("*.gif",))},
             "--exclude unset there, *.gif here",
@@ -109,7 +109,7 @@ def test_every_difference_is_named(root, taken):
     with pytest.raises(OutputConflict) as caught:
         request(root, taken, spec=Spec(size="8x8"), goal="probe")
 
-    for told in ("extract there, probe here", "--fps 5.0 there, unset here", "--size unset there"):
+    for told in ("extract there, probe here", "--fps 5 there, unset here", "--size unset there"):
         assert told in str(caught.value)
 
 

@@ -101,6 +101,8 @@ def clips(item: Item, spec: Spec, timeline: Timeline) -> tuple[Item, ...]:
     stride_ns = round((spec.clip_stride_s or spec.clip_s) * NS_PER_S)
     times_ns = timeline.pts_ns - timeline.pts_ns[0] - selection.start_ns
     times_ns = times_ns[times_ns >= 0]
+    if selection.end_ns is not None:  # else clips behind it, which are left out, would count
+        times_ns = times_ns[times_ns < selection.end_ns - selection.start_ns]
     firsts = np.maximum(0, (times_ns - clip_ns) // stride_ns + 1)
     ranges_ns = []
     for number in _numbers(np.unique(np.stack([firsts, times_ns // stride_ns], axis=1), axis=0)):

@@ -116,7 +116,7 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "steps": figures.of_steps(con),
             "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
             "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
-            "command": told.command(job),
+            "command": job.command("run"),
             "spec": json.dumps(job.spec.encode(), indent=1),
             "versions": told.versions(),
             "begun_by": str(read_json(layout.job).get("shardmill")),

@@ -1,16 +1,13 @@
 """What the page says in words: the job in one sentence, and how to do it again."""
 
-import dataclasses
 import platform
-import shlex
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Final
 
 from shardmill.contract.job import Job, Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.contract.sampling import NS_PER_S
-from shardmill.contract.spec import Spec
 
 PACKAGES: Final = (
     *("shardmill", "av", "opencv-python-headless", "simplejpeg", "numpy", "h5py", "protobuf"),
@@ -66,25 +63,6 @@ def tiles(job: Job, status: Status, *, shards: int) -> list[tuple[str, str]]:
         rate_hz = tally.frames / status.seconds if status.seconds else 0.0
         found.append(("frames a second", f"{rate_hz:,.0f}"))
     return found
-
-
-def command(job: Job) -> str:
-    """Return the command line of a job."""
-    verb = "probe" if job.goal == "probe" else "run"
-    words = ["shardmill", verb, *job.sources, "--out", job.out]
-    for option in dataclasses.fields(Spec):
-        value = getattr(job.spec, option.name)
-        if value != option.default:
-            words += _words(option.metadata["flag"], value)
-    return shlex.join(words)
-
-
-def _words(flag: str, value: Any) -> list[str]:
-    if value is True:
-        return [flag]
-    if isinstance(value, tuple):
-        return [word for one in value for word in (flag, one)]
-    return [flag, f"{value:g}" if isinstance(value, float) else str(value)]
 
 
 def versions() -> dict[str, str]:
