@@ -25,6 +25,8 @@ NOT_FOR_US = {
     "mozimg__truncated-second-frame.png": "its second frame is cut off",
     "mde__0646caeb9b9161c777f117007921a687.gif.txt": "text, which ffprobe would draw",
     "mde__7092f253998c1b6b869707ad7ae92854.gif": "the head of its fourth picture is damaged",
+    "mde__adf6f850b13dff73ebb22862c6ab028b.gif": "its sixteenth picture is damaged for Pillow too",
+    "mde__bc7af0616c4ae99144c8600e7b39beea.gif": "its fifth picture is cut off for Pillow too",
     "file-type__fixture2.jxl": "PyAV's FFmpeg has no JPEG XL",
     "file-type__fixture-bad-offset.mp3": "sound with cover art",
 }
@@ -37,7 +39,6 @@ FOR_US_ALONE = {
     "mp4parse__ipma-duplicate-item_id.avif": "an item of HEIF, which older ffprobe cannot read",
     "mp4parse__no-ftyp.avif": "an item of HEIF, which older ffprobe cannot read",
     "libvips__big-height.webp": "an animated WebP, which older ffprobe cannot read",
-    "libvips__truncated.gif": "the end is missing, the picture is whole enough for ffmpeg",
     "mde__ee6d1133f9264dc6467990e53d0bf104.gif": "one frame, which ffmpeg decodes",
     "media3__long_4k_av1.mp4": "ffprobe was stopped after 90 s",
 }

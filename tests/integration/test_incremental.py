@@ -149,6 +149,45 @@ def test_what_shared_a_shard_with_a_changed_file_is_made_again_beside_the_rest(t
     assert not before.keys() & shards(out).keys()
 
 
+def remove_file(path: Path) -> None:
+    path.unlink()
+
+
+def cut_off(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+
+
+def fill_with_zeros(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "pattern"),
+    [
+        (remove_file, "shards/*.tfrecord"),
+        (cut_off, "shards/*.tfrecord"),
+        (remove_file, "index/*.arrow"),
+        (cut_off, "index/*.arrow"),
+        (fill_with_zeros, "index/*.arrow"),
+        (remove_file, "index/*.idx"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else value,
+)
+def test_a_shard_that_is_lost_is_made_again(there, media, out, spoil, pattern):
+    assert there.submit(media, "--out", out, *SIZE, *ALONE).code == 0
+    before, expected = shards(out), rows(out)
+    spoil(sorted(out.glob(pattern))[1])
+
+    again = there.submit(media, "--out", out, *SIZE, *ALONE)
+
+    assert again.code == 0
+    assert "1 shard is missing or damaged: what lay there is made again" in again.err
+    assert_whole(out, expected)
+    assert there.run("verify", out).code == 0
+    assert len(before.items() & shards(out).items()) == len(before) - 1
+
+
 @pytest.mark.parametrize("kept", ["--include", "--exclude"])
 def test_other_globs_are_another_job(there, media, out, kept):
     assert there.submit(media, "--out", out, *SIZE).code == 0

@@ -27,7 +27,7 @@ VIDEOS = {
     "clip.mpg": "-c:v mpeg2video -g 10",
     "clip.ogv": "-c:v libtheora -g 10",
 }
-CANNOT_TELL = {"clip.ts", "clip.ogv", "clip.mpg"}
+CANNOT_TELL = {"clip.ts", "clip.ogv"}
 """Streams that may end anywhere."""
 PICTURES = {
     "picture.png": "",

@@ -6,6 +6,7 @@ in every decoder.
 
 import gc
 import logging
+import multiprocessing.util
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 SHORT: Final = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
 LONGEST_PARENT: Final = 37
 """A socket's path has at most 103 bytes on every system; 66 are for ours and multiprocessing's."""
+_LAST: Final = -1000
+"""Behind multiprocessing's own finalizers, one of which removes a directory that lies in ours."""
 
 
 def main() -> int:
@@ -31,13 +34,12 @@ def main() -> int:
     logging.getLogger("shardmill").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _end)  # until Celery, once it is loaded, has its own way to end
     # A killed worker leaves its fork server's socket behind: in a directory of its own.
-    scratch = _scratch()
-    tempfile.tempdir = scratch
-    try:
-        fork_server.start()
-        return _work()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    scratch = tempfile.tempdir = _scratch()
+    multiprocessing.util.Finalize(
+        None, shutil.rmtree, (scratch,), {"ignore_errors": True}, exitpriority=_LAST
+    )
+    fork_server.start()
+    return _work()
 
 
 def _work() -> int:

@@ -3,6 +3,7 @@
 import difflib
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -93,6 +94,7 @@ def shardmill(debug: bool) -> None:
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     gc.set_threshold(GARBAGE)
+    _let_everything_be_printed()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -116,6 +118,16 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAULT)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _let_everything_be_printed() -> None:
+    """Escape what an output's encoding lacks, and print to nowhere where there is no output."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the command
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -40,6 +40,7 @@ class ClipDataset:
     Args:
         clips: Output directory, or what ``open_shards`` gave for it.  Clips that are committed
             later do not show.
+        split: Of an output directory that has splits, the one to read; ``all`` for all of them.
         window: Frames of a window.
         stride: Frames from one of a window to its next.
         sample: ``uniform-windows`` makes every window equally likely, so long clips weigh more;
@@ -53,10 +54,11 @@ class ClipDataset:
         DatasetDamaged: The manifest or an index cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - they say together what a window is
         self,
         clips: str | os.PathLike[str] | Shards,
         *,
+        split: str | None = None,
         window: int = 64,
         stride: int = 1,
         sample: Sample = "uniform-windows",
@@ -76,7 +78,12 @@ class ClipDataset:
         ):
             if number < least:
                 raise UsageError(f"{name} must be at least {least}, got {number}")
-        self.clips = clips if isinstance(clips, Shards) else open_shards(clips)
+        if isinstance(clips, Shards):
+            if split is not None:
+                raise UsageError("split goes to open_shards, which gave the clips")
+            self.clips = clips
+        else:
+            self.clips = open_shards(clips, split=split)
         self.window, self.stride, self.short, self.seed = window, stride, short, seed
         self.sample_by = sample
         lengths = self.clips.lengths()

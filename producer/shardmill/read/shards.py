@@ -30,6 +30,8 @@ from shardmill.read.committed import (
 from shardmill.read.wanted import Wanted
 from shardmill.read.windows import locate
 
+ALL_SPLITS: Final = "all"
+"""Stands for all splits together where one is to be named."""
 _MAPPED_PARTS: Final = 128
 """Index parts that are mapped at a time; the system allows 65,530 maps, of everything."""
 
@@ -148,7 +150,8 @@ def open_shards(
 
     Args:
         out: Output directory.
-        split: Only clips of this split; None means all.
+        split: Only clips of this split; ``all`` means every split's.  A data set that has splits
+            must be asked for one, since to train on what is kept for testing goes unnoticed.
         labels: Only clips that have one of these classes; None means all.
         where: Only clips of inputs for which this SQL condition is true, over the columns of the
             manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
@@ -157,8 +160,8 @@ def open_shards(
             that reads alone; where several do, each is busy with windows of its own.
 
     Raises:
-        UsageError: ``out`` holds no manifest, there is no such split or label, the SQL is wrong, or
-            there would be no thread.
+        UsageError: ``out`` holds no manifest, there is no such split or label, or several of which
+            none is named, the SQL is wrong, or there would be no thread.
         DatasetDamaged: The manifest or an index cannot be read.
     """
     if threads < 1:
@@ -179,10 +182,15 @@ def open_shards(
 
 
 def _of_split(shards: Sequence[str], split: str | None) -> Sequence[str]:
-    if split is None:
+    there = sorted({found for name in shards if (found := split_of(name))})
+    if split is None and there:
+        raise UsageError(
+            f"the data set has the splits {', '.join(there)}: name one, as in "
+            f"split={there[0]!r}, or take them together with split={ALL_SPLITS!r}"
+        )
+    if split is None or split == ALL_SPLITS:
         return shards
     chosen = [name for name in shards if split_of(name) == split]
     if not chosen:
-        there = sorted({found for name in shards if (found := split_of(name))})
         raise UsageError(f"expected a split among {', '.join(there) or 'none'}; got {split!r}")
     return chosen

@@ -2,7 +2,9 @@
 
 create view clips as
 select
-    clip_id, path, label, label_id, labels, label_ids, extra, shard, encoding, width, height,
+    clip_id, path, label, label_id, labels, label_ids, extra,
+    case when contains(shard, '/') then split_part(shard, '/', 1) end as split,
+    shard, encoding, width, height,
     len(pts_ns) as frames,
     list_sum("length") as bytes,
     pts_ns[1] as first_pts_ns,

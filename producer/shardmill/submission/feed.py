@@ -41,7 +41,7 @@ from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import Holder, OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
-from shardmill.submission.resume import remove_results, take_out_stale
+from shardmill.submission.resume import remove_results, take_out_broken, take_out_stale
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
@@ -164,6 +164,9 @@ class Feeder:
         remove_results(layout)
         self._await_earlier_work()
         leftovers.end_attempts(layout)
+        if not request.retry and (broken := take_out_broken(layout)):
+            shards = "1 shard is" if broken == 1 else f"{broken:,} shards are"
+            self._note(f"{shards} missing or damaged: what lay there is made again")
         leftovers.remove(layout, leftovers.find(layout))
         self._spool.add_manifest(layout, request.spec, again=request.retry or None)
         if request.retry:

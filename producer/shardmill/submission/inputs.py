@@ -17,7 +17,7 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
 
     Args:
         request: What is asked for.
-        note: Told of each folder or file that cannot be read.
+        note: Told of each folder or file that cannot be read, and of what is left out.
 
     Raises:
         InvalidInput: A root or the list cannot be read.
@@ -39,3 +39,5 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
         else:
             inputs = scan(base, wanted, note, top=top)
         yield entered(inputs, roots, wanted)
+        if (left_out := wanted.left_out()) is not None:
+            note(left_out)

@@ -1,14 +1,53 @@
 """What an output directory holds already: keep what is good, take out what is not.
 
-The same command again goes on: rows of unchanged files stay, failed ones are tried again, and
-what was made from a file that has changed or is gone is made again without it.
+The same command again goes on: rows of unchanged files stay, failed ones are tried again, what
+was made from a file that has changed or is gone is made again without it, and so is what lay in a
+shard that is missing or cut off.
 """
 
 import os
 from contextlib import suppress
 
-from shardmill.contract.layout import Layout
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.submission.spool import Spool
+
+
+def take_out_broken(layout: Layout) -> int:
+    """Take the parts out of the manifest whose shards are not there as their index says.
+
+    A shard is held against its index by its size, which costs no reading; ``verify`` reads all.
+    What is left of it is then an orphan.
+
+    Returns:
+        How many shards are missing, of another size, or without a readable index.
+
+    Raises:
+        DatasetDamaged: A part cannot be read.
+    """
+    if not layout.parts():
+        return 0
+    from shardmill.contract.manifest import shards_of  # which brings Arrow
+
+    count = 0
+    for part in layout.parts():
+        broken = sum(not _is_there(layout, shard) for shard in shards_of(part))
+        if broken:
+            os.unlink(part)
+        count += broken
+    return count
+
+
+def _is_there(layout: Layout, shard: str) -> bool:
+    from shardmill.contract.index import framing_of, open_index
+
+    try:
+        expected = framing_of(open_index(layout.index_of(shard))).shard_bytes
+        if shard.endswith(SUFFIXES["tfrecord"]):
+            os.stat(layout.record_index_of(shard))
+        return os.stat(layout.shard(shard)).st_size == expected
+    except (DatasetDamaged, OSError):
+        return False
 
 
 def take_out_stale(layout: Layout, spool: Spool) -> None:

@@ -5,6 +5,7 @@ No file is opened here; what a file is, probing finds out.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import translate
 from stat import S_ISREG
@@ -14,22 +15,30 @@ from msgspec import Struct
 
 from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
+from shardmill.contract.quantity import printable
 from shardmill.contract.row import Item
 
 VIDEO_SUFFIXES: Final = frozenset(
     """
-    3g2 3gp asf avi divx dv flv gifv h264 h265 hevc ivf m1v m2ts m2v m4s m4v mjpeg mjpg mkv mov
-    mp4 mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb ts vob webm wmv y4m
+    264 265 266 3g2 3gp amv asf avi avs bik cavs divx drc dv evo f4v flv gifv gxf h261 h263
+    h264 h265 hevc insv ismv ivf lrv m1v m2p m2t m2ts m2v m4s m4v mjpeg mjpg mk3d mkv mod mov
+    mp4 mpe mpeg mpg mpv mts mxf nsv nut obu ogg ogm ogv ogx qt rm rmvb roq tod trp ts tts viv
+    vob vro webm wmv wtv xmv y4m
     """.split()
 )
 IMAGE_SUFFIXES: Final = frozenset(
     """
-    apng avif bmp dib gif heic heif ico j2k jfif jp2 jpe jpeg jpg jxl pbm pcx pgm png pnm ppm psd
-    tga tif tiff webp
+    apng avif avifs bmp dds dib dpx exr fits gif hdr heic heics heif heifs hif ico j2c j2k
+    jfif jp2 jpc jpe jpeg jpf jpg jpx jxl mpo pam pbm pcx pfm pgm phm png pnm ppm psd qoi sgi
+    tga tif tiff wbmp webp xwd
     """.split()
 )
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
+
+_MOST_KINDS: Final = 1000
+"""Of so many suffixes it is counted how many files have them; names are somebody else's."""
+_KINDS_TOLD: Final = 5
 
 Place = tuple[int, int]
 """Device and inode of a folder."""
@@ -78,6 +87,18 @@ class Filter:
         self._exclude = [_matcher(glob) for glob in exclude]
         self._hidden = hidden
         self._archives = archives
+        self._others: Counter[str] = Counter()
+
+    def left_out(self) -> str | None:
+        """Return how many files were passed over for their suffix, as a sentence; None for none."""
+        count = self._others.total()
+        if not count:
+            return None
+        kinds = self._others.most_common(_KINDS_TOLD)
+        told = ", ".join(f"{kind} {number:,}" for kind, number in kinds)
+        more = ", …" if len(self._others) > len(kinds) else ""
+        files = "1 file of another kind" if count == 1 else f"{count:,} files of other kinds"
+        return f"{files} left out ({told}{more}): --include takes them"
 
     def hides(self, name: str) -> bool:
         """Tell whether a file or folder is passed over because its name begins with a dot."""
@@ -93,7 +114,13 @@ class Filter:
             return False
         if self._include:
             return any(matches(path, name) for matches in self._include)
-        return suffix(name) in MEDIA_SUFFIXES
+        if suffix(name) in MEDIA_SUFFIXES:
+            return True
+        if not self.enters(path):
+            kind = f".{printable(suffix(name))}" if suffix(name) else "without suffix"
+            is_counted = kind in self._others or len(self._others) < _MOST_KINDS
+            self._others[kind if is_counted else "others"] += 1
+        return False
 
     def leaves_out_folder(self, folder: str) -> bool:
         """Tell whether nothing below a folder, given with ``/`` at its end, can be an input."""

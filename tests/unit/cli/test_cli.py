@@ -370,3 +370,28 @@ def test_the_status_of_an_output_directory_needs_no_cluster(out, monkeypatch):
     assert done.returncode == 0
     assert "inputs   3: ok 2 · failed 1 · skipped 0" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_an_output_cannot_show_is_escaped(tmp_path, encoding):
+    out = OutDir(str(tmp_path / "out"))
+    out.part("b0", failed("Ж/фильм.mp4", "corrupt"))
+    out.job()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+
+    told = shardmill("failures", out.out, env=environment)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "\\u0416/\\u0444\\u0438\\u043b\\u044c\\u043c.mp4" in told.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_nobodys_fault(tmp_path, closed):
+    out = OutDir(str(tmp_path / "out"))
+    out.part("b0", failed("a.mp4", "corrupt"))
+    out.job()
+    command = f"{shlex.join([sys.executable, '-m', 'shardmill', 'failures', out.out])} {closed}"
+
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,7 @@
 Bytes are written by hand after the standards that the module names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 
 from shardmill_worker.engine.bitstream import Role, head_of, inspector_of
 
-START, NEEDED, SPARE = Role(True, False), Role(False, False), Role(False, True)
+START, NEEDED = Role(True, False), Role(False, False)
+SPARE, ALONE = Role(False, True), Role(True, True)
 
 
 @dataclass
 class Codec:
     canonical_name: str
-    intra_only: bool = False
 
 
 @dataclass
@@ -54,9 +55,13 @@ def high_sps(*, progressive: bool) -> bytes:
     return bytes([0x67, 100, 0, 30]) + int(bits.ljust(48, "0"), 2).to_bytes(6)
 
 
-def avcc(*sets: bytes) -> bytes:
+def avcc(*sets: bytes, pictures: Sequence[bytes] = ()) -> bytes:
     head = bytes([1, 66, 0, 30, 0xFF, 0xE0 | len(sets)])
-    return head + b"".join(len(s).to_bytes(2) + s for s in sets) + b"\0"
+    return head + lengths_first(sets) + bytes([len(pictures)]) + lengths_first(pictures)
+
+
+def lengths_first(units: Sequence[bytes]) -> bytes:
+    return b"".join(len(unit).to_bytes(2) + unit for unit in units)
 
 
 IDR, P, B, AUD, SEI = b"\x65\x88", b"\x41\x9a", b"\x01\x9e", b"\x09\xf0", b"\x06\x05"
@@ -93,8 +98,10 @@ def test_h264_with_fields_is_left_alone(make):
         assert inspector(False, wrap) is None
 
 
-def hvcc(layers: int) -> bytes:
-    return bytes([1] + 20 * [0] + [layers << 3 | 3, 0, 0])
+def hvcc(layers: int, *sets: bytes) -> bytes:
+    """Each set in an array of its own, as encoders write them."""
+    arrays = [bytes([unit[0] >> 1, 0, 1]) + lengths_first([unit]) for unit in sets]
+    return bytes([1] + 20 * [0] + [layers << 3 | 3, len(sets)]) + b"".join(arrays)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +161,85 @@ def test_other_codecs(codec, data, expected):
 
 
 def test_pictures_on_their_own_need_nothing_and_serve_nobody():
-    inspect = inspector_of(Context(Codec("mjpeg", intra_only=True)))
+    inspect = inspector_of(Context(Codec("prores")))
 
-    assert inspect(b"anything") == Role(start=True, spare=True)
+    assert inspect(b"anything") == ALONE
+
+
+def jpeg(*markers: int) -> bytes:
+    """A picture's head: segments without content, a scan, and what looks like tables in it."""
+    segments = [bytes([0xFF, marker, 0, 2]) for marker in (*markers, 0xC0, 0xDA)]
+    return b"\xff\xd8" + b"".join(segments) + b"\xff\xdb\0\2\xff\xc4\0\2"
+
+
+QUANTISATION, HUFFMAN, RESTART = 0xDB, 0xC4, 0xDD
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        pytest.param([QUANTISATION, HUFFMAN], [HUFFMAN, QUANTISATION], ALONE, id="all tables"),
+        pytest.param([QUANTISATION], [QUANTISATION], ALONE, id="the standard's Huffman tables"),
+        pytest.param([QUANTISATION, HUFFMAN], [], None, id="none later"),
+        pytest.param([QUANTISATION, HUFFMAN], [QUANTISATION], None, id="Huffman tables are kept"),
+        pytest.param([QUANTISATION], [QUANTISATION, HUFFMAN], None, id="Huffman tables appear"),
+        pytest.param([QUANTISATION], [QUANTISATION, RESTART], None, id="restarts begin"),
+        pytest.param([], [], None, id="never any"),
+    ],
+)
+def test_a_jpeg_in_a_video_is_alone_if_it_has_the_tables_of_the_others(first, later, expected):
+    inspect = inspector_of(Context(Codec("mjpeg")))
+    inspect(jpeg(*first))
+
+    assert inspect(jpeg(*later)) == expected
+
+
+PPS, OTHER_PPS = bytes([0x68, 1, 2]), bytes([0x68, 1, 3])
+IDR = bytes([0x65, 1])
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "later", "expected"),
+    [
+        pytest.param([PPS], [], [], START, id="in the header"),
+        pytest.param([PPS], [PPS], [PPS], START, id="and again with each"),
+        pytest.param([], [PPS], [], START, id="with the first packet alone"),
+        pytest.param([], [PPS], [PPS + b"\0"], START, id="zeros behind it"),
+        pytest.param([PPS], [], [OTHER_PPS], None, id="another than in the header"),
+        pytest.param([], [PPS], [OTHER_PPS], None, id="another than with the first"),
+    ],
+)
+def test_h264_skips_nothing_where_parameter_sets_change(header, first, later, expected):
+    boxes = avcc(sps(progressive=True), pictures=header) if header else b""
+    wrapped = boxed if header else annex_b
+    inspect = inspector_of(Context(Codec("h264"), boxes))
+    inspect(wrapped(*first, IDR))
+
+    assert inspect(wrapped(*later, IDR)) == expected
+
+
+def test_h264_of_another_start_than_its_header_is_never_skipped_in():
+    inspect = inspector_of(Context(Codec("h264"), avcc(sps(progressive=True), pictures=[PPS])))
+
+    assert inspect(boxed(OTHER_PPS, IDR)) is None
+
+
+VPS, HEVC_SPS, HEVC_PPS = bytes([0x40, 1, 7]), bytes([0x42, 1, 7]), bytes([0x44, 1, 7])
+OTHER_HEVC_PPS, HEVC_IDR = bytes([0x44, 1, 8]), bytes([0x26, 1, 0x80])
+
+
+@pytest.mark.parametrize("is_boxed", [True, False])
+@pytest.mark.parametrize(
+    ("later", "expected"), [((), START), ((HEVC_PPS,), START), ((OTHER_HEVC_PPS,), None)]
+)
+def test_h265_skips_nothing_where_parameter_sets_change(is_boxed, later, expected):
+    sets = (VPS, HEVC_SPS, HEVC_PPS)
+    header = hvcc(1, *sets) if is_boxed else annex_b(*sets)
+    wrapped = boxed if is_boxed else annex_b
+    inspect = inspector_of(Context(Codec("hevc"), header))
+    inspect(wrapped(HEVC_IDR))
+
+    assert inspect(wrapped(*later, HEVC_IDR)) == expected
 
 
 def test_other_codecs_are_not_understood():

@@ -150,7 +150,6 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "bmp-from-the-top.bmp": lambda: bmp(-SIDE),
     "tiff.tif": lambda: tiff(None),
     "tiff-lzw.tif": lambda: tiff("tiff_lzw"),
-    "tiff-jpeg.tif": lambda: tiff("jpeg"),
     "tga.tga": tga,
     "webp.webp": webp,
     "webp-lossy.webp": lambda: vp8(bytes(still("WEBP"))),

@@ -60,6 +60,12 @@ def test_thirds_of_a_second_are_rounded_down_and_do_not_drift():
             [0, 80001, 160000, 160001, 240000, 280000],
             id="frames whose own times go back take their packets'",
         ),
+        pytest.param(
+            [0, 33, 67, 50, 99, 117],
+            [16, 33, 50, 66, 83, 100],
+            [0, 33, 67, 67 + Fraction(1, MS), 99, 117],
+            id="a single slip, which ffprobe does not forgive",
+        ),
         pytest.param([None] * 3, [2, 3, 4], [2, 3, 4], id="frames without times of their own"),
         pytest.param([5, 7, 9], [3, 3, 3], [5, 7, 9], id="packets' times that stand still"),
         pytest.param([None, 100, 200], [0, None, None], [0, 100, 200], id="now one, now the other"),

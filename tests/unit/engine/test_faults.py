@@ -12,20 +12,23 @@ from shardmill.contract.errors import (
     Unreadable,
     Unsupported,
 )
-from shardmill_worker.engine.faults import check_pixels, media_faults
-
-ERROR = 16  # AV_LOG_ERROR
+from shardmill_worker.engine.faults import check_pixels, decode_log, media_faults
 
 
 def libav(kind: type[av.error.FFmpegError], part: str = "", said: str = "") -> Exception:
     """An error as PyAV raises it, with what libav logged last."""
-    log = (ERROR, part, f"{said}\n") if said else None
+    log = (av.logging.ERROR, part, f"{said}\n") if said else None
     return kind(1, "libav's own words", "", log)
 
 
 def raised(error: Exception) -> ItemError:
-    with pytest.raises(ItemError) as caught, media_faults("The file cannot be decoded"):
+    def decode() -> None:
+        if getattr(error, "log", None):
+            av.logging.log(*error.log)
         raise error
+
+    with pytest.raises(ItemError) as caught, media_faults("The file cannot be decoded"):
+        decode()
     return caught.value
 
 
@@ -123,6 +126,58 @@ def test_an_error_becomes_a_sentence(error, kind, end):
     assert type(told) is kind
     assert str(told).endswith(end)
     assert str(told)[0].isupper()
+
+
+def test_what_was_logged_of_another_file_is_not_said_of_this_one():
+    av.logging.log(av.logging.ERROR, "h264", "error while decoding MB 1 0")
+    stale = av.error.InvalidDataError(
+        1, "invalid", "", (av.logging.ERROR, "h264", "error while decoding MB 1 0")
+    )
+
+    with pytest.raises(Corrupt, match="decoded: its data"), media_faults("It cannot be decoded"):
+        raise stale
+
+
+def test_what_is_logged_without_an_error_is_damage_too():
+    with decode_log() as log:
+        assert log.damage() is None
+        av.logging.log(av.logging.ERROR, "h264", "concealing 12 DC, 12 AC errors\n")
+        av.logging.log(av.logging.ERROR, "h264", "more of it")
+
+        assert str(log.damage()) == (
+            "The file is damaged, says the decoder: h264: concealing 12 DC, 12 AC errors."
+        )
+        assert log.damage() is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "invalid TIFF header in EXIF data: Invalid data found when processing input",
+        "Incorrect number of colors - 12C for bitdepth 8",
+        "MS RLE: ended frame decode with 2 bytes left over",
+    ],
+)
+def test_complaints_about_sound_pictures_are_no_damage(said):
+    with decode_log() as log:
+        av.logging.log(av.logging.ERROR, "bmp", said)
+
+        assert log.damage() is None
+
+
+def test_a_frame_of_before_the_beginning_may_be_missed_by_a_recording_that_starts_there():
+    for starts_between in (True, False):
+        with decode_log() as log:
+            av.logging.log(av.logging.ERROR, "h264", "mmco: unref short failure")
+
+            assert (log.damage(starts_between=starts_between) is None) == starts_between
+
+
+def test_a_container_that_says_it_is_cut_off_is_believed():
+    with decode_log() as log:
+        av.logging.log(av.logging.ERROR, "matroska,webm", "File ended prematurely")
+
+        assert str(log.damage()) == "The file is cut off."
 
 
 def test_a_sentence_is_never_long():

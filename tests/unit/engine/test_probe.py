@@ -255,7 +255,7 @@ def test_even_a_demuxer_that_opens_others_could_not(folder, steps, port, monkeyp
     Without it, concat reads what lies in the working directory.
     """
     monkeypatch.setattr(media, "_ALLOWED", ",".join(sorted(av.formats_available)))
-    monkeypatch.setattr(media, "_refuse_by_content", lambda _: None)
+    monkeypatch.setattr(media, "refuse_by_content", lambda _: None)
     folder.video("secret.ts", steps(3), codec="libx264")
     monkeypatch.chdir(folder.root)
     target = place.format(port=port, root=folder.root)

@@ -67,17 +67,34 @@ def split(tmp_path):
 @pytest.mark.parametrize(
     ("wish", "paths"),
     [
-        ({}, ["c", "a", "b"]),
+        ({"split": "all"}, ["c", "a", "b"]),
         ({"split": "train"}, ["a", "b"]),
         ({"split": "test"}, ["c"]),
         ({"split": "train", "labels": ["cat"]}, ["a"]),
         ({"split": "train", "where": "duration_s > 1"}, ["b"]),
-        ({"where": "split = 'test'"}, ["c"]),
+        ({"split": "all", "where": "split = 'test'"}, ["c"]),
     ],
     ids=str,
 )
 def test_only_the_clips_of_a_split_show(split, wish, paths):
     assert [clip.path for clip in open_shards(split.out, **wish)] == paths
+
+
+@pytest.mark.parametrize("wish", [{}, {"labels": ["cat"]}, {"where": "split = 'test'"}], ids=str)
+def test_nobody_trains_on_all_splits_without_saying_so(split, wish):
+    with pytest.raises(UsageError, match=r"splits test, train: name one.*split='all'"):
+        open_shards(split.out, **wish)
+
+
+def test_a_data_set_of_windows_names_its_split_too(split):
+    paths = [clip.path for clip in ClipDataset(split.out, split="train", window=1).clips]
+
+    assert paths == ["a", "b"]
+    assert len(ClipDataset(split.out, split="all", window=1).clips) == 3
+    with pytest.raises(UsageError, match="name one"):
+        ClipDataset(split.out, window=1)
+    with pytest.raises(UsageError, match="goes to open_shards"):
+        ClipDataset(open_shards(split.out, split="train"), split="train")
 
 
 def test_a_split_that_is_not_there_is_refused(split):

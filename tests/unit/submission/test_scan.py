@@ -189,3 +189,35 @@ def test_names_that_are_no_text_are_found(tmp_path):
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
 
     assert sorted(map(os.fsencode, found(tmp_path))) == sorted(names)
+
+
+def test_files_of_other_kinds_are_counted_by_suffix(tmp_path):
+    for name in ("a.mp4", "b.txt", "c.TXT", "d.json", "README", "e.zip", ".hidden.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    wanted = Filter((), ())
+
+    found = [found.path for found in scan(str(tmp_path), wanted, on_unreadable=[].append)]
+
+    assert found == ["a.mp4"]
+    told = wanted.left_out()
+    assert told.startswith("5 files of other kinds left out (.txt 2, ")
+    assert told.endswith("): --include takes them")
+    assert all(kind in told for kind in (".json 1", ".zip 1", "without suffix 1"))
+
+
+def test_what_is_excluded_or_taken_for_a_folder_is_not_told(tmp_path):
+    for name in ("a.mp4", "b.txt", "c.tar"):
+        (tmp_path / name).write_bytes(b"x")
+    wanted = Filter((), ("*.txt",), archives=True)
+
+    list(scan(str(tmp_path), wanted, on_unreadable=[].append))
+
+    assert wanted.left_out() is None
+
+
+def test_a_million_kinds_take_no_memory(tmp_path):
+    wanted = Filter((), ())
+    for number in range(5000):
+        assert not wanted.wants(f"a.{number}x", f"a.{number}x")
+
+    assert wanted.left_out().startswith("5,000 files of other kinds left out (others 4,000, ")

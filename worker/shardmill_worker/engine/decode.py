@@ -6,11 +6,13 @@ from typing import Final, TypeGuard
 
 import av
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, Empty
 from shardmill.contract.sampling import NS_PER_S
+from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media
 from shardmill_worker.engine.work import Advance
@@ -20,6 +22,10 @@ _JUMP_NS: Final = NS_PER_S
 _IMPOSSIBLE_NS: Final = 2**62
 """A time 146 years away is none: some files hold noise where a time belongs."""
 _DEFAULT_RATE_HZ: Final = 25
+DAMAGED_PACKET: Final = "A part of the video is damaged, says its container."
+_FROM_NOTHING: Final = frozenset({PictureType.NONE, PictureType.I})
+_NOT_A_KEYFRAME: Final = "first frame is no keyframe"
+"""What the MPEG-4 decoder says when it makes pictures of what is not there."""
 _BURST_PIXELS: Final = 600_000
 """So many pixels are decoded ahead: eight frames of 320x240, one of 1280x720."""
 
@@ -41,9 +47,15 @@ class _BestTime:
 
     Once more of the frames' own times than of the packets' have failed to increase, the
     packets' are taken (``guess_correct_pts`` in libavcodec/decode.c, which PyAV does not show).
+    Other than there a single slip counts for nothing, as long as both times are close to each
+    other: it would give every later frame another time than a reading that starts behind it.
+
+    Args:
+        close: How far apart two times of one frame may be, in the stream's time base.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, close: Fraction) -> None:
+        self._close = close
         self._last_pts: int | None = None
         self._last_dts: int | None = None
         self._faulty_pts = 0
@@ -61,9 +73,10 @@ class _BestTime:
             self._last_pts = pts
         elif dts is not None:
             self._last_pts = dts
-        if pts is not None and (dts is None or self._faulty_pts <= self._faulty_dts):
-            return pts
-        return dts
+        if pts is None or dts is None:
+            return dts if pts is None else pts
+        slips = 1 if abs(pts - dts) < self._close else 0
+        return pts if self._faulty_pts <= self._faulty_dts + slips else dts
 
 
 class Clock:
@@ -78,7 +91,7 @@ class Clock:
         self._time_base = media.time_base
         rate = media.stream.average_rate or media.stream.guessed_rate
         self.frame_ns = max(1, round(NS_PER_S / (rate or Fraction(_DEFAULT_RATE_HZ))))
-        self._best = _BestTime()
+        self._best = _BestTime(close=1 / self._time_base)
         self._shift_ns = 0
         self._last_ns: int | None = None
 
@@ -130,12 +143,137 @@ def in_bursts(frames: Iterable[SourceFrame]) -> Iterator[SourceFrame]:
     yield from burst
 
 
-def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
-    """Yield every frame in display order.
+class Decoding:
+    """Decodes a stream's packets one after the other, up to the first damage.
 
-    FFmpeg's tolerance is followed where a sound file needs it: packets before the first frame may
-    be refused (a recording that starts between keyframes).  One that is refused later is damage;
-    the frames before it come out first.
+    What libav refuses, what it complains of in its log and what it flags as corrupt is damage: it
+    paints over what is missing and goes on.  FFmpeg's tolerance is followed where a sound file
+    needs it: a recording that starts between keyframes begins with packets that need what is not
+    there, and so may those that are shown before the first keyframe.  What is wrong with a packet
+    at which decoding could not start is forgiven if it is shown before all pictures that come out.
+    """
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._inspect = inspector_of(media.stream.codec_context)
+        self._saw_start = False
+        self._started = False
+        self._waits_for_keyframe = False
+        self._is_over = False
+        self._flagged: set[int | None] = set()
+        self._held = 0
+        self._early: _Damage | None = None
+        self._damage: _Damage | None = None
+
+    @property
+    def damage(self) -> FFmpegError | Corrupt | None:
+        """What ends the sound part of the stream; no further packet is to be decoded then."""
+        return None if self._damage is None else self._damage.error
+
+    @property
+    def refusal(self) -> FFmpegError | Corrupt | None:
+        """What was forgiven, until a picture comes out."""
+        return None if self._early is None else self._early.error
+
+    def feed(self, packet: "av.Packet[VideoStream] | None") -> list[av.VideoFrame]:
+        """Return the sound pictures that a packet brings out, in display order.
+
+        Args:
+            packet: None for what the decoder has held back.
+        """
+        log = self._media.log
+        is_start = packet is not None and self._is_start(packet)
+        self._saw_start |= is_start
+        pts = packet.pts if packet is not None else None
+        if packet is not None and packet.is_keyframe:
+            self._flagged.add(pts)
+        try:
+            pictures = self._media.stream.decode(packet)
+        except FFmpegError as error:
+            log.texts()  # the error says it
+            self._notice(_Damage(error, pts), is_start)
+            return []
+        self._media.stopwatch.was("decode")
+        complaint = log.damage(starts_between=not self._saw_start)
+        if complaint is None and packet is not None and packet.is_corrupt:
+            complaint = Corrupt(DAMAGED_PACKET)
+        if complaint is not None:
+            self._waits_for_keyframe |= _NOT_A_KEYFRAME in str(complaint) and not self._saw_start
+            self._notice(_Damage(complaint, pts), is_start)
+        sound = list(self._sound(pictures))
+        self._held += (packet is not None) - len(pictures)
+        return sound
+
+    def is_keyframe(self, picture: av.VideoFrame) -> bool:
+        """Return whether decoding can start at a picture that came out: asked once of each.
+
+        Some decoders flag none (QuickTime's RLE, Sorenson); then the container's flag counts, but
+        for a picture that is made of others.
+        """
+        is_flagged = picture.pts in self._flagged
+        self._flagged.discard(picture.pts)
+        return picture.key_frame or (is_flagged and picture.pict_type in _FROM_NOTHING)
+
+    def _is_start(self, packet: "av.Packet[VideoStream]") -> bool:
+        if self._saw_start or self._inspect is None:
+            return packet.is_keyframe
+        role = self._inspect(bytes(packet))
+        return role is not None and role.start
+
+    def _notice(self, found: "_Damage", is_start: bool) -> None:
+        if is_start or self._started or (self._saw_start and found.pts is None):
+            self._damage = self._damage or found  # what follows the first is its consequence
+        elif self._early is None or found.is_behind(self._early):
+            self._early = found
+
+    def _sound(self, pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        for picture in pictures:
+            if self._waits_for_keyframe:
+                if not picture.key_frame:
+                    continue
+                self._waits_for_keyframe, self._early = False, None
+            if not self._started:
+                self._started = True
+                if self._early is not None and not self._early.is_before(picture):
+                    self._damage = self._damage or self._early
+            if picture.is_corrupt and self._damage is None:
+                painted = Corrupt("A part of the video is damaged, says the decoder.")
+                self._damage = _Damage(painted, picture.pts)
+            self._is_over |= self._damage is not None and self._is_hit(picture, self._damage)
+            if not self._is_over:
+                yield picture
+
+    def _is_hit(self, picture: av.VideoFrame, damage: "_Damage") -> bool:
+        """Return whether a picture is the damaged one or shown later.
+
+        Where times are missing, those may come out that were held back before the damage came in.
+        """
+        if picture.is_corrupt:
+            return True
+        if damage.pts is not None and picture.pts is not None:
+            return picture.pts >= damage.pts
+        self._held -= 1
+        return self._held < 0
+
+
+class _Damage(Struct, frozen=True):
+    """What is wrong with a packet."""
+
+    error: FFmpegError | Corrupt
+    pts: int | None
+    """When its picture is shown, in the stream's time base."""
+
+    def is_behind(self, other: "_Damage") -> bool:
+        """Return whether it is shown later than another."""
+        return self.pts is not None and (other.pts is None or self.pts > other.pts)
+
+    def is_before(self, picture: av.VideoFrame) -> bool:
+        """Return whether it is shown before a picture, or at no time."""
+        return self.pts is None or picture.pts is None or self.pts < picture.pts
+
+
+def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
+    """Yield every frame in display order, up to the first damage.
 
     Raises:
         Corrupt: The file is damaged.
@@ -144,39 +282,31 @@ def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
     clock = Clock(media)
     index = -1
     with media_faults("The file cannot be decoded"):
-        for index, picture in enumerate(_pictures(media)):
+        for index, (picture, keyframe) in enumerate(_pictures(media)):
             advance()
-            yield SourceFrame(picture, clock.next_ns(picture), index, picture.key_frame)
+            yield SourceFrame(picture, clock.next_ns(picture), index, keyframe)
     if index < 0:
         raise Empty("The file holds no frame.")
 
 
-def _pictures(media: Media) -> Iterator[av.VideoFrame]:
-    damage: FFmpegError | Corrupt | None = None
-    started = False
-
-    def packets_to_the_damage() -> "Iterator[av.Packet[VideoStream] | None]":
-        nonlocal damage
-        try:
-            for packet in media.packets():
-                if damage is not None and started:
-                    break
-                yield packet
-        except Corrupt as error:
-            damage = error
-        yield None  # for what the decoder has held back
-
-    for packet in packets_to_the_damage():
-        try:
-            pictures = media.stream.decode(packet)
-        except FFmpegError as error:
-            damage = damage or error  # what follows the first is often its consequence
-            continue
-        media.stopwatch.was("decode")
-        for picture in pictures:
-            if not started and isinstance(damage, FFmpegError):
-                damage = None  # what came before the first frame is forgiven
-            started = True
-            yield picture
+def _pictures(media: Media) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """Yield pictures, each with whether it is a keyframe."""
+    decoding = Decoding(media)
+    is_empty = True
+    cut_off: Corrupt | None = None
+    try:
+        for packet in media.packets():
+            for picture in decoding.feed(packet):
+                is_empty = False
+                yield picture, decoding.is_keyframe(picture)
+            if decoding.damage is not None:
+                break
+    except Corrupt as error:
+        cut_off = error
+        media.log.texts()  # the error says it
+    for picture in decoding.feed(None):
+        is_empty = False
+        yield picture, decoding.is_keyframe(picture)
+    damage = decoding.damage or cut_off or (decoding.refusal if is_empty else None)
     if damage is not None:
         raise damage

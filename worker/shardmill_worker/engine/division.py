@@ -57,8 +57,7 @@ def items_of(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) 
     if scattered or parts_wanted(item, facts, spec) < 2:
         return (item,)
     try:
-        with open_media(root, item) as media:
-            found = survey(media, advance)
+        found = survey(partial(open_media, root, item), advance)
     except ItemError:
         return (item,)  # what is wrong with it, extracting it will tell
     if found.timeline is None or found.packets is None or found.damage is not None:

@@ -25,7 +25,7 @@ from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.image import read_image
 from shardmill_worker.engine.media import Media, open_media
-from shardmill_worker.engine.orientation import orientation_of
+from shardmill_worker.engine.orientation import Orientation, orientation_in
 from shardmill_worker.engine.picture import PictureMaker
 from shardmill_worker.engine.shard import ShardInMaking
 from shardmill_worker.engine.shards import Clip, StoredFrame
@@ -125,7 +125,7 @@ def _clips(
 ) -> Iterator[tuple[Clip, Reading[StoredFrame]] | ItemError]:
     """Yield each item's clip, and the reading that it is made of, or why there is none."""
     may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
-    keeps = [_Keeper(work.spec, may_copy=may_copy) for _ in run]
+    keeps = [_Keeper(work.spec, orientation_in(work.facts[n]), may_copy=may_copy) for n in run]
     left = list(run)
     try:
         readings = _readings(work, run, keeps, watch, advance)
@@ -173,8 +173,9 @@ def _readings(
 class _Keeper:
     """Makes stored frames of a clip's source frames."""
 
-    def __init__(self, spec: Spec, *, may_copy: bool) -> None:
+    def __init__(self, spec: Spec, orientation: Orientation, *, may_copy: bool) -> None:
         self._spec = spec
+        self._orientation = orientation
         self._may_copy = may_copy
         self.begin()
 
@@ -191,9 +192,8 @@ class _Keeper:
 
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:
-            orientation = orientation_of(media, frame.picture)
             self._maker = PictureMaker(
-                self._spec, orientation, media.sample_aspect, media.stopwatch
+                self._spec, self._orientation, media.sample_aspect, media.stopwatch
             )
         data = None
         if self._may_copy and self._maker.leaves_as_it_is(frame.picture):

@@ -1,9 +1,11 @@
 """What went wrong, in the project's own words: libav's errors become item errors.
 
 libav says what it found in its log and only a number in its error.  Its errors are kept,
-unprinted, so that a message can quote the last one.
+unprinted, so that a message can quote the last one, and so that damage comes to light of which
+libav makes no error: it paints over what is missing.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -26,8 +28,10 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.quantity import printable
 
-av.logging.set_level(av.logging.PANIC)  # nothing is printed, yet the last error is remembered
+av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)  # what was said of the file before may be said of this one too
+logging.getLogger("libav").addHandler(logging.NullHandler())
+logging.getLogger("libav").propagate = False  # nothing is printed
 
 MAX_PIXELS: Final = 2**28
 """The largest picture that is decoded, with a margin: 268 million pixels, 16256 x 16256."""
@@ -73,6 +77,22 @@ NO_CODEC: Final = "no codec"
 _CODEC_REFUSED: Final = f"not on whitelist '{NO_CODEC}'"
 """Logged of each file that is opened without codecs: no later error means that."""
 _MESSAGE_LIMIT: Final = 300
+CUT_OFF: Final = "The file is cut off."
+_SAID_CUT_OFF: Final = re.compile("File ended prematurely|partial file")
+"""How libav's demuxers say in their log that the file is shorter than it says."""
+_NOT_KNOWN: Final = re.compile(
+    r"Unknown compression method|Unknown pixel format|[Ff]ormat is not supported"
+    r"|[Bb]it depth \d+ is not supported"
+)
+"""How libav's decoders of pictures say that they lack something, with the error of bad data."""
+_NO_DAMAGE: Final = re.compile(
+    "EXIF|Exif"  # orientation is read elsewhere too, the rest of it is of no use here
+    "|Incorrect number of colors"  # a BMP's palette, longer than its pixels can use
+    "|ended frame decode with [0-9]+ bytes left over"  # behind all pixels of a BMP
+)
+"""Errors in libav's log of files whose pictures are whole."""
+_MISSED: Final = "mmco: unref short failure"
+"""H.264 asks to let go of a frame that never came; no picture suffers from that."""
 
 
 class media_faults:  # noqa: N801 - reads as the function it would be, at a fifth of the cost
@@ -85,13 +105,13 @@ class media_faults:  # noqa: N801 - reads as the function it would be, at a fift
         ItemError: Any error of libav or OpenCV, or of reading the file.
     """
 
-    __slots__ = ("_doing",)
+    __slots__ = ("_doing", "_said_before")
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
 
     def __enter__(self) -> None:
-        pass
+        self._said_before = av.logging.get_last_error()[0]
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None or isinstance(error, ShardmillError):
@@ -99,11 +119,12 @@ class media_faults:  # noqa: N801 - reads as the function it would be, at a fift
         kind = next((ours for native, ours in _KINDS if isinstance(error, native)), None)
         if kind is None:
             return
-        detail = _detail(error)
+        detail = _detail(error, said_since=self._said_before)
         if _PROTOCOL_REFUSED in detail:
             kind = Forbidden
         else:
             check_said_size(detail)
+            kind = Unsupported if kind is Corrupt and _NOT_KNOWN.search(detail) else kind
         raise kind(f"{self._doing}: {detail}.") from error
 
 
@@ -129,23 +150,66 @@ def check_said_size(said: str) -> None:
             check_pixels(width, height)
 
 
+class DecodeLog:
+    """The errors that libav logs while one file is open.
+
+    Args:
+        heard: Level, part of libav and text of each, as they come.
+    """
+
+    def __init__(self, heard: list[tuple[int, str, str]]) -> None:
+        self._heard = heard
+
+    def texts(self) -> list[str]:
+        """Return what was logged since the last look, and forget it."""
+        texts = [text for _level, _part, text in self._heard]
+        self._heard.clear()
+        return texts
+
+    def damage(self, *, starts_between: bool = False) -> Corrupt | None:
+        """Return what was logged since the last look as damage, None if nothing tells of any.
+
+        Args:
+            starts_between: Whether frames may be missed that came before the file's beginning.
+        """
+        if not self._heard:
+            return None
+        told = [
+            (part, text)
+            for _, part, text in self._heard
+            if not (_NO_DAMAGE.search(text) or (starts_between and _MISSED in text))
+        ]
+        self._heard.clear()
+        if any(_SAID_CUT_OFF.search(text) for _, text in told):
+            return Corrupt(CUT_OFF)
+        if not told:
+            return None
+        part, text = told[0]
+        said = printable(f"{part}: {text.strip().rstrip('.')}")[:_MESSAGE_LIMIT]
+        return Corrupt(f"The file is damaged, says the decoder: {said}.")
+
+
 @contextmanager
-def listening() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect the errors that libav logs, each as level, part and text."""
-    av.logging.set_level(av.logging.ERROR)
-    try:
-        with av.logging.Capture() as heard:
-            yield heard
-    finally:
-        av.logging.set_level(av.logging.PANIC)
+def decode_log() -> Iterator[DecodeLog]:
+    """Listen to libav on this thread: a decoder with threads of its own would not be heard."""
+    with av.logging.Capture() as heard:
+        yield DecodeLog(heard)
 
 
-def _detail(error: BaseException) -> str:
-    """Return what went wrong as the end of a sentence: libav's log says more than its error."""
+def _detail(error: BaseException, *, said_since: int) -> str:
+    """Return what went wrong as the end of a sentence: libav's log says more than its error.
+
+    Args:
+        error: What was raised.
+        said_since: How many errors libav had logged before: those were about something else.
+    """
     if not isinstance(error, FFmpegError):
         return printable(f"{error}").rstrip(".")
     log: Any = error.log  # PyAV's stub tells another shape
-    part, said = ("", "") if log is None or log[1] in _CATCH_ALLS else log[1:]
+    if log is None or log[1] in _CATCH_ALLS or av.logging.get_last_error()[0] == said_since:
+        part, said = "", ""
+    else:
+        part, said = log[1:]
     said = said.partition(_ADVICE)[0].strip().rstrip(".!")
     said = "" if _CODEC_REFUSED in said else said
     meant = next((words for native, words in _OWN_WORDS if isinstance(error, native)), None)

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.gathering import Keep, Kept
-from shardmill_worker.engine.video import Reading, Reopen
+from shardmill_worker.engine.media import Reopen
+from shardmill_worker.engine.video import Reading
 from shardmill_worker.engine.work import Advance
 
 

@@ -6,41 +6,39 @@ of playlists and of plain text are left out.
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 import av
 from av.container import InputContainer
 from av.container.core import Flags
+from av.error import FFmpegError
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 from msgspec import Struct, field
 
-from shardmill.contract.errors import Corrupt, Encrypted, Forbidden, Skip, Unsupported
+from shardmill.contract.errors import Corrupt, Encrypted, Skip, Unsupported
 from shardmill.contract.row import Item
 from shardmill_worker.engine.assembled.animation import DrawnMovie
 from shardmill_worker.engine.assembled.heif import read_grid
 from shardmill_worker.engine.assembled.tiles import open_grid
 from shardmill_worker.engine.assembled.webp import read_animation
+from shardmill_worker.engine.damaged_packets import with_true_flags
 from shardmill_worker.engine.faults import (
     MAX_PIXELS,
     NO_CODEC,
+    DecodeLog,
     check_pixels,
     check_said_size,
-    listening,
+    decode_log,
     media_faults,
 )
-from shardmill_worker.engine.headers import (
-    is_animated_webp,
-    is_apple_png,
-    is_jpeg_xl,
-    png_size,
-)
+from shardmill_worker.engine.headers import is_animated_webp
 from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_item
+from shardmill_worker.engine.refusals import refuse_by_content, refuse_by_header
 from shardmill_worker.engine.stopwatch import Stopwatch
 
 MAX_ASPECT: Final = 32
@@ -61,13 +59,11 @@ _TEXT: Final = frozenset(
 """Demuxers that draw any text as pictures, and of subtitles and other text."""
 _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 """Picture formats that libav knows by suffix only, some or all of the time."""
-_STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
-_NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
-_IS_ENCRYPTED: Final = re.compile(rb"ftyp.*stsd.{12}encv.*sinf", re.DOTALL)
-"""An MP4 file whose video needs a key; libav refuses some of them without a word about it."""
-_CUT_OFF: Final = re.compile("File ended prematurely|partial file")
-"""How libav's demuxers say in their log that the file is shorter than it says."""
-_HEAD_BYTES: Final = 4096
+_JPEG: Final = b"\xff\xd8\xff"
+_JPEG_STREAMS: Final = frozenset({".mjpeg", ".mjpg", ".mjpe"})
+"""Names of JPEG pictures one behind the other that are a video."""
+_DRM: Final = frozenset({"ASF_Protection_Type", "ASF_Key_ID"})
+"""What an ASF file tells that needs a key."""
 AS_USUAL: Final[Mapping[str, str]] = MappingProxyType({})
 _QUICK_OPEN: Final = {
     "probesize": "32",
@@ -78,7 +74,6 @@ _QUICK_OPEN: Final = {
 """libav believes the container's header: to guess the rest it may use no codec."""
 _QUICK_DECODING: Final = {"skip_loop_filter": "all", "ec": "0"}
 """A frame is looked at, its pixels are not."""
-_DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _NOT_OPENED: Final = "The file cannot be opened as video or image"
 
 
@@ -101,6 +96,14 @@ class Original(Struct, frozen=True):
     """As in EXIF, 1 to 8."""
 
 
+class Reopen(Protocol):
+    """Opens the file at its beginning, as often as it is called."""
+
+    def __call__(self) -> "AbstractContextManager[Media]":
+        """Return the open file."""
+        ...
+
+
 class Media(Struct, frozen=True):
     """An open file and the video stream that FFmpeg would choose."""
 
@@ -108,6 +111,8 @@ class Media(Struct, frozen=True):
     """The file, or whole pictures made of it in its stead."""
     stream: VideoStream
     file: InputFile
+    log: DecodeLog
+    """What libav complains of."""
     original: Original | None = None
     """What the file is, where ``container`` stands in for it."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -137,29 +142,35 @@ class Media(Struct, frozen=True):
     def packets(self) -> "Iterator[av.Packet[VideoStream]]":
         """Yield the stream's packets, in the order of the file.
 
+        Those that the container says are damaged are flagged as corrupt, but for what is only cut
+        off, at the file's end, and for joints of two recordings.
+
         Raises:
             Corrupt: The file is cut off, and its container lets that be known.
+            Encrypted: A packet needs a key.
         """
-        heard_before = av.logging.get_last_error()[0]
-        incomplete = None
+        name = self.container.format.name
+        yield from with_true_flags(self._demuxed(), name, self.time_base)
+
+    def _demuxed(self) -> "Iterator[tuple[av.Packet[VideoStream], bool]]":
+        """Yield packets, each with whether libav complained of it."""
         try:
             for packet in self.container.demux(self.stream):
                 if not packet.size:
                     continue
                 self.stopwatch.was("demux")
-                if incomplete is not None:
-                    yield incomplete  # in mid-file the decoder decides
-                incomplete = packet if packet.is_corrupt else None
-                if incomplete is None:
-                    yield packet
+                if packet.has_sidedata("encryption_info"):
+                    raise Encrypted("The video is encrypted.")
+                yield packet, self.log.damage(starts_between=True) is not None
+        except (Corrupt, FFmpegError):
+            self.log.texts()  # the error says it
+            raise
         except IndexError:
             # Behind the last packet PyAV 18.1 flushes streams too that began in mid-file, of
             # which it knows nothing.
             pass
-        heard, last = av.logging.get_last_error()
-        said = last[2] if last is not None and heard > heard_before else ""
-        if incomplete is not None or _CUT_OFF.search(said):
-            raise Corrupt("The file is cut off.")
+        if (damage := self.log.damage()) is not None:
+            raise damage
 
     @property
     def time_base(self) -> Fraction:
@@ -194,8 +205,8 @@ def open_media(
         Skip: The file holds sound alone, with or without cover art.
         EnvironmentFault: The input directory itself is missing.
     """
-    with open_item(root, item) as file:
-        _refuse_by_header(file)
+    with open_item(root, item) as file, decode_log() as log:
+        refuse_by_header(file, item)
         with _open_pictures(file, item, quick=quick) as (container, original):
             stream = _choose_stream(container)
             if not (quick or stream.codec_context.width):
@@ -213,17 +224,8 @@ def open_media(
             }
             watch = stopwatch or Stopwatch()
             watch.was("open")
-            yield Media(container, stream, file, original, watch)
-
-
-def _refuse_by_header(file: InputFile) -> None:
-    """Raise for pictures of which libav would only say that they are broken."""
-    if not _DECODES_JPEG_XL and is_jpeg_xl(file):
-        raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
-    if is_apple_png(file):
-        raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
-    width, height = png_size(file) or (0, 0)
-    check_pixels(width, height)
+            log.texts()  # to guess what the header leaves out, libav decoded in advance
+            yield Media(container, stream, file, log, original, watch)
 
 
 @contextmanager
@@ -258,13 +260,22 @@ def _may_be_grid(container: InputContainer) -> bool:
     return tiles and all(s.frames == 1 for s in moving_pictures(container))
 
 
+def is_of_pictures(format_name: str) -> bool:
+    """Return whether files of a format hold one picture each, or are taken for one."""
+    return format_name.endswith("_pipe") or format_name == "image2pipe"
+
+
 def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
+        if suffix not in _JPEG_STREAMS and file.pread(len(_JPEG), 0) == _JPEG:
+            # libav goes by what follows: what stands behind a small picture makes it a video.
+            options = _QUICK_OPEN if quick else AS_USUAL
+            return _open(NamelessFile(file), options, demuxer="jpeg_pipe")
         try:
             return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL)
         except (av.error.ArgumentError, av.error.InvalidDataError):
-            _refuse_by_content(file)
+            refuse_by_content(file)
             if suffix not in _NEED_A_NAME:
                 raise
             whole = {"frame_size": str(item.size_bytes)}
@@ -274,9 +285,9 @@ def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContain
 
 def _refuse_size_of(file: InputFile, item: Item) -> None:
     """Raise if libav took the picture's size for none since it is too large; its log tells."""
-    with listening() as heard, _open_container(file, item, quick=False):
+    with decode_log() as log, _open_container(file, item, quick=False):
         pass
-    for _level, _part, text in heard:
+    for text in log.texts():
         check_said_size(text)
 
 
@@ -305,17 +316,6 @@ def _open(
     return container
 
 
-def _refuse_by_content(file: InputFile) -> None:
-    """Raise for what only demuxers that are left out would take, and for what needs a key."""
-    head = file.pread(_HEAD_BYTES, 0)
-    if b"<MPD" in head or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_STARTS_OF_POINTERS):
-        raise Forbidden("The file is a playlist or a description that names other files.")
-    if not _NOT_IN_TEXT.intersection(head):
-        raise Unsupported("The file is text, not video or image.")
-    if _IS_ENCRYPTED.search(head):
-        raise Encrypted("The video is encrypted.")
-
-
 def _strictness(container: InputContainer, stream: VideoStream) -> dict[str, str]:
     """Return decoder options that leave less to libav's goodwill.
 
@@ -338,7 +338,8 @@ def _choose_stream(container: InputContainer) -> VideoStream:
             "The file's header is damaged, or names a codec for which there is no decoder here."
         )
     check_pixels(stream.codec_context.width, stream.codec_context.height)
-    if stream.codec_context.codec_tag == "encv" or "enc_key_id" in stream.metadata:
+    needs_key = "enc_key_id" in stream.metadata or _DRM & container.metadata.keys()
+    if needs_key or stream.codec_context.codec_tag == "encv":
         raise Encrypted("The video is encrypted.")
     return stream
 

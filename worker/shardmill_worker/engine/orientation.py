@@ -13,6 +13,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from msgspec import Struct
 
 from shardmill.contract.geometry import Size
+from shardmill.contract.row import Facts
 from shardmill_worker.engine.headers import png_orientation, webp_orientation
 from shardmill_worker.engine.media import Media
 
@@ -68,6 +69,11 @@ def orientation_of(media: Media, frame: av.VideoFrame) -> Orientation:
         if data.type == SideDataType.DISPLAYMATRIX:
             return from_matrix(bytes(data))
     return UPRIGHT
+
+
+def orientation_in(facts: Facts) -> Orientation:
+    """Return what probing found: that of the first frame, for a turn may be told there alone."""
+    return Orientation(facts.rotation_deg or 0, mirrored=bool(facts.mirrored))
 
 
 def from_matrix(matrix: bytes) -> Orientation:

@@ -13,7 +13,7 @@ from typing import Final
 import av
 from msgspec.structs import replace
 
-from shardmill.contract.errors import Corrupt, ItemError
+from shardmill.contract.errors import Corrupt, ItemError, Skip
 from shardmill.contract.geometry import Size
 from shardmill.contract.row import Facts, Item, Kind
 from shardmill_worker.engine.bitstream import head_of
@@ -21,7 +21,7 @@ from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES
 from shardmill_worker.engine.decode import SourceFrame, source_frames
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.input_file import open_item
-from shardmill_worker.engine.media import Media, moving_pictures, open_media
+from shardmill_worker.engine.media import Media, is_of_pictures, moving_pictures, open_media
 from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.plain import plain_facts
 from shardmill_worker.engine.plain.source import Source
@@ -33,7 +33,7 @@ _QUICK_FORMATS: Final = frozenset({_ISO_BMFF, "matroska,webm", "avi"})
 _FULLY_OPENED: Final = frozenset({"png_pipe"})
 """Formats of which libav tells all, as a PNG's gamma, only where opening decodes a picture."""
 _STILL_FORMATS: Final = frozenset({"ico", "fits"})
-"""Formats of single pictures, besides those of one file a picture whose names end in ``pipe``."""
+"""Formats of single pictures, besides those of one file a picture."""
 _ANIMATED_FORMATS: Final = frozenset({"gif", "apng"})
 """Formats that hold one picture or several."""
 _ANIMATED_BRANDS: Final = frozenset(
@@ -72,8 +72,10 @@ def plain_look(root: str, item: Item) -> Facts | None:
 def quick_look(root: str, item: Item) -> Facts | None:
     """Return what a quick open shows, None if a full open could show more or other.
 
+    It sees the first packet's stream alone where the header lists none, so that a video whose sound
+    comes first seems to be sound.
+
     Raises:
-        Skip: The file holds sound alone.
         EnvironmentFault: The input directory is missing.
     """
     try:
@@ -81,11 +83,11 @@ def quick_look(root: str, item: Item) -> Facts | None:
             if media.format_name in _FULLY_OPENED:
                 return None
             facts = _by_frames(media) if _may_be_one(media) else _by_first_packet(media)
-    except ItemError:
+    except (ItemError, Skip):
         return None
     name = facts.container or ""
     if facts.kind == "image":
-        whole = name.endswith("pipe")
+        whole = is_of_pictures(name)
     else:
         whole = name in _QUICK_FORMATS and facts.fps is not None
     return facts if whole else None
@@ -151,7 +153,7 @@ def _kind(media: Media, rest: Iterator[SourceFrame]) -> Kind:
     if _may_be_one(media):
         return "image" if next(rest, None) is None else "video"
     name = media.format_name
-    return "image" if name.endswith("pipe") or name in _STILL_FORMATS else "video"
+    return "image" if is_of_pictures(name) or name in _STILL_FORMATS else "video"
 
 
 def _may_be_one(media: Media) -> bool:

@@ -3,13 +3,17 @@
 Nothing seeks: a container's index may be wrong or absent, and reading a packet costs a hundredth
 of decoding it.  A run begins where nothing from before is needed and ends with the last packet
 that is wanted; within it, packets that nobody needs are left out.  Every frame that comes out is
-checked against what was announced, and at the first surprise the caller decodes straight through.
+checked against what was announced, and at the first surprise, or sign of damage, the caller decodes
+straight through.  The first packet is always decoded: encoders put there what holds for all, as
+tables, and what they are, which decoders go by.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.stream import VideoStream
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -34,7 +38,7 @@ class Run(Struct, frozen=True):
 
 
 def runs_for(packets: Packets, wanted: NDArray[np.int64]) -> list[Run]:
-    """Return the shortest runs that give the wanted frames exactly, in decoding order.
+    """Return the shortest runs that give the wanted frames exactly, in the order of decoding.
 
     A frame shown before the start that it follows may need frames from before that start (an
     open group of pictures), so it takes the start before.
@@ -82,7 +86,10 @@ def wanted_frames(
     next_pts = next(ahead, None)
     reader = _Reader(media, packets.pts)
     with media_faults("The file cannot be decoded"):
-        for run in runs_for(packets, wanted):
+        runs = runs_for(packets, wanted)
+        if runs[0].start > 0:
+            reader.decode_first()
+        for run in runs:
             fed = [p for p in range(run.start, run.stop) if needed[p]]
             for picture in _checked(reader.decode(fed), packets, fed):
                 advance()
@@ -100,8 +107,16 @@ class _Reader:
         self._context = media.stream.codec_context
         self._watch = media.stopwatch
         self._packets = media.packets()
+        self._log = media.log
         self._pts = pts
         self._position = 0
+
+    def decode_first(self) -> None:
+        """Let the decoder see the first packet, whatever it makes of it."""
+        with suppress(FFmpegError):
+            self._context.decode(next(self._packets, None))
+        self._position += 1
+        self._log.texts()
 
     def decode(self, positions: Sequence[int]) -> Iterator[av.VideoFrame]:
         """Yield the frames of the packets at these positions, from a fresh decoder."""
@@ -120,6 +135,8 @@ class _Reader:
     def _decoded(self, packet: "av.Packet[VideoStream] | None") -> "list[av.VideoFrame]":
         frames = self._context.decode(packet)
         self._watch.was("decode")
+        if self._log.damage() is not None or any(frame.is_corrupt for frame in frames):
+            raise Surprise
         return frames
 
 

@@ -7,8 +7,8 @@ the times alone and once more for the pictures.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from typing import Generic, Protocol
+from contextlib import suppress
+from typing import Generic
 
 import numpy as np
 from msgspec import Struct
@@ -27,18 +27,10 @@ from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.decode import Clock, SourceFrame, in_bursts, source_frames
 from shardmill_worker.engine.gathering import Gathering, Keep, Kept
-from shardmill_worker.engine.media import Media
+from shardmill_worker.engine.media import Media, Reopen
 from shardmill_worker.engine.packets import Packets, survey, timeline_of
 from shardmill_worker.engine.sparse import Surprise, wanted_frames
 from shardmill_worker.engine.work import Advance
-
-
-class Reopen(Protocol):
-    """Opens the file at its beginning, as often as it is called."""
-
-    def __call__(self) -> AbstractContextManager[Media]:
-        """Return the open file."""
-        ...
 
 
 class Reading(Struct, Generic[Kept], frozen=True):
@@ -155,8 +147,7 @@ class VideoReader(Struct, frozen=True, kw_only=True):
 
     def _ways(self) -> Iterator[_Way]:
         """Yield the ways to the frames, the cheapest first; a surprise leads to the next."""
-        with self.reopen() as media:
-            found = survey(media, self.advance)
+        found = survey(self.reopen, self.advance)
         if found.damage is not None and not self.keep_partial:
             raise found.damage
         if found.timeline is not None and found.packets is not None:
@@ -181,7 +172,7 @@ class VideoReader(Struct, frozen=True, kw_only=True):
         def finished() -> Iterator[Reading[Kept] | ItemError]:
             nonlocal decoded
             for kept in gathering.finished():
-                yield Reading(kept, decoded, way.damage) if kept else _empty(way.timeline)
+                yield Reading(kept, decoded, way.damage) if kept else self._empty(way.timeline)
                 decoded = 0
 
         yield from finished()  # those that hold no frame
@@ -254,13 +245,12 @@ class VideoReader(Struct, frozen=True, kw_only=True):
         if by_keyframe and keyframe != timeline.keyframe[index]:
             raise Surprise
 
-
-def _empty(timeline: Timeline) -> Empty:
-    length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
-    return Empty(
-        f"No frame lies in the range asked for: the video has {timeline.pts_ns.size} frames "
-        f"in {length_s:.3f} s."
-    )
+    def _empty(self, timeline: Timeline) -> Empty:
+        length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
+        has = f"the video has {timeline.pts_ns.size} frames in {length_s:.3f} s"
+        if isinstance(self.selection.policy, KeyframesOnly) and not timeline.keyframe.any():
+            return Empty(f"No frame on show is a keyframe: {has}.")
+        return Empty(f"No frame lies in the range asked for: {has}.")
 
 
 class _Frames:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt, Unsupported
 from shardmill_worker.engine.assembled.heif import Grid
-from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
+from shardmill_worker.engine.faults import MAX_PIXELS, decode_log, media_faults
 
 _COLOUR_TAGS: Final = ("color_range", "colorspace", "color_primaries", "color_trc")
 
@@ -36,8 +36,10 @@ def open_grid(container: InputContainer, grid: Grid) -> Iterator[InputContainer]
     Raises:
         ItemError: A tile is missing, broken or unlike the others.
     """
-    with media_faults("The tiles of the picture cannot be decoded"):
+    with media_faults("The tiles of the picture cannot be decoded"), decode_log() as log:
         picture = _picture(container, grid)
+        if (damage := log.damage()) is not None:
+            raise damage
         file = _uncompressed(picture)
         whole = av.open(file, "r", format="nut", container_options={"protocol_whitelist": "none"})
     with whole:
