@@ -40,7 +40,7 @@ FIRST, STRIDE = 3, 29
 SIZES = ("160x120", "107x53")
 """A usual size, and one that is no whole part of any."""
 SCALED = {
-    f"{size} {encoding}": Spec(size=size, encoding=encoding)
+    f"{size} {encoding}": Spec(size=size, encoding=encoding, no_upscale=True)
     for size in SIZES
     for encoding in ("raw", "jpeg")
 }

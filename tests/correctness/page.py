@@ -16,6 +16,8 @@ MEASURES: tuple[Measure, ...] = tuple(
 )
 """Every comparison there is, in the order of the page."""
 PAGE = Path(__file__).parents[2] / "docs" / "correctness.md"
+SWEEP = Path(__file__).with_name("sweep.md")
+"""What ``sweep.py`` measured last, which takes too long to be measured for each page."""
 
 _HEAD = """\
 # Correctness
@@ -33,7 +35,7 @@ is the `ffmpeg` program {ffmpeg}, another version built by others.
 def written(corpus: Path, comparisons: Iterable[Comparison]) -> str:
     """Return the page."""
     parts = [_head(corpus), *(_section(comparison) for comparison in comparisons)]
-    return "\n".join(parts)
+    return "\n".join([*parts, SWEEP.read_text(encoding="utf-8")])
 
 
 def _head(corpus: Path) -> str:

@@ -113,19 +113,19 @@ def test_the_reader_gives_what_annotations_say(there, media, out, tmp_path):
     done = there.submit(media, "--out", out, "--labels", annotations, *SIZE)
 
     assert done.code == 0, done.err
-    clips = {clip.path: clip for clip in open_shards(str(out))}
+    clips = {clip.path: clip for clip in open_shards(str(out), split="all")}
     assert (clips["d.mp4"].labels, clips["d.mp4"].label_ids) == (("b", "a"), (1, 0))
     assert (clips["d.mp4"].label, clips["d.mp4"].label_id) == ("b", 1)
     assert clips["d.mp4"].extra == {"who": {"id": 7, "é": [1.5]}}
     assert clips["d.mp4"].pts_ns.tolist() == [S + i * S // 10 for i in range(20)]
     bare = clips["kitchen/a.mp4"]
     assert (bare.labels, bare.label_id, bare.extra, len(bare)) == ((), None, {}, 10)
-    windows = ClipDataset(str(out), window=20)
+    windows = ClipDataset(str(out), split="all", window=20)
     assert (windows[0]["label_id"], windows[0]["label_ids"].tolist()) == (1, [1, 0])
-    short = ClipDataset(str(out), window=10).at
+    short = ClipDataset(str(out), split="all", window=10).at
     labels = {tuple(short(place, epoch=0)["label_ids"].tolist()) for place in range(12)}
     assert labels == {(1, 0), (-1, -1)}
-    assert [clip.path for clip in open_shards(str(out), labels=["a"])] == ["d.mp4"]
+    assert [clip.path for clip in open_shards(str(out), split="all", labels=["a"])] == ["d.mp4"]
     assert [clip.path for clip in open_shards(str(out), split="val")] == ["kitchen/a.mp4"]
     asked = there.run(
         "query", out, "select path, extra->>'$.who.id' from files where extra like '%7%'", "--csv"

@@ -19,10 +19,11 @@ WHOLE = 40
 REFUSED = {
     "odd_video/mediafile__image.mp3": "skipped",
     "images/libjxl-td__splines.jxl": "unsupported",
+    "images/pillow__tiff_strip_cmyk_jpeg.tif": "unsupported",
     "hostile/media3__sample_fragmented_clearkey.mp4": "encrypted",
     "hostile/torchvision__bad_huffman.jpg": "corrupt",
 }
-"""What gives no clip: sound with cover art, a codec that is missing here, a secret, damage."""
+"""What gives no clip: sound with cover art, what has no decoder here, a secret, damage."""
 DAMAGED_WITHIN = "hostile/torchvision__bad_huffman.jpg"
 
 

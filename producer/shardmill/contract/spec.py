@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any, Final, Literal, Self, get_args
 
-from shardmill.contract import geometry, sampling
+from shardmill.contract import sampling
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.geometry import Geometry, Size
+from shardmill.contract.geometry import Geometry
 from shardmill.contract.labels import LabelSource
 from shardmill.contract.option import (
     check_one_of,
@@ -31,9 +31,10 @@ from shardmill.contract.option import (
     with_tuples,
 )
 from shardmill.contract.sampling import NS_PER_S, Selection
+from shardmill.contract.sizes import Sizes
 from shardmill.contract.split import Split, group_pattern, parse_splits
 
-CONTENT_VERSION: Final = 6
+CONTENT_VERSION: Final = 7
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]
@@ -116,8 +117,14 @@ class Spec:
         None, "--crop", "cover this size, aspect kept, and cut the centre out", metavar="WxH"
     )
     """Size to cover and cut from the centre."""
-    upscale: bool = option(False, "--upscale", "allow enlarging")
-    """Let small pictures grow."""
+    upscale: bool = option(
+        False, "--upscale", "with --short-side and --fit: enlarge small pictures"
+    )
+    """Let small pictures grow to ``short_side`` or ``fit``; to an exact size they do."""
+    no_upscale: bool = option(
+        False, "--no-upscale", "leave small pictures smaller than an exact size: sizes then differ"
+    )
+    """Let small pictures stay smaller than ``size``, ``crop`` or ``fit`` with ``pad``."""
     encoding: Encoding = option("jpeg", "--encoding", "how a frame is stored")
     """``jpeg`` is small, ``png`` lossless, ``raw`` fastest to read."""
     quality: int = option(95, "--quality", "JPEG quality, 1 to 100", metavar="Q")
@@ -243,8 +250,6 @@ class Spec:
         check_one_of(self, "--all", "--every", "--fps", "--count", "--at", "--keyframes")
         check_one_of(self, "--size", "--short-side", "--fit", "--crop")
         check_one_of(self, "--count-frames", "--check")
-        if self.pad and self.fit is None:
-            raise InvalidSpec("--pad fills up what --fit leaves free: give --fit WxH too")
         if self.copy_if_fits and self.encoding != "jpeg":
             raise InvalidSpec(
                 f"--copy-if-fits stores JPEG files as they are, --encoding is {self.encoding}: "
@@ -275,19 +280,9 @@ class Spec:
                 raise InvalidSpec(f"{flag} must be one of {', '.join(choices)}; got {value!r}")
         self.label_source.check()
         _ = self.selection, self.geometry, self.splits  # each checks its own numbers
+        self.sizes.check(self.format, self.encoding)
         if self.split_group is not None and self.split is None:
             raise InvalidSpec("--split-group keeps inputs together in a split: give --split too")
-        if self.format == "npy" and not (self.encoding == "raw" and self._gives_one_size):
-            raise InvalidSpec(
-                "--format npy is one array of equal frames: give --encoding raw, and "
-                "--size WxH --upscale, --crop WxH --upscale or --fit WxH --pad"
-            )
-
-    @property
-    def _gives_one_size(self) -> bool:
-        """Whether every frame of every input becomes equally large, that of a small one too."""
-        exact = self.size is not None or self.crop is not None
-        return (exact and self.upscale) or self.pad
 
     @property
     def selection(self) -> Selection:
@@ -311,20 +306,22 @@ class Spec:
         )
 
     @property
+    def sizes(self) -> Sizes:
+        """The options about sizes."""
+        return Sizes(
+            size=self.size,
+            short_side=self.short_side,
+            fit=self.fit,
+            pad=self.pad,
+            crop=self.crop,
+            upscale=self.upscale,
+            no_upscale=self.no_upscale,
+        )
+
+    @property
     def geometry(self) -> Geometry:
         """What size a frame becomes."""
-        if self.size is not None:
-            size = Size.parse(self.size, option="--size")
-            return geometry.Stretch(size=size, upscale=self.upscale)
-        if self.short_side is not None:
-            return geometry.ShortSide(length=self.short_side, upscale=self.upscale)
-        if self.fit is not None:
-            size = Size.parse(self.fit, option="--fit")
-            return geometry.Fit(size=size, pad=self.pad, upscale=self.upscale)
-        if self.crop is not None:
-            size = Size.parse(self.crop, option="--crop")
-            return geometry.CentreCrop(size=size, upscale=self.upscale)
-        return geometry.SourceSize()
+        return self.sizes.geometry
 
     @property
     def label_source(self) -> LabelSource:

@@ -53,6 +53,7 @@ OTHER = {
     "shuffle": 7,
     "count_frames": True,
     "check": True,
+    "no_upscale": True,
     "item_timeout_s": 60.0,
     "item_memory_bytes": 500_000_000,
 }
@@ -70,6 +71,7 @@ def changed(name: str) -> Spec:
         "pad": {"fit": "64x64"},
         "split_group": {"split": "a=1"},
         "clip_stride_s": {"clip_s": 1.0},
+        "no_upscale": {"size": "64x64"},
     }.get(name, {})
     if name in ANNOTATED:
         needs = {"labels": "clips.csv"}
@@ -127,11 +129,11 @@ def test_padding_needs_something_to_fit():
 @pytest.mark.parametrize(
     ("options", "is_one_size"),
     [
-        pytest.param({"size": "8x6", "upscale": True}, True, id="size, the small ones grow"),
-        pytest.param({"crop": "8x6", "upscale": True}, True, id="crop, the small ones grow"),
+        pytest.param({"size": "8x6"}, True, id="size, the small ones grow"),
+        pytest.param({"crop": "8x6"}, True, id="crop, the small ones grow"),
         pytest.param({"fit": "8x6", "pad": True}, True, id="the small ones get a margin"),
-        pytest.param({"size": "8x6"}, False, id="size, the small ones stay"),
-        pytest.param({"crop": "8x6"}, False, id="crop, the small ones stay"),
+        pytest.param({"size": "8x6", "no_upscale": True}, False, id="size, the small ones stay"),
+        pytest.param({"crop": "8x6", "no_upscale": True}, False, id="crop, the small ones stay"),
         pytest.param({"fit": "8x6", "upscale": True}, False, id="by the aspect"),
         pytest.param({"short_side": 6, "upscale": True}, False, id="by the aspect, one side given"),
         pytest.param({}, False, id="as they are"),
@@ -143,7 +145,7 @@ def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
     if is_one_size:
         assert Spec(format="npy", encoding="raw", **options).format == "npy"
     else:
-        with pytest.raises(InvalidSpec, match="--size WxH --upscale, --crop WxH --upscale or"):
+        with pytest.raises(InvalidSpec, match="--size WxH, --crop WxH or"):
             Spec(format="npy", encoding="raw", **options)
 
 
@@ -237,15 +239,37 @@ def test_seconds_become_whole_nanoseconds():
     ("options", "mode"),
     [
         ({}, geometry.SourceSize()),
-        ({"size": "160x120"}, geometry.Stretch(size=Size(160, 120))),
+        ({"size": "160x120"}, geometry.Stretch(size=Size(160, 120), upscale=True)),
+        ({"size": "160x120", "no_upscale": True}, geometry.Stretch(size=Size(160, 120))),
         ({"short_side": 256, "upscale": True}, geometry.ShortSide(length=256, upscale=True)),
-        ({"fit": "64x48", "pad": True}, geometry.Fit(size=Size(64, 48), pad=True)),
-        ({"crop": "32x16"}, geometry.CentreCrop(size=Size(32, 16))),
+        ({"fit": "64x48"}, geometry.Fit(size=Size(64, 48))),
+        ({"fit": "64x48", "pad": True}, geometry.Fit(size=Size(64, 48), pad=True, upscale=True)),
+        (
+            {"fit": "64x48", "pad": True, "no_upscale": True},
+            geometry.Fit(size=Size(64, 48), pad=True),
+        ),
+        ({"crop": "32x16"}, geometry.CentreCrop(size=Size(32, 16), upscale=True)),
+        ({"crop": "32x16", "no_upscale": True}, geometry.CentreCrop(size=Size(32, 16))),
     ],
     ids=str,
 )
 def test_options_become_a_geometry(options, mode):
     assert Spec(**options).geometry == mode
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"short_side": 64},
+        {"fit": "64x64"},
+        {"size": "64x64", "upscale": True},
+    ],
+    ids=str,
+)
+def test_only_from_an_exact_size_may_small_pictures_be_left_out(options):
+    with pytest.raises(InvalidSpec, match="--no-upscale leaves pictures smaller than an exact"):
+        Spec(no_upscale=True, **options)
 
 
 @pytest.mark.parametrize("name", OTHER)

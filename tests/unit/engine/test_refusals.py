@@ -121,6 +121,16 @@ def test_a_small_jpeg_is_a_picture_whatever_stands_behind_it(folder, behind):
     assert np.abs(luma.astype(int) - expected).max() <= 2
 
 
+@pytest.mark.parametrize("part", [0.05, 0.2])
+def test_a_small_jpeg_whose_head_is_damaged_is_no_picture(folder, part):
+    """FFmpeg would make a picture of what is left, and say nothing."""
+    at = int(len(JPEG[: JPEG.index(b"\xff\xda")]) * part)
+    item = folder.item(folder.write("zeros.jpg", JPEG[:at] + bytes(60) + JPEG[at + 60 :]))
+
+    with pytest.raises(Corrupt):
+        read(folder, item)
+
+
 def test_jpegs_one_behind_the_other_are_a_video_if_their_name_says_so(folder):
     item = folder.item(folder.write("film.mjpeg", JPEG * 5))
 

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from importlib import metadata
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,8 +17,9 @@ from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
 from shardmill.contract.manifest import read_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
-from shardmill.report import summary
+from shardmill.report import small_sources, summary
 
 
 @pytest.fixture
@@ -147,6 +149,7 @@ def test_a_finished_job_tells_what_it_was(out):
         "shards": 1,
         "video_hours": 0.000486,
         "clip_frames": {"min": 2, "mean": 2.5, "median": 2.5, "p95": 3, "max": 3},
+        "enlarged": 0,
         "examples": {
             "internal": {"count": 1, "path": "a.mp4", "message": "bad"},
             "timeout": {"count": 1, "path": "y.mp4", "message": "bad"},
@@ -307,3 +310,35 @@ def test_a_broken_part_is_damage(out):
 
     with pytest.raises(DatasetDamaged, match=r"part-b0\.parquet"):
         summary.status_of(out.out)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (Spec(size="64x48"), "2 clips enlarged to 64x48: --no-upscale leaves them smaller"),
+        (Spec(crop="64x48"), "2 clips enlarged to 64x48: --no-upscale leaves them smaller"),
+        (Spec(fit="64x48", pad=True), "1 clip enlarged to 64x48: --no-upscale leaves them smaller"),
+        (Spec(size="64x48", no_upscale=True), "2 clips smaller than 64x48: sizes differ"),
+        (Spec(size="16x12"), None),
+        (Spec(fit="64x48"), None),
+        (Spec(), None),
+    ],
+    ids=str,
+)
+def test_sources_smaller_than_the_size_asked_for_are_counted(out, spec, said):
+    sizes = {"large": (64, 48), "low": (80, 40), "small": (32, 24)}
+    out.shard("b0", *(Video(name) for name in sizes))
+    rows = [
+        replace(row, facts=replace(row.facts, display_width=w, display_height=h))
+        for row, (w, h) in zip(out.rows["b0"], sizes.values(), strict=True)
+    ]
+    out.part("b0", *rows)
+    job = replace(out.job(), spec=spec)
+    job.write()
+
+    assert small_sources.sentence(out.out) == said
+
+    summary.finish(job)
+    written = json.loads(Path(out.layout.summary).read_text())
+    name = "smaller" if spec.no_upscale else "enlarged"
+    assert written[name] == (0 if said is None else int(said.split()[0]))

@@ -19,6 +19,8 @@ _TIFF_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925})
 _MAX_ENTRIES: Final = 512
 _MAX_EXIF_BYTES: Final = 1 << 20
 _MAX_CHUNKS: Final = 1 << 16
+_MAX_SEGMENTS: Final = 4096
+_START_OF_SCAN: Final = 0xDA
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _WEBP_MOVES: Final = 0x02
 _JPEG_XL_STARTS: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
@@ -122,6 +124,24 @@ def webp_orientation(file: InputFile) -> int:
             return tiff_orientation(block.removeprefix(b"Exif\0\0"))
         position += 8 + length + length % 2
     return 1
+
+
+def begins_as_jpeg(file: InputFile) -> bool:
+    """Return whether a file is a JPEG up to its first scan, segment by segment (T.81, B.1.1)."""
+    if file.pread(2, 0) != b"\xff\xd8":
+        return False
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        head = file.pread(4, position)
+        if len(head) < 4 or head[0] != 0xFF:
+            return False
+        if head[1] == 0xFF:  # a fill byte
+            position += 1
+        elif head[1] == _START_OF_SCAN:
+            return True
+        else:
+            position += 2 + int.from_bytes(head[2:])
+    return False
 
 
 def png_size(file: InputFile) -> tuple[int, int] | None:

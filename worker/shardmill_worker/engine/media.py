@@ -36,7 +36,7 @@ from shardmill_worker.engine.faults import (
     decode_log,
     media_faults,
 )
-from shardmill_worker.engine.headers import is_animated_webp
+from shardmill_worker.engine.headers import begins_as_jpeg, is_animated_webp
 from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_item
 from shardmill_worker.engine.refusals import refuse_by_content, refuse_by_header
 from shardmill_worker.engine.stopwatch import Stopwatch
@@ -59,7 +59,6 @@ _TEXT: Final = frozenset(
 """Demuxers that draw any text as pictures, and of subtitles and other text."""
 _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 """Picture formats that libav knows by suffix only, some or all of the time."""
-_JPEG: Final = b"\xff\xd8\xff"
 _JPEG_STREAMS: Final = frozenset({".mjpeg", ".mjpg", ".mjpe"})
 """Names of JPEG pictures one behind the other that are a video."""
 _DRM: Final = frozenset({"ASF_Protection_Type", "ASF_Key_ID"})
@@ -268,7 +267,7 @@ def is_of_pictures(format_name: str) -> bool:
 def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
-        if suffix not in _JPEG_STREAMS and file.pread(len(_JPEG), 0) == _JPEG:
+        if suffix not in _JPEG_STREAMS and begins_as_jpeg(file):
             # libav goes by what follows: what stands behind a small picture makes it a video.
             options = _QUICK_OPEN if quick else AS_USUAL
             return _open(NamelessFile(file), options, demuxer="jpeg_pipe")
