@@ -80,6 +80,10 @@ format: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write docs/correctness.md (SHARDMILL_CORPUS)
 	@PYTHONPATH=tests $(BIN)/python -m correctness
 
+.PHONY: cases
+cases: $(VENV)/dev.stamp ## Run the faults found in real use against their oracles (SHARDMILL_CASES)
+	@$(BIN)/python -m pytest -q -rA tests/integration/test_cases.py
+
 .PHONY: pictures
 pictures: $(VENV)/dev.stamp ## Write docs/*.png anew, from real runs
 	@PYTHONPATH=tests $(BIN)/python -m pictures

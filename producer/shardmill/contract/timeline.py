@@ -116,10 +116,12 @@ class Timeline(Struct, frozen=True, kw_only=True):
         """Return the nearest frame of each tick of a clock in ``[pts_ns[0], end_ns)``.
 
         A frame nearest to several ticks is kept once; a tick halfway between two frames
-        takes the earlier one.
+        takes the earlier one.  Times are rounded down, so that the true middle of two lies up to
+        a nanosecond behind that of the numbers.
         """
-        pts_ns = self.pts_ns
-        reach_ns = np.append((pts_ns[:-1] + pts_ns[1:]) // 2, self.end_ns - 1) - pts_ns[0]
+        pts_ns, last_ns = self.pts_ns, self.end_ns - 1
+        middles_ns = np.minimum((pts_ns[:-1] + pts_ns[1:] + 3) // 2, last_ns)
+        reach_ns = np.append(middles_ns, last_ns) - pts_ns[0]
         rate = Fraction(rate_hz).limit_denominator(_MAX_DENOMINATOR)
         last_tick = _whole_ticks(reach_ns, rate)  # the last that is not nearer to a later frame
         return np.flatnonzero(np.diff(last_tick, prepend=-1)).astype(np.int64)

@@ -1,6 +1,7 @@
 """Policies keep the right frames of a timeline, and say why when they cannot."""
 
 from fractions import Fraction
+from math import ceil
 
 import numpy as np
 import pytest
@@ -83,11 +84,11 @@ def test_a_stream_that_starts_before_zero_is_sampled_alike():
 
 @given(
     gaps=st.lists(st.integers(1, 50), min_size=1, max_size=12),
-    rate_hz=st.sampled_from([1e7, 4e7, 1e8, 5e8]),
+    rate_hz=st.sampled_from([1e4, 4e4, 1e5, 5e5]),
 )
 def test_fixed_rate_agrees_with_looking_at_every_frame_for_every_tick(gaps, rate_hz):
-    """The definition, tick by tick, on times of a few nanoseconds."""
-    edges = np.cumsum([0, *gaps]).tolist()
+    """The definition, tick by tick, on times of a few microseconds."""
+    edges = (1000 * np.cumsum([0, *gaps])).tolist()
     policy = FixedRate(rate_hz=1)
     force_setattr(policy, "rate_hz", rate_hz)
     wanted = {
@@ -96,6 +97,41 @@ def test_fixed_rate_agrees_with_looking_at_every_frame_for_every_tick(gaps, rate
     }
 
     assert at(*edges[:-1], end=edges[-1]).select(policy).tolist() == sorted(wanted)
+
+
+@pytest.mark.parametrize("late_ns", [0, 7])
+@pytest.mark.parametrize(
+    ("fps", "rate_hz"),
+    [
+        *(
+            (fps, rate)
+            for fps in (15, 24, 30, 60, 90, 120)
+            for rate in (4, 6, 8, 10, 12, 16, 20, 48)
+        ),
+        (Fraction(30000, 1001), Fraction(20000, 1001)),
+        (25, 10),
+        (50, 20),
+    ],
+)
+def test_a_tick_halfway_takes_the_earlier_frame_at_every_rate(fps, rate_hz, late_ns):
+    """The definition in exact fractions, on times that are rounded down as a stream's are."""
+    exact_s = [Fraction(n) / fps for n in range(300)]
+    times_ns = [late_ns + int(time_s * NS_PER_S) for time_s in exact_s]
+    end_ns = late_ns + int(NS_PER_S * Fraction(300) / fps)
+    ticks_s = [Fraction(k) / rate_hz for k in range(ceil(Fraction(300) * rate_hz / fps))]
+    wanted = {
+        min((abs(exact_s[i] - tick_s), i) for i in near(tick_s, fps, len(exact_s)))[1]
+        for tick_s in ticks_s
+    }
+
+    kept = at(*times_ns, end=end_ns).select(FixedRate(rate_hz=float(rate_hz)))
+
+    assert kept.tolist() == sorted(wanted)
+
+
+def near(tick_s: Fraction, fps: Fraction | int, count: int) -> range:
+    at_hand = int(tick_s * fps)
+    return range(max(0, at_hand - 1), min(count, at_hand + 3))
 
 
 @pytest.mark.parametrize("rate_hz", [0, -1, 1001, float("nan"), float("inf")])
