@@ -150,7 +150,7 @@ def test_a_data_set_becomes_clips_with_its_own_files(home, tmp_path, out, preset
     } == clips
     reasons = {p: r["error_message"].partition(";")[0] for p, r in rows.items() if p in skipped}
     assert reasons == skipped
-    assert {clip.path: clip.label for clip in open_shards(str(out))} == {
+    assert {clip.path: clip.label for clip in open_shards(str(out), split="all")} == {
         path: label for path, (label, _, _) in clips.items()
     }
     assert home.run("verify", out).code == 0

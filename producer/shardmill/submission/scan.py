@@ -88,11 +88,15 @@ class Filter:
         self._hidden = hidden
         self._archives = archives
         self._others: Counter[str] = Counter()
+        self._takes_any = False
 
     def left_out(self) -> str | None:
-        """Return how many files were passed over for their suffix, as a sentence; None for none."""
+        """Return how many files were passed over for their suffix, as a sentence.
+
+        None for none, and where nothing else was found: that is said otherwise.
+        """
         count = self._others.total()
-        if not count:
+        if not count or not self._takes_any:
             return None
         kinds = self._others.most_common(_KINDS_TOLD)
         told = ", ".join(f"{kind} {number:,}" for kind, number in kinds)
@@ -115,6 +119,7 @@ class Filter:
         if self._include:
             return any(matches(path, name) for matches in self._include)
         if suffix(name) in MEDIA_SUFFIXES:
+            self._takes_any = True
             return True
         if not self.enters(path):
             kind = f".{printable(suffix(name))}" if suffix(name) else "without suffix"
