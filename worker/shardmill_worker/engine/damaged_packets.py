@@ -54,8 +54,8 @@ def with_true_flags(
     if is_cut_off or any(packet.is_corrupt for packet, _ in window):
         end = end or Corrupt(CUT_OFF)
         window.pop()  # it lacks something, the others do not
-    for packet, _ in window:
-        packet.is_corrupt = False
+    for packet, complained in window:
+        packet.is_corrupt = complained
         yield packet
     if end is not None:
         raise end

@@ -23,6 +23,8 @@ def boxed_units(header: bytes, position: int, count: int) -> tuple[list[bytes], 
     """Return so many NAL units, each after its length of two bytes, and where they end."""
     units: list[bytes] = []
     for _ in range(count):
+        if position >= len(header):
+            break
         begin = position + 2
         position = begin + int.from_bytes(header[position:begin])
         units.append(header[begin:position])
