@@ -1,4 +1,4 @@
-"""How many sources are smaller than the size that was asked for: what became of them is told."""
+"""The number of sources smaller than the exact size, and what became of them."""
 
 from contextlib import closing
 

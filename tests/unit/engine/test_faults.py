@@ -145,7 +145,7 @@ def test_what_is_logged_without_an_error_is_damage_too():
         av.logging.log(av.logging.ERROR, "h264", "more of it")
 
         assert str(log.damage()) == (
-            "The file is damaged, says the decoder: h264: concealing 12 DC, 12 AC errors."
+            "The file is damaged, the decoder reports: h264: concealing 12 DC, 12 AC errors."
         )
         assert log.damage() is None
 

@@ -22,7 +22,7 @@ _JUMP_NS: Final = NS_PER_S
 _IMPOSSIBLE_NS: Final = 2**62
 """A time 146 years away is none: some files hold noise where a time belongs."""
 _DEFAULT_RATE_HZ: Final = 25
-DAMAGED_PACKET: Final = "A part of the video is damaged, says its container."
+DAMAGED_PACKET: Final = "The container marks a part of the video as damaged."
 _FROM_NOTHING: Final = frozenset({PictureType.NONE, PictureType.I})
 _NOT_A_KEYFRAME: Final = "first frame is no keyframe"
 """What the MPEG-4 decoder says when it makes pictures of what is not there."""
@@ -237,7 +237,7 @@ class Decoding:
                 if self._early is not None and not self._early.is_before(picture):
                     self._damage = self._damage or self._early
             if picture.is_corrupt and self._damage is None:
-                painted = Corrupt("A part of the video is damaged, says the decoder.")
+                painted = Corrupt("The decoder marks a part of the video as damaged.")
                 self._damage = _Damage(painted, picture.pts)
             self._is_over |= self._damage is not None and self._is_hit(picture, self._damage)
             if not self._is_over:

@@ -186,7 +186,7 @@ class DecodeLog:
             return None
         part, text = told[0]
         said = printable(f"{part}: {text.strip().rstrip('.')}")[:_MESSAGE_LIMIT]
-        return Corrupt(f"The file is damaged, says the decoder: {said}.")
+        return Corrupt(f"The file is damaged, the decoder reports: {said}.")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Files that libav must not open, cannot decode, or would decode to something else without a word.
 
-They are told by their first bytes.
+The first bytes identify them.
 """
 
 import re
