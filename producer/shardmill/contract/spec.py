@@ -34,7 +34,7 @@ from shardmill.contract.sampling import NS_PER_S, Selection
 from shardmill.contract.sizes import Sizes
 from shardmill.contract.split import Split, group_pattern, parse_splits
 
-CONTENT_VERSION: Final = 7
+CONTENT_VERSION: Final = 8
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]

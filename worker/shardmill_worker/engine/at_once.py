@@ -13,6 +13,7 @@ from av.filter import Graph
 from msgspec import Struct
 
 from shardmill.contract.geometry import Size
+from shardmill_worker.engine.chroma import sampling_of
 
 FORMATS: Final = frozenset(f"yuv{sampling}p" for sampling in (420, 422, 440, 444))
 """What is worked on; libavfilter warns of ``yuvj`` formats."""
@@ -31,10 +32,11 @@ class AtOnce(Struct, frozen=True, kw_only=True):
     colour_range: int
     """An AVColorRange, as the frames are tagged."""
     left: int
-    """First column that is taken, a multiple of the columns to a sample of U and V."""
+    """First column that is taken."""
     top: int
-    """First row that is taken, a multiple of the rows to a sample of U and V."""
+    """First row that is taken."""
     taken: Size
+    """The size of the part that is taken, a multiple of the samples of Y to one of U and V."""
     size: Size
     """What the part that is taken is scaled to, by area."""
     widens: bool
@@ -69,7 +71,7 @@ def _graph(what: AtOnce) -> Graph:
             f":colorspace={what.colour_space}:range={what.colour_range}",
         ),
         graph.add("crop", f"{_sides(what.taken)}:{what.left}:{what.top}:exact=1"),
-        graph.add("scale", f"{_sides(what.size)}:{_scaling(widens=what.widens)}"),
+        graph.add("scale", f"{_sides(what.size)}:{_scaling(what)}"),
         graph.add("format", what.format),
         graph.add("buffersink"),
     ).configure()
@@ -80,13 +82,24 @@ def _sides(size: Size) -> str:
     return f"{size.width}:{size.height}"
 
 
-def _scaling(*, widens: bool) -> str:
+def _scaling(what: AtOnce) -> str:
     """Return how to scale.
 
-    Planes are taken to begin at the same place, as everywhere here: else U and V would count as
-    samples of the left column, and move.  The matrices are the same, so that none is applied.
+    A sample of U and V lies in the middle of those of Y that it stands for, as everywhere here, not
+    on the left one.  The matrices are the same, so that none is applied.
     """
-    place = "in_chroma_loc=center:out_chroma_loc=center"
+    place = f"in_chroma_loc=center:out_chroma_loc=center:{_first_chroma(what)}"
     matrix = "in_color_matrix=bt601:out_color_matrix=bt601"
-    ranges = f"in_range={'limited' if widens else 'full'}:out_range=full"
-    return f"flags=area:{place}:{matrix}:{ranges}"
+    ranges = f"in_range={'limited' if what.widens else 'full'}:out_range=full"
+    return f"flags=area:{place}{matrix}:{ranges}"
+
+
+def _first_chroma(what: AtOnce) -> str:
+    """Return where the first sample of U and V lies if ``crop`` cut it in half.
+
+    Of two columns that share a sample the part may begin with the second: the sample's middle is
+    then half a column before the middle of the first one taken, -128 in units of 1/256.
+    """
+    sampling = sampling_of(av.VideoFormat(what.format))
+    is_cut = {"h": what.left % sampling.columns, "v": what.top % sampling.rows}
+    return "".join(f"in_{side}_chr_pos=-128:" for side, cut in is_cut.items() if cut)

@@ -13,11 +13,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract.geometry import Size
-from shardmill_worker.engine.resize import resize
+from shardmill_worker.engine.chroma import Plane, like_luma
 
-Plane = NDArray[np.uint8]
-"""Shape (H, W), uint8."""
 Planes = tuple[Plane, ...]
 """Y alone, or Y, U and V."""
 
@@ -78,7 +75,7 @@ def to_jfif(planes: Planes, colour: Colour) -> Planes:
     # U and V are mixed at their own size, where there are fewest of them; 128 keeps it in range.
     middle = 128 * (u_to_y + v_to_y) - 128
     share = cv2.addWeighted(u, u_to_y, v, v_to_y, -middle)
-    share = resize(share, Size(y.shape[1], y.shape[0]))  # type: ignore[arg-type]
+    share = like_luma(share, y)  # type: ignore[arg-type]
     full_y = cv2.addWeighted(y, to_y, share, 1, add_y + middle)
     full_uv = [cv2.addWeighted(u, from_u, v, from_v, add) for _, from_u, from_v, add in to_uv]
     return (full_y, *full_uv)  # type: ignore[arg-type]
@@ -89,14 +86,8 @@ def to_rgb(planes: Planes, colour: Colour) -> NDArray[np.uint8]:
     if len(planes) == 1:
         (y,) = planes if colour.full_range else (cv2.LUT(planes[0], _range_tables()[0]),)
         return cv2.merge([y, y, y])  # type: ignore[return-value]
-    return cv2.transform(_interleaved(*planes), _rgb_from(colour))  # type: ignore[return-value]
-
-
-def _interleaved(*planes: Plane) -> NDArray[np.uint8]:
-    """Return Y, U and V side by side, U and V enlarged to the size of Y; shape (H, W, 3)."""
-    height, width = planes[0].shape
-    whole = [resize(plane, Size(width, height)) for plane in planes]
-    return cv2.merge(whole)  # type: ignore[return-value]
+    whole = [like_luma(plane, planes[0]) for plane in planes]
+    return cv2.transform(cv2.merge(whole), _rgb_from(colour))  # type: ignore[return-value]
 
 
 @cache

@@ -19,16 +19,21 @@ from shardmill.contract.geometry import Placement, Size
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import encode
 from shardmill_worker.engine.at_once import COLOUR_SPACES, FORMATS, AtOnce
-from shardmill_worker.engine.colour import JFIF, Planes, colour_of, to_jfif, to_rgb
+from shardmill_worker.engine.chroma import Box, Sampling, covering, sampling_of, thinned, within
+from shardmill_worker.engine.colour import JFIF, Colour, Planes, colour_of, to_jfif, to_rgb
 from shardmill_worker.engine.faults import media_faults
-from shardmill_worker.engine.orientation import Orientation
+from shardmill_worker.engine.orientation import UPRIGHT, Orientation
 from shardmill_worker.engine.pixels import PixelReader, Pixels, view
 from shardmill_worker.engine.resize import resize, suits_libswscale
 from shardmill_worker.engine.stopwatch import Stopwatch
 
 Array = NDArray[np.uint8]
+_Scaled = tuple[Planes, Colour | None]
+"""Planes and what they stand for; one of RGB, shape (H, W, 3), and None."""
 _BLACK: Final = 0
 _NO_COLOUR: Final = 128
+_STORED_SAMPLINGS: Final = {Sampling(x, y) for x in (1, 2) for y in (1, 2)}
+"""Those that a stored JPEG keeps; of others U and V become as large as Y."""
 _TURNS: Final = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
@@ -42,25 +47,24 @@ class _Framing(Struct, frozen=True):
     stored: Size
     orientation: Orientation
     placement: Placement
-    left: int
-    """First stored column that is taken."""
-    top: int
-    """First stored row that is taken."""
-    right: int
-    """End of the stored columns that are taken (exclusive)."""
-    bottom: int
-    """End of the stored rows that are taken (exclusive)."""
+    box: Box
+    """The part that is taken, stored pixels."""
 
     @property
     def taken(self) -> Size:
         """The size of the part that is taken, stored pixels."""
-        return Size(self.right - self.left, self.bottom - self.top)
+        return Size(self.box.right - self.box.left, self.box.bottom - self.box.top)
 
     @property
     def scaled(self) -> Size:
         """The size to scale to, before the turn."""
         scaled = self.placement.scaled
         return Size(scaled.height, scaled.width) if self.orientation.swaps_sides else scaled
+
+    def keeps_samples(self, sampling: Sampling) -> bool:
+        """Return whether frames hold stored samples: nothing is scaled, turned or shifted."""
+        upright = self.orientation == UPRIGHT
+        return upright and self.scaled == self.taken and self.box.begins_on(sampling)
 
 
 class PictureMaker:
@@ -98,19 +102,18 @@ class PictureMaker:
         with media_faults("The frame cannot be converted"):
             framing = self._frame(frame)
             if self._at_once:
-                pixels = self._scaled_at_once(frame, self._at_once)
+                planes, colour = self._scaled_at_once(frame, self._at_once)
             else:
-                pixels = self._scaled_by_planes(frame, framing)
+                planes, colour = self._scaled_by_planes(frame, framing)
             self._watch.was("scale")
-            encoded = self._encoded(pixels, framing.placement)
+            encoded = self._encoded(planes, colour, framing.placement)
             self._watch.was("encode")
             return encoded
 
     def leaves_as_it_is(self, frame: av.VideoFrame) -> bool:
         """Tell whether a frame is stored at its own size: nothing scaled, cut off or added."""
         framing = self._frame(frame)
-        taken = (framing.left, framing.top, framing.right, framing.bottom)
-        whole = taken == (0, 0, frame.width, frame.height)
+        whole = framing.box == Box(0, 0, frame.width, frame.height)
         placement = framing.placement
         return whole and placement.scaled == placement.canvas == framing.stored
 
@@ -134,27 +137,32 @@ class PictureMaker:
         """Return whether U and V must become as large as Y: for RGB, or to lie at an odd offset."""
         return self._spec.encoding != "jpeg" or placement.canvas != placement.scaled
 
-    def _scaled_at_once(self, frame: av.VideoFrame, at_once: AtOnce) -> Pixels:
+    def _scaled_at_once(self, frame: av.VideoFrame, at_once: AtOnce) -> _Scaled:
         turned = tuple(_turned(view(p), self._orientation) for p in at_once(frame).planes)
-        return Pixels(turned, JFIF if at_once.widens else colour_of(frame))
+        return turned, JFIF if at_once.widens else colour_of(frame)
 
-    def _scaled_by_planes(self, frame: av.VideoFrame, framing: _Framing) -> Pixels:
+    def _scaled_by_planes(self, frame: av.VideoFrame, framing: _Framing) -> _Scaled:
         pixels = self._reader.read(frame)
-        whole = self._needs_whole_colour(framing.placement)
-        uneven = not whole and _is_uneven(pixels.planes, framing)
-        planes = _scaled(pixels.planes, framing, whole_colour=whole or uneven)
-        planes = tuple(_turned(plane, framing.orientation) for plane in planes)
-        if uneven:
-            planes = _thinned(planes, pixels.planes, framing)
-        return Pixels(planes, pixels.colour)
+        sampling = pixels.sampling
+        if self._needs_whole_colour(framing.placement) or sampling not in _STORED_SAMPLINGS:
+            planes = _turned_planes(_scaled(pixels, framing, whole_colour=True), framing)
+        elif framing.keeps_samples(sampling):
+            planes = _cut(pixels.planes, framing.box, sampling)
+        elif sampling.divides(framing.scaled):
+            planes = _turned_planes(_scaled(pixels, framing, whole_colour=False), framing)
+        else:
+            planes = _turned_planes(_scaled(pixels, framing, whole_colour=True), framing)
+            turned = sampling.turned if framing.orientation.swaps_sides else sampling
+            planes = (planes[0], *(thinned(plane, turned) for plane in planes[1:]))
+        return planes, pixels.colour
 
-    def _encoded(self, pixels: Pixels, placement: Placement) -> bytes:
-        spec, planes = self._spec, pixels.planes
-        if spec.encoding == "jpeg" and pixels.colour is not None:
-            jfif = _padded_planes(_three(to_jfif(planes, pixels.colour)), placement)
+    def _encoded(self, planes: Planes, colour: Colour | None, placement: Placement) -> bytes:
+        spec = self._spec
+        if spec.encoding == "jpeg" and colour is not None:
+            jfif = _padded_planes(_three(to_jfif(planes, colour)), placement)
             self._watch.was("colour")
             return encode.jpeg_from_planes(jfif, spec.quality)
-        rgb = planes[0] if pixels.colour is None else to_rgb(planes, pixels.colour)
+        rgb = planes[0] if colour is None else to_rgb(planes, colour)
         rgb = _padded(rgb, placement, _BLACK)
         self._watch.was("colour")
         if spec.encoding == "jpeg":
@@ -181,10 +189,12 @@ def _framing(
         stored=stored,
         orientation=orientation,
         placement=placement,
-        left=left,
-        top=top,
-        right=max(left + 1, round((x + width) * across)),
-        bottom=max(top + 1, round((y + height) * down)),
+        box=Box(
+            left=left,
+            top=top,
+            right=max(left + 1, round((x + width) * across)),
+            bottom=max(top + 1, round((y + height) * down)),
+        ),
     )
 
 
@@ -192,12 +202,13 @@ def _at_once(frame: av.VideoFrame, framing: _Framing) -> AtOnce | None:
     """Return how all planes shrink together; None if they are not of the usual kind."""
     if frame.format.name not in FORMATS or frame.colorspace not in COLOUR_SPACES:
         return None
-    x, y = 8 // frame.format.chroma_width(8), 8 // frame.format.chroma_height(8)
+    sampling = sampling_of(frame.format)
+    x, y = sampling.columns, sampling.rows
     taken, scaled = framing.taken, framing.scaled
     shrinks = scaled.width <= taken.width and scaled.height <= taken.height and scaled != taken
-    if not shrinks or scaled.width % x or scaled.height % y:
+    if not (shrinks and sampling.divides(taken) and sampling.divides(scaled)):
         return None
-    taken_uv = Size(-(-taken.width // x), -(-taken.height // y))
+    taken_uv = Size(taken.width // x, taken.height // y)
     scaled_uv = Size(scaled.width // x, scaled.height // y)
     if not (suits_libswscale(taken, scaled) and suits_libswscale(taken_uv, scaled_uv)):
         return None
@@ -207,61 +218,37 @@ def _at_once(frame: av.VideoFrame, framing: _Framing) -> AtOnce | None:
         source=framing.stored,
         colour_space=frame.colorspace,
         colour_range=frame.color_range,
-        left=framing.left - framing.left % x,
-        top=framing.top - framing.top % y,
+        left=framing.box.left,
+        top=framing.box.top,
         taken=taken,
         size=scaled,
         widens=colour.is_bt601 and not colour.full_range,
     )
 
 
-def _scaled(planes: Planes, framing: _Framing, *, whole_colour: bool) -> Planes:
-    """Return the part that is taken of each plane, at its new size."""
-    stored, scaled = framing.stored, framing.scaled
-    steps = [_steps(stored, plane) for plane in planes]
-    # U and V must begin where Y does: an odd beginning moves by one.
-    shift_x = framing.left % max(x for x, _ in steps)
-    shift_y = framing.top % max(y for _, y in steps)
-    left, right = framing.left - shift_x, framing.right - shift_x
-    top, bottom = framing.top - shift_y, framing.bottom - shift_y
-    taken = [
-        plane[top // y : -(-bottom // y), left // x : -(-right // x)]
-        for plane, (x, y) in zip(planes, steps, strict=True)
-    ]
-    if whole_colour:
-        return tuple(resize(plane, scaled) for plane in taken)
-    return tuple(
-        resize(plane, Size(-(-scaled.width // x), -(-scaled.height // y)))
-        for plane, (x, y) in zip(taken, steps, strict=True)
+def _cut(planes: Planes, box: Box, sampling: Sampling) -> Planes:
+    """Return the part of each plane that lies in a box, which begins on a sample of U and V."""
+    luma, *rest = planes
+    return (
+        luma[box.top : box.bottom, box.left : box.right],
+        *(covering(plane, box, sampling) for plane in rest),
     )
 
 
-def _is_uneven(planes: Planes, framing: _Framing) -> bool:
-    """Return whether the last samples of U and V stand for less of the picture than the others."""
-    steps = (_steps(framing.stored, plane) for plane in planes)
-    return any(framing.scaled.width % x or framing.scaled.height % y for x, y in steps)
+def _scaled(pixels: Pixels, framing: _Framing, *, whole_colour: bool) -> Planes:
+    """Return the part that is taken of each plane, at its new size."""
+    box, sampling, scaled = framing.box, pixels.sampling, framing.scaled
+    luma, *rest = pixels.planes
+    small = Size(scaled.width // sampling.columns, scaled.height // sampling.rows)
+    size = scaled if whole_colour else small
+    return (
+        resize(luma[box.top : box.bottom, box.left : box.right], scaled),
+        *(resize(within(plane, box, sampling), size) for plane in rest),
+    )
 
 
-def _thinned(planes: Planes, source: Planes, framing: _Framing) -> Planes:
-    """Return whole planes with U and V as sparse as the source has them, counted from the top left.
-
-    The last column and row are repeated, so that every sample stands for as much as the others.
-    """
-    thinned = []
-    for plane, stored in zip(planes, source, strict=True):
-        x, y = _steps(framing.stored, stored)
-        if framing.orientation.swaps_sides:
-            x, y = y, x
-        height, width = plane.shape
-        right, below = -width % x, -height % y
-        even = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        thinned.append(resize(even, Size((width + right) // x, (height + below) // y)))  # type: ignore[arg-type]
-    return tuple(thinned)
-
-
-def _steps(stored: Size, plane: Array) -> tuple[int, int]:
-    """Return how many picture columns and rows one sample of the plane covers."""
-    return -(-stored.width // plane.shape[1]), -(-stored.height // plane.shape[0])
+def _turned_planes(planes: Planes, framing: _Framing) -> Planes:
+    return tuple(_turned(plane, framing.orientation) for plane in planes)
 
 
 def _turned(plane: Array, orientation: Orientation) -> Array:

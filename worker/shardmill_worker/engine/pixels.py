@@ -11,14 +11,22 @@ from av.video.reformatter import VideoReformatter
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from shardmill_worker.engine.chroma import Sampling, sampling_of
 from shardmill_worker.engine.colour import Colour, colour_of
 
 _PLANAR: Final = frozenset(
     f"yuv{letter}{sampling}p" for letter in ("", "j", "a") for sampling in (420, 422, 440, 444)
-) | {"gray"}
+) | {"gray", "yuv410p", "yuv411p", "yuvj411p"}
 """8-bit formats whose first planes are Y, U and V, or Y alone."""
 _DEEP_PLANAR: Final = re.compile(r"(?:yuva?4[24][024]p|gray)(?P<bits>9|1[0246])le")
 """The same with 9 to 16 bits, which fill the low end of two bytes."""
+_BY_SAMPLING: Final = {
+    (2, 2): "yuv420p",
+    (2, 1): "yuv422p",
+    (1, 2): "yuv440p",
+    (4, 1): "yuv411p",
+    (4, 4): "yuv410p",
+}
 _RGB: Final = "rgb24"
 
 
@@ -29,6 +37,8 @@ class Pixels(Struct, frozen=True):
     """Shape (H, W) each, U and V perhaps smaller; or one of shape (H, W, 3)."""
     colour: Colour | None
     """What Y, U and V stand for; None for RGB."""
+    sampling: Sampling
+    """What a sample of U and V stands for; one pixel where there are none."""
 
 
 class PixelReader:
@@ -44,13 +54,15 @@ class PixelReader:
     def read(self, frame: av.VideoFrame) -> Pixels:
         """Return the frame's pixels; they live as long as the frame."""
         if deep := _DEEP_PLANAR.fullmatch(frame.format.name):
-            return Pixels(_rounded(frame, int(deep["bits"])), colour_of(frame))
+            planes = _rounded(frame, int(deep["bits"]))
+            return Pixels(planes, colour_of(frame), sampling_of(frame.format))
         target = _target(frame.format)
         if target != frame.format.name:
             frame = self._scaler.reformat(frame, format=target, threads=1)
         if target == _RGB:
-            return Pixels((view(frame.planes[0], channels=3),), None)
-        return Pixels(tuple(view(plane) for plane in _coloured(frame)), colour_of(frame))
+            return Pixels((view(frame.planes[0], channels=3),), None, Sampling())
+        planes = tuple(view(plane) for plane in _coloured(frame))
+        return Pixels(planes, colour_of(frame), sampling_of(frame.format))
 
 
 def _coloured(frame: av.VideoFrame) -> tuple[VideoPlane, ...]:
@@ -73,8 +85,8 @@ def _target(source: av.VideoFormat) -> str:
         return _RGB
     if len(source.components) < 3:  # Y, or Y and alpha
         return "gray"
-    across, down = 8 // source.chroma_width(8), 8 // source.chroma_height(8)
-    return {(2, 2): "yuv420p", (2, 1): "yuv422p", (1, 2): "yuv440p"}.get((across, down), "yuv444p")
+    sampling = sampling_of(source)
+    return _BY_SAMPLING.get((sampling.columns, sampling.rows), "yuv444p")
 
 
 def view(plane: VideoPlane, channels: int = 1) -> NDArray[np.uint8]:

@@ -18,14 +18,12 @@ from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.geometry import Size
 from shardmill_worker.engine.assembled.raw_movie import movie_header
 from shardmill_worker.engine.assembled.webp import Animation, Picture, read_still
 from shardmill_worker.engine.colour import to_rgb
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
 from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.pixels import PixelReader, Pixels
-from shardmill_worker.engine.resize import resize
 
 Rgba = NDArray[np.uint8]
 """Shape (H, W, 4), uint8: R, G, B and A, R, G and B not multiplied by A."""
@@ -143,18 +141,10 @@ def _webp_decoder() -> VideoCodecContext:
 
 
 def _rgb(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return a picture's colours, shape (H, W, 3), uint8.
-
-    A sample of U and V covers two columns and two rows also at an odd picture's far edges, where
-    the small pictures of an animation would otherwise be shifted visibly.
-    """
+    """Return a picture's colours, shape (H, W, 3), uint8."""
     if pixels.colour is None:
         return pixels.planes[0]
-    y, u, v = pixels.planes
-    height, width = y.shape
-    twice = Size(2 * u.shape[1], 2 * u.shape[0])
-    u, v = (resize(plane, twice)[:height, :width] for plane in (u, v))
-    return to_rgb((y, u, v), pixels.colour)
+    return to_rgb(pixels.planes, pixels.colour)
 
 
 def _alpha(frame: av.VideoFrame) -> NDArray[np.uint8]:
