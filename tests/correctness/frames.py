@@ -179,7 +179,7 @@ class _Ours:
             self.upright = orientation == UPRIGHT
             self.pix_fmt = frame.picture.format.name
             for name, spec in SPECS.items():
-                self.makers[name] = PictureMaker(spec, orientation, media.sample_aspect)
+                self.makers[name] = PictureMaker(spec, orientation)
         stored = _stored(frame.picture)
         self.sizes.add((frame.picture.width, frame.picture.height))
         self.pts_ns.append(frame.pts_ns)
@@ -188,7 +188,7 @@ class _Ours:
             self.looked_at.append(frame.index)
             self.planes.append(stored)
             for name, maker in self.makers.items():
-                data = maker.make(frame.picture)
+                data = maker.make(frame.picture, frame.sample_aspect)
                 self.pictures[name].append(_decoded(data, maker, SPECS[name].encoding))
 
 

@@ -25,7 +25,7 @@ ask = {
     "plain": probe.plain_look,
     "quick": probe.quick_look,
     "full": probe.full_look,
-    "frames": lambda root, item: count.count_frames(root, item, lambda: None),
+    "frames": lambda root, item: count.decode_all(root, item, lambda: None).frames,
     "packets": lambda root, item: count.count_packets(root, item, lambda: None),
 }[look]
 for path in sys.stdin.read().splitlines():

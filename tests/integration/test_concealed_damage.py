@@ -14,7 +14,7 @@ from correctness.ways import item_of
 from made_streams import made
 from shardmill.contract.errors import Corrupt
 from shardmill.contract.sampling import EveryFrame, EveryNth, GivenTimes, Selection
-from shardmill_worker.engine.count import count_frames
+from shardmill_worker.engine.count import decode_all
 from shardmill_worker.engine.gathering import Keep
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.pixels import PixelReader
@@ -101,7 +101,7 @@ def test_visible_damage_is_told_and_the_frames_before_it_are_sound(ffmpeg, tmp_p
     with pytest.raises(Corrupt):
         read(broken)
     with pytest.raises(Corrupt):
-        count_frames(str(tmp_path), item_of(str(tmp_path), broken.name), lambda: None)
+        decode_all(str(tmp_path), item_of(str(tmp_path), broken.name), lambda: None)
     kept = read(broken, keep_partial=True)
 
     assert isinstance(kept.damage, Corrupt)

@@ -87,7 +87,7 @@ def poisoned(open_file, stage: str):
 
 
 def dripping(count):
-    """Return ``count_frames`` that is slow over ``drip@...``, but makes progress."""
+    """Return ``decode_all`` that is slow over ``drip@...``, but makes progress."""
 
     def count_or_drip(root, item, advance):
         if os.path.basename(item.path).startswith("drip@"):
@@ -120,6 +120,6 @@ if "multiprocessing.forkserver" in command:
 
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
-    probe_batch.count_frames = dripping(probe_batch.count_frames)
+    probe_batch.decode_all = dripping(probe_batch.decode_all)
 elif "TEST_DIE" in os.environ and "multiprocessing" not in command:
     die(*os.environ["TEST_DIE"].split())

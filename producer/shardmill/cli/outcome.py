@@ -49,14 +49,14 @@ def end(
         click.echo(json.dumps(status.encode()))
     else:
         from shardmill.cli.display import print_lines, summary_lines
-        from shardmill.report import failures, small_sources  # by now nobody waits for a first file
+        from shardmill.report import failures, remarks  # by now nobody waits for a first file
 
         there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
         groups = failures.groups(out) if there else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
         lines = summary_lines(status, groups, shards)
-        if there and status.tally.clips and (small := small_sources.sentence(out)) is not None:
-            lines.append(f"  sizes    {small}")
+        if there:
+            lines += [f"  {word:<8} {sentence}" for word, sentence in remarks.sentences(out)]
         report = Layout(out).report
         if keep is None and os.path.exists(report):
             lines.append(f"  report   {printable(shlex.quote(report))}")

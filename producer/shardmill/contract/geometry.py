@@ -68,6 +68,10 @@ class Geometry(Protocol):
         """Return what becomes of a picture of this display size."""
         ...
 
+    def onto(self, canvas: Size) -> "Geometry":
+        """Return the way to size later pictures of a clip whose first one gave this canvas."""
+        ...
+
 
 def _whole(display: Size, scaled: Size, canvas: Size | None = None) -> Placement:
     return Placement(crop_x=0, crop_y=0, crop=display, scaled=scaled, canvas=canvas or scaled)
@@ -85,6 +89,10 @@ class SourceSize(Struct, frozen=True):
         """Return the picture as it is."""
         return _whole(display, display)
 
+    def onto(self, canvas: Size) -> "Fit":
+        """Fit the whole picture in, aspect kept."""
+        return Fit(size=canvas, pad=True, upscale=True)
+
 
 class Stretch(Struct, frozen=True, kw_only=True):
     """Exactly this size, whatever the aspect; a side that would grow stays unless ``upscale``."""
@@ -98,6 +106,10 @@ class Stretch(Struct, frozen=True, kw_only=True):
             return _whole(display, self.size)
         smaller = Size(min(self.size.width, display.width), min(self.size.height, display.height))
         return _whole(display, smaller)
+
+    def onto(self, canvas: Size) -> "Stretch":
+        """Scale each side on its own."""
+        return Stretch(size=canvas, upscale=True)
 
 
 class ShortSide(Struct, frozen=True, kw_only=True):
@@ -115,6 +127,10 @@ class ShortSide(Struct, frozen=True, kw_only=True):
         factor = self.length / min(display.width, display.height)
         return _whole(display, _scaled(display, factor, upscale=self.upscale))
 
+    def onto(self, canvas: Size) -> "Fit":
+        """Fit the whole picture in, aspect kept."""
+        return Fit(size=canvas, pad=True, upscale=True)
+
 
 class Fit(Struct, frozen=True, kw_only=True):
     """The largest picture within this size, aspect kept; ``pad`` fills the rest with black."""
@@ -129,6 +145,10 @@ class Fit(Struct, frozen=True, kw_only=True):
         scaled = _scaled(display, factor, upscale=self.upscale)
         scaled = Size(min(scaled.width, self.size.width), min(scaled.height, self.size.height))
         return _whole(display, scaled, self.size if self.pad else None)
+
+    def onto(self, canvas: Size) -> "Fit":
+        """Fit the whole picture in, aspect kept."""
+        return Fit(size=canvas, pad=True, upscale=True)
 
 
 class CentreCrop(Struct, frozen=True, kw_only=True):
@@ -158,3 +178,7 @@ class CentreCrop(Struct, frozen=True, kw_only=True):
             scaled=scaled,
             canvas=scaled,
         )
+
+    def onto(self, canvas: Size) -> "CentreCrop":
+        """Cover the canvas."""
+        return CentreCrop(size=canvas, upscale=True)

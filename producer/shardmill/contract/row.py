@@ -121,15 +121,15 @@ class Facts(Struct, frozen=True):
     height: int | None = None
     """Stored height in pixels."""
     display_width: int | None = None
-    """Width on a screen of square pixels, after rotation and pixel aspect."""
+    """Width on a screen of square pixels, after rotation and a video's pixel aspect."""
     display_height: int | None = None
-    """Height on a screen of square pixels, after rotation and pixel aspect."""
+    """Height on a screen of square pixels, after rotation and a video's pixel aspect."""
     rotation_deg: int | None = None
     """Clockwise turn that puts the picture upright: 0, 90, 180 or 270."""
     mirrored: bool | None = None
     """True if the picture must be mirrored left to right, after the turn."""
     sample_aspect: str | None = None
-    """Width to height of a stored pixel, ``num:den``."""
+    """Width to height of a stored pixel, ``num:den``; that of an image is not followed."""
     pix_fmt: str | None = None
     """FFmpeg's name of the pixel format."""
     bit_depth: int | None = None
@@ -155,6 +155,12 @@ class Facts(Struct, frozen=True):
     frames_counted: int | None = None
     """Frames found by counting packets (``--count-frames``) or decoding them (``--check``); None
     without either."""
+    size_changes: int | None = None
+    """How often the display size is another than that of the frame before, among the frames kept
+    or, with ``--check``, decoded; None for images and where nothing was decoded."""
+    pages: int | None = None
+    """Pictures in a file of still pictures, of which the first is taken; None where its format
+    holds one."""
     duration_s: float | None = None
     """Duration of the video stream, seconds; None for images and for recordings whose header was
     never completed."""

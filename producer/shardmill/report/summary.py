@@ -14,9 +14,10 @@ from shardmill.contract.job import Job, Status, is_locked, read_json, version, w
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
-from shardmill.report import failures, small_sources, store
+from shardmill.report import failures, store
 from shardmill.report.failures import FailureGroup
 from shardmill.report.page import document
+from shardmill.report.remarks import Remarks
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
 """Why a job is paused that nobody works on."""
@@ -89,15 +90,16 @@ def finish(job: Job) -> Status:
         (clips,) = store.ask(con, store.sql("clip_frames"))
         (steps,) = store.ask(con, store.sql("steps"))
         failed = failures.groups_of(con, job.out)
-        small = small_sources.count(con, job.spec)
+        remarks = Remarks.of(con, job.spec)
     status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
     if status.is_complete:
         status = replace(status, state="done", reason="")
     document.write(job.out, status)
     details = _details(job, status.tally, failed)
-    sizes = {"smaller" if job.spec.no_upscale else "enlarged": small}
     profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
-    write_json(layout.summary, status.encode() | details | clips | sizes | profile)
+    write_json(
+        layout.summary, status.encode() | details | clips | remarks.encode(job.spec) | profile
+    )
     return status
 
 

@@ -16,7 +16,7 @@ from made_webp import Drawn, animation, chunk, file, picture, pixels
 from shardmill.contract.errors import Corrupt, Empty, ItemError, TooLarge
 from shardmill_worker.engine.assembled import animation as drawing
 from shardmill_worker.engine.assembled.webp import MAX_CANVAS_PIXELS, MAX_CHUNKS, MAX_PICTURES
-from shardmill_worker.engine.count import count_frames, count_packets
+from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.media import open_media
 
@@ -214,7 +214,7 @@ def test_all_frames_and_all_counts_agree(folder):
 
     assert corners(folder.extract(name, encoding="raw")) == list(range(7))
     assert count_packets(root, item, lambda: None) == 7
-    assert count_frames(root, item, lambda: None) == 7
+    assert decode_all(root, item, lambda: None).frames == 7
 
 
 @pytest.mark.parametrize("wanted", [0, 3, 8, 11])

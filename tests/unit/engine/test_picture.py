@@ -5,11 +5,13 @@ import subprocess
 import sys
 import zlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from exact_area import decibels, shrunk_exactly
 from shardmill.contract.geometry import Placement, Size
@@ -288,18 +290,122 @@ def test_wide_pixels_are_made_square(folder):
     assert (done.clips[0]["width"], done.clips[0]["height"]) == (85, 48)
 
 
-def test_a_change_of_size_in_mid_stream_keeps_the_first_size(folder):
-    """Two H.264 streams one after the other, as a broadcaster's switch makes them."""
+def joined(folder, name: str, *pictures: np.ndarray, frames: int = 3, **settings) -> None:
+    """Write streams of some frames of each picture one after the other, as a broadcaster does."""
+    aspects = settings.pop("aspects", [None] * len(pictures))
     data = b""
-    for width, height in ((64, 48), (96, 80)):
-        folder.video("part.h264", [quarters(width, height)] * 3, codec="libx264", rate=25)
-        data += (folder.root / "part.h264").read_bytes()
-    folder.write("switch.h264", data)
+    for picture, aspect in zip(pictures, aspects, strict=True):
+        part = f"part{Path(name).suffix}"
+        folder.video(part, [picture] * frames, rate=25, sample_aspect=aspect, **settings)
+        data += (folder.root / part).read_bytes()
+    folder.write(name, data)
 
-    done = folder.extract("switch.h264", encoding="raw")
 
-    assert [p.shape for p in done.pictures()] == [(48, 64, 3)] * 6
+def is_round(picture: np.ndarray) -> bool:
+    """Whether what is light is as wide as it is high, to a tenth."""
+    light = picture.mean(axis=2) > 100
+    return bool(abs(light.any(axis=0).sum() / light.any(axis=1).sum() - 1) < 0.1)
+
+
+def disc(width: int, height: int, *, sample_aspect: float = 1.0) -> np.ndarray:
+    """A white disc, round on a screen, on black."""
+    y, x = np.ogrid[:height, :width]
+    across = (x - width / 2 + 0.5) * sample_aspect
+    inside = across**2 + (y - height / 2 + 0.5) ** 2 < (0.4 * min(height, width)) ** 2
+    return np.where(inside[..., None], np.uint8(230), np.uint8(16)).repeat(3, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({}, (96, 128)),
+        ({"short_side": 60}, (60, 80)),
+        ({"short_side": 120, "upscale": True}, (120, 160)),
+        ({"fit": "90x90"}, (68, 90)),
+        ({"fit": "90x90", "pad": True}, (90, 90)),
+        ({"crop": "60x60"}, (60, 60)),
+        ({"crop": "100x100", "no_upscale": True}, (96, 100)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_a_change_of_size_in_mid_stream_keeps_the_aspect(folder, options, shape, encoding):
+    """4:3, then 16:9, then upright: a disc stays a disc, and the size is the first one's."""
+    sizes = [(128, 96), (256, 144), (72, 128), (128, 96)]
+    joined(folder, "switch.h264", *(disc(*size) for size in sizes), codec="libx264")
+
+    done = folder.extract("switch.h264", encoding=encoding, **options)
+
+    assert [picture.shape for picture in done.pictures()] == [(*shape, 3)] * 12
+    assert all(is_round(picture) for picture in done.pictures())
+    assert done.rows[0].facts.size_changes == 3
+
+
+def test_an_exact_size_stretches_all_sizes_alike(folder):
+    joined(folder, "switch.h264", quarters(64, 48), quarters(128, 48), codec="libx264")
+
+    done = folder.extract("switch.h264", size="32x32")
+
     assert all(corners(p) == RED_GREEN_BLUE_GREY for p in done.pictures())
+    assert done.rows[0].facts.size_changes == 1
+
+
+@pytest.mark.parametrize("which", [{}, {"every": 2}, {"keyframes": True}], ids=str)
+def test_a_change_of_the_pixels_aspect_in_mid_stream_is_followed(folder, which):
+    """A broadcast goes from 4:3 to 16:9: the size stays, the pixels become wider."""
+    aspects = (Fraction(1), Fraction(3, 2), Fraction(1))
+    pictures = [disc(128, 96, sample_aspect=float(aspect)) for aspect in aspects]
+    joined(folder, "switch.ts", *pictures, frames=20, aspects=aspects, codec="libx264")
+
+    done = folder.extract("switch.ts", encoding="raw", **which)
+
+    assert all(is_round(picture) for picture in done.pictures())
+    assert done.rows[0].facts.size_changes == 2
+
+
+def test_frames_that_a_decoder_holds_back_keep_their_own_aspect(folder):
+    """MPEG-2 with B-frames: the packet that brings a new header brings out an older picture."""
+    aspects = [Fraction(1), Fraction(4, 3)]
+    pictures = [disc(128, 96, sample_aspect=float(aspect)) for aspect in aspects]
+    options = {"bf": "2", "b": "4000000"}
+    joined(
+        folder,
+        "switch.ts",
+        *pictures,
+        frames=7,
+        aspects=aspects,
+        codec="mpeg2video",
+        options=options,
+    )
+
+    done = folder.extract("switch.ts", encoding="raw")
+
+    assert [is_round(picture) for picture in done.pictures()] == [True] * 14
+    assert done.rows[0].facts.size_changes == 1
+
+
+def test_one_size_is_no_change(folder):
+    folder.video("clip.mkv", [quarters()] * 3)
+
+    assert folder.extract("clip.mkv").rows[0].facts.size_changes == 0
+    folder.write("image.png", cv2.imencode(".png", quarters())[1].tobytes())
+    assert folder.extract("image.png").rows[0].facts.size_changes is None
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "BMP"])
+def test_the_density_of_a_still_picture_is_a_fact_and_changes_nothing(folder, form):
+    """72 by 144 dots an inch: printers stretch such a picture, viewers and loaders do not."""
+    name = f"scan.{form.lower()}"
+    Image.fromarray(quarters(300, 200)).save(folder.root / name, form, dpi=(72, 144))
+
+    facts = folder.probe(name)
+    picture = folder.extract(name, encoding="png").pictures()[0]
+
+    with Image.open(folder.root / name) as expected:
+        assert (facts.display_width, facts.display_height) == expected.size == (300, 200)
+    assert picture.shape == (200, 300, 3)
+    if form != "BMP":  # of which FFmpeg reads no density
+        assert facts.sample_aspect != "1:1"
 
 
 @pytest.mark.parametrize(

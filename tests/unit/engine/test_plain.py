@@ -363,5 +363,6 @@ def test_facts_of_a_plain_picture_leave_out_what_only_videos_have():
     empty = {name for name in said.__struct_fields__ if getattr(said, name) is None}
     assert empty == {
         *("color_range", "color_transfer"),
-        *("fps", "vfr", "frames_header", "frames_counted", "duration_s", "bit_rate"),
+        *("fps", "vfr", "frames_header", "frames_counted", "size_changes"),
+        *("pages", "duration_s", "bit_rate"),
     }

@@ -21,8 +21,7 @@ from shardmill.contract.errors import (
     Unreadable,
     Unsupported,
 )
-from shardmill_worker.engine import media
-from shardmill_worker.engine.headers import tiff_orientation
+from shardmill_worker.engine import media, tiff
 from shardmill_worker.engine.probe import probe_item
 
 
@@ -386,12 +385,12 @@ def exif(orientation: int, order: str = "<") -> bytes:
 def test_exif_orientation_is_one_to_eight_or_upright(orientation, order):
     expected = orientation if 1 <= orientation <= 8 else 1
 
-    assert tiff_orientation(exif(orientation, order)) == expected
+    assert tiff.orientation(exif(orientation, order)) == expected
 
 
 @pytest.mark.parametrize("cut", range(26))
 def test_exif_that_is_cut_off_is_upright(cut):
-    assert tiff_orientation(exif(6)[:cut]) in (1, 6)
+    assert tiff.orientation(exif(6)[:cut]) in (1, 6)
 
 
 def test_errors_are_sentences(folder):

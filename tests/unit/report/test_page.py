@@ -236,7 +236,11 @@ def test_odd_files_are_named(out):
         "Variable frame rate": ok("v", vfr=True, fps=29.5),
         "Rotated or mirrored": ok("r", rotation_deg=90, mirrored=True),
         "HDR (PQ or HLG): frames are kept as they are": ok("h", hdr=True, pix_fmt="yuv420p10le"),
-        "Pixels that are not square": ok("p", sample_aspect="64:45"),
+        "Pixels that are not square": ok("p", kind="video", sample_aspect="64:45"),
+        "Size that changes on the way: later frames are fitted to the first": ok(
+            "c", size_changes=3
+        ),
+        "Several still pictures: the first is taken": ok("m", kind="image", pages=6),
         "Several video streams: FFmpeg's default is used": ok("s", video_streams=2),
         "Header that lies about the number of frames": ok(
             "l", frames_header=100, frames_counted=1234
@@ -254,7 +258,15 @@ def test_odd_files_are_named(out):
 
     for title in rows:
         assert f"{title} 1 " in text
-    for detail in ("29.5 fps", "90°, mirrored", "64:45", "2 video", "says 100 frames, has 1,234"):
+    for detail in (
+        "29.5 fps",
+        "90°, mirrored",
+        "64:45",
+        "2 video",
+        "3 changes",
+        "6 pictures",
+        "says 100 frames, has 1,234",
+    ):
         assert detail in text
     assert "caf\\udce9.mp4" in text
     _, _, worth = text.partition("Worth a look")

@@ -19,7 +19,7 @@ from shardmill.contract.manifest import read_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
-from shardmill.report import small_sources, summary
+from shardmill.report import remarks, summary
 
 
 @pytest.fixture
@@ -150,6 +150,8 @@ def test_a_finished_job_tells_what_it_was(out):
         "video_hours": 0.000486,
         "clip_frames": {"min": 2, "mean": 2.5, "median": 2.5, "p95": 3, "max": 3},
         "enlarged": 0,
+        "pages_left_out": 0,
+        "size_changes": 0,
         "examples": {
             "internal": {"count": 1, "path": "a.mp4", "message": "bad"},
             "timeout": {"count": 1, "path": "y.mp4", "message": "bad"},
@@ -336,9 +338,34 @@ def test_sources_smaller_than_the_size_asked_for_are_counted(out, spec, said):
     job = replace(out.job(), spec=spec)
     job.write()
 
-    assert small_sources.sentence(out.out) == said
+    assert remarks.sentences(out.out) == ([] if said is None else [("sizes", said)])
 
     summary.finish(job)
     written = json.loads(Path(out.layout.summary).read_text())
     name = "smaller" if spec.no_upscale else "enlarged"
     assert written[name] == (0 if said is None else int(said.split()[0]))
+
+
+def test_pages_and_changes_of_size_are_remarked_on(out):
+    known = {
+        "scan.tif": Facts(kind="image", pages=6),
+        "stereo.mpo": Facts(kind="image", pages=2),
+        "plain.png": Facts(kind="image"),
+        "switch.ts": Facts(kind="video", size_changes=3),
+        "clip.mp4": Facts(kind="video", size_changes=0),
+    }
+    rows = [
+        *(Row(Item(path, 1, 0), facts, Outcome("ok")) for path, facts in known.items()),
+        failed("broken.tif", "corrupt", "It is broken."),
+    ]
+    out.part("b0", *rows)
+    job = out.job(inputs=len(rows))
+
+    summary.finish(job)
+
+    assert remarks.sentences(out.out) == [
+        ("sizes", "1 clip changing size on the way, fitted to the first frame"),
+        ("pages", "2 files of several pictures (8 in all): the first of each is taken"),
+    ]
+    written = json.loads(Path(out.layout.summary).read_text())
+    assert (written["pages_left_out"], written["size_changes"]) == (6, 1)

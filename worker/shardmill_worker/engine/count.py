@@ -1,10 +1,23 @@
-"""Counting the frames of a file, for probing that does not believe headers."""
+"""Reading a file to its end, for probing that does not believe headers."""
+
+from fractions import Fraction
+
+from msgspec import Struct
 
 from shardmill.contract.row import Item
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.work import Advance
+
+
+class Decoded(Struct, frozen=True):
+    """What decoding every frame of a file shows."""
+
+    frames: int
+    """How many there are."""
+    size_changes: int
+    """How often a frame's display size is another than that of the frame before."""
 
 
 def count_packets(root: str, item: Item, advance: Advance) -> int:
@@ -22,11 +35,17 @@ def count_packets(root: str, item: Item, advance: Advance) -> int:
     return count
 
 
-def count_frames(root: str, item: Item, advance: Advance) -> int:
-    """Return how many frames the decoder gives, from the first to the last.
+def decode_all(root: str, item: Item, advance: Advance) -> Decoded:
+    """Decode a file from the first frame to the last.
 
     Raises:
         ItemError: The file is damaged.
     """
+    count = changes = 0
+    before: tuple[int, int, Fraction] | None = None
     with open_media(root, item) as media:
-        return sum(1 for _ in source_frames(media, advance))
+        for frame in source_frames(media, advance):
+            size = (frame.picture.width, frame.picture.height, frame.sample_aspect)
+            changes += before not in {None, size}
+            before, count = size, count + 1
+    return Decoded(count, changes)

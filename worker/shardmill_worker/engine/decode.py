@@ -40,6 +40,8 @@ class SourceFrame(Struct, frozen=True):
     """Number in display order, from 0."""
     keyframe: bool
     """True if decoding can start here."""
+    sample_aspect: Fraction
+    """Width to height of a stored pixel."""
 
 
 class _BestTime:
@@ -194,6 +196,8 @@ class Decoding:
             self._notice(_Damage(error, pts), is_start)
             return []
         self._media.stopwatch.was("decode")
+        if packet is not None:
+            self._media.aspects.decoded(packet)
         complaint = log.damage(starts_between=not self._saw_start)
         if complaint is None and packet is not None and packet.is_corrupt:
             complaint = Corrupt(DAMAGED_PACKET)
@@ -284,7 +288,8 @@ def source_frames(media: Media, advance: Advance) -> Iterator[SourceFrame]:
     with media_faults("The file cannot be decoded"):
         for index, (picture, keyframe) in enumerate(_pictures(media)):
             advance()
-            yield SourceFrame(picture, clock.next_ns(picture), index, keyframe)
+            aspect = media.aspects.of(picture)
+            yield SourceFrame(picture, clock.next_ns(picture), index, keyframe, aspect)
     if index < 0:
         raise Empty("The file holds no frame.")
 

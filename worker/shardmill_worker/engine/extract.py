@@ -11,13 +11,14 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import write_part
-from shardmill.contract.row import Item, Outcome, Row
+from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
 from shardmill_worker.engine.copied import jpeg_as_it_is
@@ -56,8 +57,9 @@ def extract_batch(work: ExtractWork, advance: Advance) -> Generator[Outcome, Non
     batch = _Batch(work)
     try:
         for run in _runs(work):
-            for position, outcome in zip(run, _outcomes(work, run, batch, advance), strict=True):
-                batch.rows.append(Row(work.items[position], work.facts[position], outcome))
+            results = _results(work, run, batch, advance)
+            for position, (facts, outcome) in zip(run, results, strict=True):
+                batch.rows.append(Row(work.items[position], facts, outcome))
                 yield outcome
         batch.publish()
         return Tally.of(batch.rows)
@@ -83,29 +85,41 @@ def _runs(work: ExtractWork) -> Iterator[list[int]]:
         yield run
 
 
-def _outcomes(
+def _results(
     work: ExtractWork, run: list[int], batch: "_Batch", advance: Advance
-) -> Iterator[Outcome]:
-    """Yield the outcome of each item of a run; what it takes counts for the next to come."""
+) -> Iterator[tuple[Facts, Outcome]]:
+    """Yield facts and outcome of each item of a run; what it takes counts for the next to come."""
     if run[0] in work.judged:
-        yield work.judged[run[0]]
+        yield work.facts[run[0]], work.judged[run[0]]
         return
     watch = batch.watch
     watch.begin()
-    for result in _clips(work, run, watch, advance):
-        outcome = _stored(result, batch)
+    for position, result in zip(run, _clips(work, run, watch, advance), strict=True):
+        facts, outcome = work.facts[position], _stored(result, batch)
+        if isinstance(result, _Made) and facts.kind == "video":
+            facts = replace(facts, size_changes=result.size_changes)
         watch.was("write" if outcome.status == "ok" else "decode")  # where most things break
         spent = watch.columns()
-        yield replace(outcome, seconds=sum(spent.values()), worker=work.worker, **spent)
+        yield facts, replace(outcome, seconds=sum(spent.values()), worker=work.worker, **spent)
         watch.begin()
 
 
-def _stored(result: "tuple[Clip, Reading[StoredFrame]] | ItemError", batch: "_Batch") -> Outcome:
+class _Made(Struct, frozen=True):
+    """A clip that is ready to be stored."""
+
+    clip: Clip
+    reading: Reading[StoredFrame]
+    """What it is made of."""
+    size_changes: int
+    """As in ``Facts``."""
+
+
+def _stored(result: "_Made | ItemError", batch: "_Batch") -> Outcome:
     """Put a clip into the batch's shard."""
     try:
         if isinstance(result, ItemError):
             raise result
-        clip, reading = result
+        clip, reading = result.clip, result.reading
         shard = batch.add(clip)
     except ItemError as error:
         return Outcome.of_error(error, stage="extract")
@@ -122,8 +136,8 @@ def _stored(result: "tuple[Clip, Reading[StoredFrame]] | ItemError", batch: "_Ba
 
 def _clips(
     work: ExtractWork, run: list[int], watch: Stopwatch, advance: Advance
-) -> Iterator[tuple[Clip, Reading[StoredFrame]] | ItemError]:
-    """Yield each item's clip, and the reading that it is made of, or why there is none."""
+) -> Iterator[_Made | ItemError]:
+    """Yield each item's clip, or why there is none."""
     may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
     keeps = [_Keeper(work.spec, orientation_in(work.facts[n]), may_copy=may_copy) for n in run]
     left = list(run)
@@ -143,7 +157,7 @@ def _clips(
                 fps=work.facts[position].fps or 0.0,
                 frames=result.kept,
             )
-            yield clip, result
+            yield _Made(clip, result, keep.size_changes)
     except ItemError as error:
         yield from [error] * len(left)
 
@@ -185,6 +199,11 @@ class _Keeper:
         assert self._maker is not None, "no frame was kept yet"
         return self._maker.size
 
+    @property
+    def size_changes(self) -> int:
+        """How often the display size was another than that of the frame before."""
+        return 0 if self._maker is None else self._maker.size_changes
+
     def begin(self) -> None:
         """Let the next frame decide the size again."""
         self._maker: PictureMaker | None = None
@@ -192,14 +211,12 @@ class _Keeper:
 
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:
-            self._maker = PictureMaker(
-                self._spec, self._orientation, media.sample_aspect, media.stopwatch
-            )
+            self._maker = PictureMaker(self._spec, self._orientation, media.stopwatch)
         data = None
-        if self._may_copy and self._maker.leaves_as_it_is(frame.picture):
+        if self._may_copy and self._maker.leaves_as_it_is(frame.picture, frame.sample_aspect):
             data = jpeg_as_it_is(media, frame.picture)
         if data is None:
-            data = self._maker.make(frame.picture)
+            data = self._maker.make(frame.picture, frame.sample_aspect)
         self.held_bytes += len(data)
         return StoredFrame(data, frame.pts_ns, frame.index, frame.keyframe)
 

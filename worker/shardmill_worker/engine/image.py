@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.gathering import Keep, Kept
 from shardmill_worker.engine.media import Reopen
@@ -10,7 +11,10 @@ from shardmill_worker.engine.work import Advance
 
 
 def read_image(reopen: Reopen, keep: Keep[Kept], advance: Advance) -> Reading[Kept]:
-    """Decode an image and make something of it; its time is 0.
+    """Decode an image and make something of it; its time is 0, and its pixels are square.
+
+    What a still picture says of its density is for printers: no viewer and no other library for
+    training stretches pictures by it.
 
     Args:
         reopen: Opens the image.
@@ -22,4 +26,4 @@ def read_image(reopen: Reopen, keep: Keep[Kept], advance: Advance) -> Reading[Ke
     """
     with reopen() as media:
         frame = next(source_frames(media, advance))
-        return Reading([keep(media, replace(frame, pts_ns=0))], decoded=1)
+        return Reading([keep(media, replace(frame, pts_ns=0, sample_aspect=SQUARE))], decoded=1)

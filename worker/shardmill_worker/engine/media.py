@@ -22,6 +22,7 @@ from msgspec import Struct, field
 
 from shardmill.contract.errors import Corrupt, Encrypted, Skip, Unsupported
 from shardmill.contract.row import Item
+from shardmill_worker.engine.aspect import SampleAspects
 from shardmill_worker.engine.assembled.animation import DrawnMovie
 from shardmill_worker.engine.assembled.heif import read_grid
 from shardmill_worker.engine.assembled.tiles import open_grid
@@ -41,8 +42,6 @@ from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_ite
 from shardmill_worker.engine.refusals import refuse_by_content, refuse_by_header
 from shardmill_worker.engine.stopwatch import Stopwatch
 
-MAX_ASPECT: Final = 32
-"""A pixel wider or higher than that is taken for an error of the file."""
 READ_SIZE_BYTES: Final = 1 << 16
 
 _POINTERS: Final = frozenset(
@@ -112,6 +111,8 @@ class Media(Struct, frozen=True):
     file: InputFile
     log: DecodeLog
     """What libav complains of."""
+    aspects: SampleAspects
+    """Width to height of stored pixels."""
     original: Original | None = None
     """What the file is, where ``container`` stands in for it."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -176,12 +177,6 @@ class Media(Struct, frozen=True):
         """Seconds in a unit of the stream's clock."""
         return self.stream.time_base or Fraction(1, 1_000_000)
 
-    @property
-    def sample_aspect(self) -> Fraction:
-        """Width to height of a stored pixel, known after the first frame; 1 if impossible."""
-        aspect = self.stream.sample_aspect_ratio or self.stream.codec_context.sample_aspect_ratio
-        return aspect if aspect and 1 / MAX_ASPECT <= aspect <= MAX_ASPECT else Fraction(1)
-
 
 @contextmanager
 def open_media(
@@ -224,7 +219,8 @@ def open_media(
             watch = stopwatch or Stopwatch()
             watch.was("open")
             log.texts()  # to guess what the header leaves out, libav decoded in advance
-            yield Media(container, stream, file, log, original, watch)
+            aspects = SampleAspects(stream)
+            yield Media(container, stream, file, log, aspects, original, watch)
 
 
 @contextmanager

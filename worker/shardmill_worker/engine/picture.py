@@ -12,7 +12,6 @@ import av
 import cv2
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shardmill.contract.geometry import Placement, Size
@@ -68,24 +67,29 @@ class _Framing(Struct, frozen=True):
 
 
 class PictureMaker:
-    """Makes the stored frames of one clip; all have the size that the first one gets."""
+    """Makes the stored frames of one clip; all have the size that the first one gets.
+
+    Later pictures of another display size are brought onto it as the geometry has it, with their
+    aspect kept.
+    """
 
     def __init__(
         self,
         spec: Spec,
         orientation: Orientation,
-        sample_aspect: Fraction,
         stopwatch: Stopwatch | None = None,
     ) -> None:
         self._spec = spec
         self._watch = stopwatch or Stopwatch()
         self._geometry = spec.geometry
         self._orientation = orientation
-        self._sample_aspect = sample_aspect
         self._reader = PixelReader()
         self._look: tuple[object, ...] = ()
         self._framing: _Framing | None = None
         self._at_once: AtOnce | None = None
+        self._display: Size | None = None
+        self.size_changes = 0
+        """How often the display size was another than that of the frame before."""
 
     @property
     def size(self) -> Size:
@@ -93,14 +97,18 @@ class PictureMaker:
         assert self._framing is not None, "no frame was made yet"
         return self._framing.placement.canvas
 
-    def make(self, frame: av.VideoFrame) -> bytes:
+    def make(self, frame: av.VideoFrame, sample_aspect: Fraction) -> bytes:
         """Return the encoded picture.
+
+        Args:
+            frame: The decoded picture.
+            sample_aspect: Width to height of its pixels.
 
         Raises:
             ItemError: The frame cannot be converted, or is too large for its encoding.
         """
         with media_faults("The frame cannot be converted"):
-            framing = self._frame(frame)
+            framing = self._frame(frame, sample_aspect)
             if self._at_once:
                 planes, colour = self._scaled_at_once(frame, self._at_once)
             else:
@@ -110,23 +118,27 @@ class PictureMaker:
             self._watch.was("encode")
             return encoded
 
-    def leaves_as_it_is(self, frame: av.VideoFrame) -> bool:
-        """Tell whether a frame is stored at its own size: nothing scaled, cut off or added."""
-        framing = self._frame(frame)
+    def leaves_as_it_is(self, frame: av.VideoFrame, sample_aspect: Fraction) -> bool:
+        """Return whether a frame is stored at its own size: nothing scaled, cut off or added."""
+        framing = self._frame(frame, sample_aspect)
         whole = framing.box == Box(0, 0, frame.width, frame.height)
         placement = framing.placement
         return whole and placement.scaled == placement.canvas == framing.stored
 
-    def _frame(self, frame: av.VideoFrame) -> _Framing:
-        look = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
+    def _frame(self, frame: av.VideoFrame, sample_aspect: Fraction) -> _Framing:
+        look = (
+            *(frame.width, frame.height, sample_aspect),
+            *(frame.format.name, frame.colorspace, frame.color_range),
+        )
         if self._framing is not None and look == self._look:
             return self._framing
         stored = Size(frame.width, frame.height)
-        display = self._orientation.display_size(stored, self._sample_aspect)
+        display = self._orientation.display_size(stored, sample_aspect)
+        self.size_changes += self._display not in {None, display}
+        self._display = display
         placement = self._geometry.place(display)
-        if self._framing is not None:
-            first = self._framing.placement
-            placement = replace(placement, scaled=first.scaled, canvas=first.canvas)
+        if self._framing is not None and placement.canvas != self.size:
+            placement = self._geometry.onto(self.size).place(display)
         self._framing = _framing(stored, self._orientation, display, placement)
         whole_colour = self._needs_whole_colour(placement)
         self._at_once = None if whole_colour else _at_once(frame, self._framing)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from shardmill.contract.errors import Corrupt, ItemError, Skip
 from shardmill.contract.geometry import Size
 from shardmill.contract.row import Facts, Item, Kind
+from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.bitstream import head_of
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames
@@ -23,6 +24,7 @@ from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.input_file import open_item
 from shardmill_worker.engine.media import Media, is_of_pictures, moving_pictures, open_media
 from shardmill_worker.engine.orientation import orientation_of
+from shardmill_worker.engine.pages import pages_in
 from shardmill_worker.engine.plain import plain_facts
 from shardmill_worker.engine.plain.source import Source
 from shardmill_worker.engine.times import has_even_index, measured_pace
@@ -168,9 +170,10 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
     container, stream = media.container, media.stream
     orientation = orientation_of(media, frame)
     stored = Size(frame.width, frame.height)
-    display = orientation.display_size(stored, media.sample_aspect)
-    transfer = TRANSFERS.get(frame.color_trc)
+    aspect = media.aspects.first
     moving = kind == "video"
+    display = orientation.display_size(stored, aspect if moving else SQUARE)
+    transfer = TRANSFERS.get(frame.color_trc)
     rate = stream.average_rate
     return Facts(
         kind=kind,
@@ -182,7 +185,7 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
         display_height=display.height,
         rotation_deg=orientation.rotation_deg,
         mirrored=orientation.mirrored,
-        sample_aspect=f"{media.sample_aspect.numerator}:{media.sample_aspect.denominator}",
+        sample_aspect=f"{aspect.numerator}:{aspect.denominator}",
         pix_fmt=frame.format.name,
         bit_depth=max(component.bits for component in frame.format.components),
         color_matrix=MATRICES.get(frame.colorspace),
@@ -193,6 +196,7 @@ def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
         fps=float(rate) if moving and rate and 0 < rate <= _MAX_RATE else None,
         vfr=False if moving and has_even_index(media) else None,
         frames_header=stream.frames or None,
+        pages=None if moving else pages_in(media.file, media.codec_name),
         duration_s=_duration_s(media) if moving else None,
         bit_rate=media.bit_rate if moving else None,
         has_audio=bool(container.streams.audio),

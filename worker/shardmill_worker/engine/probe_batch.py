@@ -9,7 +9,7 @@ from shardmill.contract.errors import ItemError, Skip
 from shardmill.contract.manifest import write_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
-from shardmill_worker.engine.count import count_frames, count_packets
+from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.division import items_of
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.probe import probe_item
@@ -80,9 +80,12 @@ def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
     try:
         base = work.roots.base_of(item.path)
         facts = probe_item(base, item)
-        if work.depth != "header":
-            count = count_packets if work.depth == "count" else count_frames
-            facts = replace(facts, frames_counted=count(base, item, advance))
+        if work.depth == "count":
+            facts = replace(facts, frames_counted=count_packets(base, item, advance))
+        elif work.depth == "check":
+            found = decode_all(base, item, advance)
+            changes = found.size_changes if facts.kind == "video" else None
+            facts = replace(facts, frames_counted=found.frames, size_changes=changes)
         if work.spec is None:
             return facts
         items = items_of(base, item, facts, work.spec, advance)

@@ -12,8 +12,9 @@ import av
 
 from shardmill.contract.errors import Encrypted, Forbidden, Unsupported
 from shardmill.contract.row import Item
+from shardmill_worker.engine import tiff
 from shardmill_worker.engine.faults import check_pixels
-from shardmill_worker.engine.headers import is_apple_png, is_jpeg_xl, png_size, unsupported_tiff
+from shardmill_worker.engine.headers import is_apple_png, is_jpeg_xl, png_size
 from shardmill_worker.engine.input_file import InputFile
 
 _STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
@@ -60,7 +61,7 @@ def refuse_by_header(file: InputFile, item: Item) -> None:
         raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
     width, height = png_size(file) or (0, 0)
     check_pixels(width, height)
-    if (reason := unsupported_tiff(file)) is not None:
+    if (reason := tiff.unsupported(file)) is not None:
         raise Unsupported(f"The file is a TIFF {reason}, which FFmpeg cannot decode.")
     head = file.pread(_HEAD_BYTES, 0)
     if item.path.lower().endswith(".tga") and head[2:3] in _GREY_TGAS and head[16:17] == b"\x10":

@@ -108,6 +108,7 @@ class _Reader:
         self._watch = media.stopwatch
         self._packets = media.packets()
         self._log = media.log
+        self._aspects = media.aspects
         self._pts = pts
         self._position = 0
 
@@ -135,6 +136,8 @@ class _Reader:
     def _decoded(self, packet: "av.Packet[VideoStream] | None") -> "list[av.VideoFrame]":
         frames = self._context.decode(packet)
         self._watch.was("decode")
+        if packet is not None:
+            self._aspects.decoded(packet)
         if self._log.damage() is not None or any(frame.is_corrupt for frame in frames):
             raise Surprise
         return frames

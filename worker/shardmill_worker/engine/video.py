@@ -198,7 +198,13 @@ class VideoReader(Struct, frozen=True, kw_only=True):
         pictures = wanted_frames(media, packets, wanted, advance)
         for index, picture in zip(indices.tolist(), pictures, strict=True):
             self._check_keyframe(picture.key_frame, timeline, index)
-            yield SourceFrame(picture, int(timeline.pts_ns[index]), index, picture.key_frame)
+            yield SourceFrame(
+                picture,
+                int(timeline.pts_ns[index]),
+                index,
+                picture.key_frame,
+                media.aspects.of(picture),
+            )
 
     def _straight(
         self, media: Media, way: _Way, indices: NDArray[np.int64], advance: Advance

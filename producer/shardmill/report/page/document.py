@@ -43,6 +43,8 @@ ODD: Final = {
     "turned": "Rotated or mirrored",
     "hdr": "HDR (PQ or HLG): frames are kept as they are",
     "anamorphic": "Pixels that are not square",
+    "resized": "Size that changes on the way: later frames are fitted to the first",
+    "pages": "Several still pictures: the first is taken",
     "streams": "Several video streams: FFmpeg's default is used",
     "header": "Header that lies about the number of frames",
     "partial": "Damaged: only the frames before the damage are kept",

@@ -10,9 +10,13 @@ with odd as (
                 'detail': concat_ws(', ', rotation_deg || '°', if(mirrored, 'mirrored', null))
             }, null),
             if(hdr, {'kind': 'hdr', 'detail': pix_fmt}, null),
-            if(sample_aspect not in ('1:1', '0:1'), {
+            if(kind = 'video' and sample_aspect not in ('1:1', '0:1'), {
                 'kind': 'anamorphic', 'detail': 'pixels ' || sample_aspect
             }, null),
+            if(size_changes > 0, {
+                'kind': 'resized', 'detail': format('{:,} changes of size', size_changes)
+            }, null),
+            if(pages > 1, {'kind': 'pages', 'detail': format('{:,} pictures', pages)}, null),
             if(video_streams > 1, {
                 'kind': 'streams', 'detail': format('{} video streams', video_streams)
             }, null),

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, Empty, TooLarge
-from shardmill_worker.engine.headers import tiff_orientation
+from shardmill_worker.engine import tiff
 from shardmill_worker.engine.input_file import InputFile
 
 MAX_CANVAS_PIXELS: Final = 2**26
@@ -101,7 +101,7 @@ def read_animation(file: InputFile) -> Animation:
             pictures.append(_picture(file, chunk, (width, height), before))
         elif chunk.kind == b"EXIF":
             exif = file.pread(min(chunk.length, _MAX_EXIF_BYTES), chunk.offset)
-            orientation = tiff_orientation(exif.removeprefix(b"Exif\0\0"))
+            orientation = tiff.orientation(exif.removeprefix(b"Exif\0\0"))
     if not pictures:
         raise Empty("The file is an animation without a picture.")
     return Animation(width, height, tuple(pictures), orientation)

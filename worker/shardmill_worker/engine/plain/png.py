@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-from shardmill_worker.engine.headers import tiff_orientation
+from shardmill_worker.engine import tiff
 from shardmill_worker.engine.orientation import OF_EXIF
 from shardmill_worker.engine.plain.picture import Picture
 from shardmill_worker.engine.plain.source import NotPlain, Source
@@ -87,7 +87,7 @@ def read_png(source: Source) -> Picture:
         width=width,
         height=height,
         pix_fmt=pix_fmt,
-        orientation=OF_EXIF[tiff_orientation(chunks.kept.get(b"eXIf", b""))],
+        orientation=OF_EXIF[tiff.orientation(chunks.kept.get(b"eXIf", b""))],
         color_matrix="gbr",
         color_range="pc",
         color_transfer=_transfer(chunks.kept),

@@ -1,0 +1,16 @@
+-- What became of inputs although nothing failed.  Small: clips whose source is smaller than the size
+-- that frames were to have, on any side where each is scaled or covered, on both where the picture is
+-- fitted in.  Pages: pictures of files of several still ones, the first of which is taken.
+
+select
+    count(clip_id) filter (
+        where case
+            when $fitted then display_width < $width and display_height < $height
+            else display_width < $width or display_height < $height
+        end
+    ) as small,
+    count(*) filter (where pages > 1) as files_of_pages,
+    coalesce(sum(pages) filter (where pages > 1), 0) as pages,
+    count(*) filter (where size_changes > 0) as changing
+from files
+where status = 'ok';
