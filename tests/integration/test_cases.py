@@ -140,6 +140,19 @@ def late_video(there: Shell, case: Path, out: Path) -> None:
     ]
 
 
+def pages(there: Shell, case: Path, out: Path) -> None:
+    done = there.submit(case, "--out", out)
+    rows = told(there, out, "select pages, frames_kept from files where path = 'multi.tif'")
+    assert rows == [{"pages": 6, "frames_kept": 1}]
+    assert "1 file of several pictures (6 in all): the first of each is taken" in done.out
+
+
+def density(there: Shell, case: Path, out: Path) -> None:
+    there.submit(case, "--out", out)
+    sql = "select display_width, display_height from files where kind = 'image'"
+    assert told(there, out, sql) == [{"display_width": 300, "display_height": 200}] * 4
+
+
 def one_time(there: Shell, case: Path, out: Path) -> None:
     times = set()
     for number, options in enumerate((["--all"], ["--every", "5"])):
@@ -155,12 +168,14 @@ CHECKS: dict[str, Check] = {
     "F02-stale-message": stale_message,
     "F04-tiled-tiff": unsupported,
     "F06-misclassified-sound": unsupported,
+    "F07-multipage-tiff": pages,
     "F08-small-jpeg-trailer": one_picture_each,
     "F11-stdout-encoding": any_encoding,
     "F12-y4m-one-frame": ten_frames,
     "F13-phantom-leading": phantom_leading,
     "F14-keyframes-none": keyframes,
     "F17-suffixes": suffixes,
+    "F19-density": density,
     "F26-rerun-missing-shard": missing_shard,
     "F37-clear-lead-encrypted": encrypted,
     "F38-late-video-skipped": late_video,
@@ -169,6 +184,7 @@ CHECKS: dict[str, Check] = {
 SHOWN_ELSEWHERE = {
     "F21-refused-run-steals-lock": "unit/submission/test_lock.py",
     "F22-worker-exit-traceback": "integration/test_cluster.py",
+    "F40-impossible-duration": "integration/test_impossible_numbers.py",
     "X-clip-limit": "unit/engine/test_division.py",
     "X-csv-cr": "unit/submission/annotations",
     "X-extradata-change": "integration/test_engine_starts.py",
@@ -179,7 +195,7 @@ SHOWN_ELSEWHERE = {
     "X-spec-key-int": "unit/contract/test_spec.py",
 }
 """Folders without media of their own, or whose fault needs more than a command."""
-OPEN = {"F07", "F18", "F19", "F27", "F40"}
+OPEN = {"F18", "F27"}
 """Not mended yet; and those of loaders (``D``) and of sick machines (``R``)."""
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import force_setattr, replace
 from shardmill.contract.archive import Member, Obstacle, archive_of
 from shardmill.contract.errors import ItemError
 from shardmill.contract.quantity import printable
-from shardmill.contract.sampling import MAX_TIME_NS
+from shardmill.contract.sampling import MAX_TIME_NS, NS_PER_S
 
 Kind = Literal["video", "image"]
 Status = Literal["ok", "failed", "skipped"]
@@ -108,7 +108,7 @@ class Item(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What probing found; None where the file does not say, or for the reason given here."""
+    """What probing found; None where the file claims nothing or the impossible, or as said here."""
 
     kind: Kind | None = None
     """``image`` for one picture, ``video`` for anything with several."""
@@ -168,6 +168,22 @@ class Facts(Struct, frozen=True):
     """Bits per second of the whole file; None for images and without a duration."""
     has_audio: bool | None = None
     """True if there is an audio stream."""
+
+    def __post_init__(self) -> None:
+        """Forget what a header claims that cannot be: NaN, negative or beyond all reason."""
+        for name, most in _MOST_CLAIMED:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= most:
+                force_setattr(self, name, None)
+
+
+_MOST_CLAIMED: Final = (
+    ("fps", 1e6),
+    ("duration_s", MAX_TIME_NS / NS_PER_S),
+    ("bit_rate", 1e15),
+    ("frames_header", 1e15),
+)
+"""Numbers of ``Facts`` that nothing but a header may be behind, and the most that is believed."""
 
 
 class Outcome(Struct, frozen=True):
