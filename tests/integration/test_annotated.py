@@ -245,6 +245,23 @@ def test_files_without_annotation_are_taken_whole_when_told(there, media, out, t
     assert sound(there, out)
 
 
+def test_a_table_of_a_spreadsheet_is_read_and_its_blanks_are_counted(there, media, out, tmp_path):
+    table = "path\tlabel\r\nd.mp4 \tcaf\u00e9 \r\nkitchen/a.mp4\t caf\u00e9\r\n"
+    (tmp_path / "a.tsv").write_bytes(table.encode("utf-16"))
+    (tmp_path / "b.csv").write_bytes(b"path,label\nd.mp4,caf\xe9\n")
+
+    done = there.submit(media, "--out", out, "--labels", tmp_path / "a.tsv", *SIZE)
+    refused = there.run("submit", media, "--out", out, "--labels", tmp_path / "b.csv", *SIZE)
+
+    assert "blanks stripped at the ends of 2 labels, 1 path" in done.err
+    assert {(clip.path, clip.label) for clip in open_shards(str(out))} == {
+        ("d.mp4", "caf\u00e9"),
+        ("kitchen/a.mp4", "caf\u00e9"),
+    }
+    assert refused.code == 2
+    assert "b.csv, line 2: expected UTF-8, got the byte 0xe9" in refused.err.splitlines()[-1]
+
+
 def test_labels_are_last_folders_or_what_a_pattern_finds(there, tmp_path):
     media = tmp_path / "in"
     for name in ("x/pour/v_g01.png", "x/stir/v_g02.png", "top.png"):

@@ -68,10 +68,12 @@ def test_a_list_from_standard_input_is_what_there_is_to_do(there, folder, out):
 
 
 def test_a_list_in_a_file_is_named_by_the_job_and_read_again(there, folder, out, tmp_path):
-    (tmp_path / "wanted.txt").write_text("a/2.png\n")
+    (tmp_path / "wanted.txt").write_bytes("a/2.png \r\n".encode("utf-16"))
     command = (folder, "--list", tmp_path / "wanted.txt", "--out", out, *SIZE)
-    assert there.submit(*command).code == 0
+    done = there.submit(*command)
 
+    assert done.code == 0
+    assert f"blanks stripped at the ends of 1 path in {tmp_path / 'wanted.txt'}" in done.err
     assert json.loads((out / "job.json").read_text())["list_file"] == str(tmp_path / "wanted.txt")
     (shard,) = (out / "shards").iterdir()
     shard.write_bytes(b"damaged")

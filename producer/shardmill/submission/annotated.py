@@ -1,6 +1,7 @@
 """Annotations brought into a job: they say which inputs become clips, and which clips."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -49,7 +50,7 @@ def annotate(spool: Spool, sources: Sources, spec: Spec, path: str, note: Note) 
     faults = Faults(strict=spec.strict)
     classes = None
     if sources.classes is not None:
-        classes = read_classes(sources.classes, sources.class_order)
+        classes = read_classes(sources.classes, sources.class_order, faults)
     with Matching(path, by=sources.match) as matching:
         matching.add_inputs(spool.paths())
         _read(matching, spool, sources, faults, classes)
@@ -80,6 +81,9 @@ def _tell(faults: Faults, counts: Counts, note: Note) -> None:
     if faults.count:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(faults.counts.items()))
         note(f"{format_count(faults.count, 'bad annotation')} left out: {kinds}")
+    blanks = faults.blanks + Counter({"path": counts.stripped})
+    if told := ", ".join(format_count(number, what) for what, number in sorted(blanks.items())):
+        note(f"blanks stripped at the ends of {told}")
     note(
         f"{format_count(counts.matched, 'annotation')} of {format_count(counts.annotated, 'file')}"
         f" of {counts.inputs:,}"

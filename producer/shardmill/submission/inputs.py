@@ -17,7 +17,8 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
 
     Args:
         request: What is asked for.
-        note: Told of each folder or file that cannot be read, and of what is left out.
+        note: Receives a sentence for each folder or file that cannot be read, for what is left
+            out, and for paths of a list whose blanks are stripped.
 
     Raises:
         InvalidInput: A root or the list cannot be read.
@@ -25,7 +26,7 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
     spec, roots = request.spec, request.roots
     if request.list_file is not None:
         wanted = Filter(spec.include or ("*",), spec.exclude, archives=spec.archives)
-        inputs = listed(request.list_file, roots, wanted)
+        inputs = listed(request.list_file, roots, wanted, note)
         yield entered(inputs, roots, wanted)
         return
     for base, top in roots.bases:

@@ -1,79 +1,79 @@
 """Inputs from a list: one path a line, or separated by NUL, as ``find -print0`` writes them.
 
 Whoever writes a list has chosen, so its files need no known suffix.  One that is missing is an
-input all the same, and probing gives it its row.  A line that cannot be meant ends the command.
+input all the same, and probing gives it its row.  A line that names nothing below the input
+directories ends the command.
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from shardmill.contract.errors import InvalidInput
-from shardmill.contract.quantity import printable
-from shardmill.contract.roots import STANDARD_INPUT, Roots
+from shardmill.contract.quantity import format_count, printable
+from shardmill.contract.roots import Roots
 from shardmill.submission.scan import Filter, Found, found_at
+from shardmill.submission.text_file import TextFile
 
-BLOCK_BYTES: Final = 1 << 20
-LONGEST_PATH_BYTES: Final = 1 << 16
-"""No system has longer ones; a file without separators is no list."""
+LONGEST_PATH: Final = 1 << 16
+"""Characters.  No system has longer paths; a file without separators is no list."""
 
 
-def listed(list_file: str, roots: Roots, wanted: Filter) -> Iterator[Found]:
+def listed(
+    list_file: str, roots: Roots, wanted: Filter, note: Callable[[str], None]
+) -> Iterator[Found]:
     """Yield the inputs that a list names, as often as it does.
 
     Args:
         list_file: Path of the list, ``-`` for standard input.
         roots: Paths are relative to them, or absolute and below one of them.
         wanted: Leaves some of them out.
+        note: Receives a sentence if paths had blanks at their ends that were stripped.
 
     Raises:
-        InvalidInput: The list cannot be read, or a line is no path below the input directory.
+        InvalidInput: The list cannot be opened or is damaged, or a line is no path below the input
+            directories.
+        EnvironmentFault: Reading fails on the way.
     """
-    name = "standard input" if list_file == STANDARD_INPUT else list_file
-    try:
-        with _opened(list_file) as file:
-            for number, entry in enumerate(_entries(file, name), start=1):
-                if not entry:
-                    continue
-                path = _below(os.fsdecode(entry), roots)
-                if path is None:
-                    raise InvalidInput(
-                        f"{name}, line {number}: expected a path below {_told(roots)}, got "
-                        f"{printable(os.fsdecode(entry))!r:.300}: correct the list"
-                    )
-                if wanted.wants(path, os.path.basename(path)) or wanted.enters(path):
-                    yield found_at(roots.base_of(path), path)
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read: {error.strerror}") from error
+    padded = 0
+    with TextFile(list_file, InvalidInput) as file:
+        for number, name in file.names():
+            if name is None or len(name) > LONGEST_PATH:
+                raise InvalidInput(
+                    f"{file.path}: expected paths separated by newlines or NUL, found more than "
+                    f"{LONGEST_PATH:,} characters without any: give a list of paths"
+                )
+            if not name or (name.isspace() and not _is_there(name, roots)):
+                continue
+            path, is_padded = _meant(name, roots)
+            if path is None:
+                raise InvalidInput(
+                    f"{file.path}, line {number}: expected a path below {_told(roots)}, got "
+                    f"{printable(name)!r:.300}: correct the list"
+                )
+            padded += is_padded
+            if wanted.wants(path, os.path.basename(path)) or wanted.enters(path):
+                yield found_at(roots.base_of(path), path)
+        if file.damage:
+            raise InvalidInput(f"{file.path}: expected a whole list, but {file.damage}")
+    if padded:
+        note(f"blanks stripped at the ends of {format_count(padded, 'path')} in {file.path}")
 
 
-@contextmanager
-def _opened(list_file: str) -> Iterator[BinaryIO]:
-    if list_file == STANDARD_INPUT:
-        yield sys.stdin.buffer
-    else:
-        with open(list_file, "rb") as file:
-            yield file
+def _meant(name: str, roots: Roots) -> tuple[str | None, bool]:
+    """Return the path that a line means, and whether it is the line without blanks at its ends.
+
+    Blanks are part of the path if a file has it, or if none has the path without them.
+    """
+    path, bare = _below(name, roots), name.strip()
+    if bare == name or _is_there(path, roots):
+        return path, False
+    stripped = _below(bare, roots)
+    return (stripped, True) if _is_there(stripped, roots) else (path, False)
 
 
-def _entries(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield what stands between separators: NUL if there is one at the beginning, else newlines."""
-    block = file.read(BLOCK_BYTES)
-    separator = b"\0" if b"\0" in block else b"\n"
-    rest = b""
-    while block:
-        *whole, rest = (rest + block).split(separator)
-        for entry in whole:
-            yield entry if separator == b"\0" else entry.removesuffix(b"\r")
-        if len(rest) > LONGEST_PATH_BYTES:
-            raise InvalidInput(
-                f"{name}: expected paths separated by newlines or NUL, found "
-                f"{len(rest):,} bytes without any: give a list of paths"
-            )
-        block = file.read(BLOCK_BYTES)
-    yield rest
+def _is_there(path: str | None, roots: Roots) -> bool:
+    return path is not None and os.path.lexists(roots.place(path))
 
 
 def _below(path: str, roots: Roots) -> str | None:

@@ -9,8 +9,9 @@ import pytest
 
 from shardmill.contract.errors import InvalidInput
 from shardmill.contract.roots import Roots
-from shardmill.submission.listing import BLOCK_BYTES, listed
+from shardmill.submission.listing import listed
 from shardmill.submission.scan import Filter, Found
+from shardmill.submission.text_file import BLOCK_BYTES
 
 
 @pytest.fixture
@@ -22,11 +23,15 @@ def root(tmp_path) -> Path:
     return tmp_path / "in"
 
 
+def no_note(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
 def read(content: bytes, root: Path, *more: str, wanted: Filter | None = None) -> list[Found]:
     list_file = root.parent / "list"
     list_file.write_bytes(content)
     wanted = wanted or Filter(("*",), ())
-    return list(listed(str(list_file), Roots.of(str(root), *more), wanted))
+    return list(listed(str(list_file), Roots.of(str(root), *more), wanted, no_note))
 
 
 BOTH = [Found("a/1.mp4", 3, 7), Found("2.dat", 3, 7)]
@@ -101,15 +106,15 @@ def test_a_long_list_is_read_block_by_block(root):
 
 
 def test_what_is_no_list_or_cannot_be_read_is_refused(root):
-    with pytest.raises(InvalidInput, match="separated by newlines or NUL, found 200,000 bytes"):
+    with pytest.raises(InvalidInput, match="separated by newlines or NUL, found more than 65,536"):
         read(b"x" * 200_000, root)
-    with pytest.raises(InvalidInput, match="nowhere cannot be read: No such file"):
-        list(listed("nowhere", Roots.of(str(root)), Filter(("*",), ())))
+    with pytest.raises(InvalidInput, match=r"'nowhere', but it cannot be read \(No such file"):
+        list(listed("nowhere", Roots.of(str(root)), Filter(("*",), ()), no_note))
     with pytest.raises(InvalidInput, match=f"line {BLOCK_BYTES // 8 + 1}: expected a path below"):
         read(b"a/1.mp4\n" * (BLOCK_BYTES // 8) + b"a\0b\n", root)
 
 
 def test_a_dash_is_standard_input(root, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"2.dat\0")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"2.dat\0"))))
 
-    assert list(listed("-", Roots.of(str(root)), Filter(("*",), ()))) == BOTH[1:]
+    assert list(listed("-", Roots.of(str(root)), Filter(("*",), ()), no_note)) == BOTH[1:]

@@ -81,7 +81,7 @@ class Unfit(ValueError):
 
 
 class Faults:
-    """Counts what was left out, and keeps the first of it.
+    """Counts what was left out, keeps the first of it, and counts the blanks that were stripped.
 
     Args:
         strict: The first fault ends the reading.
@@ -91,11 +91,20 @@ class Faults:
         self._strict = strict
         self.counts: Counter[Kind] = Counter()
         self.kept: list[Fault] = []
+        self.blanks: Counter[str] = Counter()
+        """Texts with blanks at their ends, by what they are: ``label``, ``split`` and so on."""
 
     @property
     def count(self) -> int:
         """How many lines or elements were left out."""
         return self.counts.total()
+
+    def stripped(self, text: str, what: str) -> str:
+        """Return a text without the blanks at its ends, and count it if it had any."""
+        bare = text.strip()
+        if bare != text:
+            self.blanks[what] += 1
+        return bare
 
     def add(self, place: Place, kind: Kind, reason: str) -> None:
         """Take in one fault.

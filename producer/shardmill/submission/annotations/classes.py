@@ -8,10 +8,10 @@ from typing import Literal
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.contract.labels import MAX_CLASSES
 from shardmill.contract.quantity import printable
-from shardmill.submission.annotations.annotation import Faults, Unfit, shown
+from shardmill.submission.annotations.annotation import Faults, Place, Unfit, shown
 from shardmill.submission.annotations.elements import KEY, VALUE, documented
 from shardmill.submission.annotations.form import Form
-from shardmill.submission.annotations.stream import Stream
+from shardmill.submission.text_file import StrayByte, TextFile, utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Classes:
         raise Unfit("label", f"expected one of {len(self.labels):,} classes, got {shown(text)}")
 
 
-def read_classes(path: str, order: Literal["label", "code label"]) -> Classes:
+def read_classes(path: str, order: Literal["label", "code label"], faults: Faults) -> Classes:
     """Read a list of classes: a JSON object, label to code, or lines of text.
 
     Where several codes share their words (ImageNet has two kinds of ``crane``), each gets its code
@@ -49,48 +49,53 @@ def read_classes(path: str, order: Literal["label", "code label"]) -> Classes:
     Args:
         path: The file; JSON if its name ends in ``.json``.
         order: What a line of text holds; the code ends at the first blank.
+        faults: Counts the names of classes with blanks at their ends, which are stripped.
 
     Raises:
         InvalidAnnotations: It cannot be read, is no such list, or names a class twice.
         EnvironmentFault: Reading fails on the way.
     """
     pairs: list[tuple[str, str]] = []
-    with Stream(path) as stream:
-        for code, label in _pairs(stream, order):
+    with TextFile(path, InvalidAnnotations) as file:
+        for place, code, name in _pairs(file, order):
+            label = faults.stripped(name, "class name")
             if not label:
                 raise InvalidAnnotations(
                     f"expected a {order} in {path!r}, got {shown(code)}: mend the list of classes"
                 )
-            pairs.append((printable(code), printable(label)))
+            try:
+                pairs.append((printable(utf8(code)), printable(utf8(label))))
+            except StrayByte as error:
+                raise InvalidAnnotations(f"{place}: {error}") from error
             if len(pairs) > MAX_CLASSES:
                 raise InvalidAnnotations(
                     f"expected at most {MAX_CLASSES:,} classes, got more in {path!r}: "
                     "give the list of classes, not the annotations"
                 )
-        if stream.damage:
-            raise InvalidAnnotations(f"expected a list of classes in {path!r}: {stream.damage}")
+        if file.damage:
+            raise InvalidAnnotations(f"expected a list of classes in {path!r}: {file.damage}")
     return _unambiguous(path, pairs)
 
 
-def _pairs(stream: Stream, order: str) -> Iterator[tuple[str, str]]:
-    """Yield code and label of each class; the code is empty where there is none."""
-    if stream.path.lower().removesuffix(".gz").endswith(".json"):
-        for _, record in documented(stream, Form(), Faults(strict=True)):
+def _pairs(file: TextFile, order: str) -> Iterator[tuple[Place, str, str]]:
+    """Yield place, code and name of each class; the code is empty where there is none."""
+    if file.path.lower().removesuffix(".gz").endswith(".json"):
+        for place, record in documented(file, Form(), Faults(strict=True)):
             code = record.get(VALUE)
-            yield ("" if code is None else str(code)), str(record.get(KEY, ""))
+            yield place, ("" if code is None else str(code)), str(record.get(KEY, ""))
         return
-    for number, text in stream.lines():
+    for number, text in file.lines():
         if text is None:
             raise InvalidAnnotations(
-                f"expected a list of classes in {stream.path!r}, got a line {number} without end: "
+                f"expected a list of classes in {file.path!r}, got a line {number} without end: "
                 "give another file"
             )
-        bare = text.strip()
-        if bare and order == "label":
-            yield "", bare
-        elif bare:
-            code, *rest = bare.split(maxsplit=1)
-            yield code, "".join(rest)
+        place, line = Place(file.path, "line", number), text.rstrip("\r\n")
+        if order == "label" and line.strip():
+            yield place, "", line
+        elif line.strip():
+            code, *rest = line.split(maxsplit=1)
+            yield place, code, "".join(rest)
 
 
 def _unambiguous(path: str, pairs: list[tuple[str, str]]) -> Classes:

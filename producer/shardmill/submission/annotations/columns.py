@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
+from shardmill.contract.errors import InvalidAnnotations
 from shardmill.contract.labels import label_of, last_folder, pattern_label
 from shardmill.contract.quantity import printable
 from shardmill.contract.split import SPLIT_NAME
@@ -22,6 +23,7 @@ from shardmill.submission.annotations.classes import Classes
 from shardmill.submission.annotations.form import Preset
 from shardmill.submission.annotations.template import Template
 from shardmill.submission.annotations.times import time_ns
+from shardmill.submission.text_file import StrayByte, utf8
 
 LONGEST_PATH: Final = 4096
 """Bytes of a path; Linux takes no longer one."""
@@ -39,15 +41,17 @@ class Mapper:
 
     Args:
         preset: What the columns mean.
+        faults: Takes what is left out, and counts the labels and splits with blanks at their ends.
         classes: The classes there are; None: any.
 
     Raises:
         UsageError: A template or a pattern of the preset is none.
     """
 
-    def __init__(self, preset: Preset, classes: Classes | None = None) -> None:
+    def __init__(self, preset: Preset, faults: Faults, *, classes: Classes | None = None) -> None:
         columns = preset.columns
         self._preset = preset
+        self._faults = faults
         self._columns = columns
         self._classes = classes
         self._template = Template(columns.template) if columns.template is not None else None
@@ -64,12 +68,24 @@ class Mapper:
         named = self._columns.named
         return source | (named - {self._columns.label} if self._columns.label_folder else named)
 
-    def annotation(self, place: Place, record: Mapping[str, object]) -> Annotation:
-        """Return what a record says.
+    def annotations(
+        self, records: Iterable[tuple[Place, Mapping[str, object]]]
+    ) -> Iterator[Annotation]:
+        """Yield the annotations of records; those that cannot be used are left out as faults.
 
         Raises:
-            Unfit: It cannot be used.
+            InvalidAnnotations: A record has a byte that is not UTF-8 elsewhere than in its path,
+                or cannot be used and no fault is allowed.
         """
+        for place, record in records:
+            try:
+                yield self._annotation(place, record)
+            except Unfit as error:
+                self._faults.add(place, error.kind, error.reason)
+            except StrayByte as error:
+                raise InvalidAnnotations(f"{place}: {error}") from error
+
+    def _annotation(self, place: Place, record: Mapping[str, object]) -> Annotation:
         columns = self._columns
         source = self._source(record)
         start_ns = time_ns(_get(record, columns.start), columns.start or "")
@@ -81,7 +97,7 @@ class Mapper:
                 f"to {shown(_get(record, columns.end))}",
             )
         extra = {
-            _utf8(name): _json(value) for name, value in record.items() if name not in self._mapped
+            utf8(name): _json(value) for name, value in record.items() if name not in self._mapped
         }
         labels = list(dict.fromkeys(self._labels(source, record)))
         for what, value in (("labels", labels), ("other columns", extra)):
@@ -102,9 +118,9 @@ class Mapper:
 
     def _split(self, record: Mapping[str, object]) -> str | None:
         split = _get(record, self._columns.split)
-        if split is None or split == "":
+        text = "" if split is None else self._plain_text("split", split)
+        if not text:
             return self._preset.split
-        text = _plain_text("split", split)
         if not SPLIT.fullmatch(text):
             raise Unfit(
                 "split",
@@ -129,7 +145,7 @@ class Mapper:
 
     def _labels(self, source: str, record: Mapping[str, object]) -> Iterator[str]:
         for text in self._label_texts(source, record):
-            label = printable(text.translate(self._without))
+            label = text.translate(self._without).strip() if self._without else text
             if self._pattern is not None:
                 label = self._pattern(text) or ""
             if len(label) > LONGEST_LABEL:
@@ -144,24 +160,18 @@ class Mapper:
     def _label_texts(self, source: str, record: Mapping[str, object]) -> list[str]:
         columns = self._columns
         if columns.label_folder:
-            folder = FOLDERS[columns.label_folder](source)
+            folder = FOLDERS[columns.label_folder](source.strip())
             return [folder] if folder else []
         value = _get(record, columns.label)
         if isinstance(value, str) and columns.label_separator:
-            return value.split(columns.label_separator)
+            value = value.split(columns.label_separator)
         values = value if isinstance(value, list) else [] if value is None else [value]
-        return [_plain_text("label", each) for each in values]
+        return [self._plain_text("label", each) for each in values]
 
-
-def mapped(
-    records: Iterable[tuple[Place, Mapping[str, object]]], mapper: Mapper, faults: Faults
-) -> Iterator[Annotation]:
-    """Yield the annotations of records; those that cannot be used are told to ``faults``."""
-    for place, record in records:
-        try:
-            yield mapper.annotation(place, record)
-        except Unfit as error:
-            faults.add(place, error.kind, error.reason)
+    def _plain_text(self, what: Literal["label", "split"], value: object) -> str:
+        if isinstance(value, str | Decimal) or type(value) is int:
+            return printable(utf8(self._faults.stripped(str(value), what)))
+        raise Unfit(what, f"expected text as {what}, got {shown(value)}")
 
 
 def _get(record: Mapping[str, object], column: str | None) -> object:
@@ -200,26 +210,16 @@ def _checked(source: str) -> str:
     return source
 
 
-def _plain_text(what: Literal["label", "split"], value: object) -> str:
-    if isinstance(value, str | Decimal) or type(value) is int:
-        return printable(str(value))
-    raise Unfit(what, f"expected text as {what}, got {shown(value)}")
-
-
-def _utf8(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
 def _json(value: object) -> Json:
     """Return a value as plain JSON: text fit for UTF-8, numbers as numbers."""
     if isinstance(value, str):
-        return _utf8(value)
+        return utf8(value)
     if isinstance(value, Decimal):
         number = float(value)
         return number if abs(number) != float("inf") else str(value)
     if isinstance(value, list):
         return [_json(each) for each in value]
     if isinstance(value, dict):
-        return {_utf8(name): _json(each) for name, each in value.items()}
+        return {utf8(name): _json(each) for name, each in value.items()}
     assert value is None or isinstance(value, bool | int)
     return value

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.submission.annotations.annotation import Faults, Place, Unfit, shown
 from shardmill.submission.annotations.form import DELIMITERS, Form
-from shardmill.submission.annotations.stream import LIMIT, Stream
+from shardmill.submission.text_file import LIMIT, StrayByte, TextFile, utf8
 
 Line = tuple[int, str | None]
 Record = tuple[Place, dict[str, object]]
 """Where it stands, and column name to value."""
-TOO_LONG = Unfit("long", f"expected at most {LIMIT:,} bytes, got a longer line")
+TOO_LONG = Unfit("long", f"expected at most {LIMIT:,} characters, got a longer line")
 
 
 class Rows:
@@ -26,8 +26,8 @@ class Rows:
     line ends, and has each of its own doubled.
     """
 
-    def __init__(self, stream: Stream, delimiter: str) -> None:
-        self._source = stream.lines()
+    def __init__(self, file: TextFile, delimiter: str) -> None:
+        self._source = file.lines()
         self._given_back: deque[Line] = deque()
         self._delimiter = delimiter
 
@@ -37,11 +37,10 @@ class Rows:
             if text is None:
                 yield number, TOO_LONG
                 continue
-            bare = text.rstrip("\r\n")
-            if '"' in bare or "\r" in bare:
+            if '"' in text:
                 yield number, self._quoted(line)
-            elif bare:
-                yield number, bare.split(self._delimiter)
+            elif text.strip():
+                yield number, text.rstrip("\r\n").split(self._delimiter)
 
     def _next(self) -> Line | None:
         return self._given_back.popleft() if self._given_back else next(self._source, None)
@@ -69,11 +68,11 @@ class Rows:
             text = line[1]
 
 
-def delimited(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
+def delimited(file: TextFile, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
     """Yield the records of ``csv`` and ``tsv``.
 
     Args:
-        stream: The file.
+        file: The file.
         form: Says what stands between the columns, and what they are called without a header.
         faults: Takes what is left out.
         needed: Columns that must be there.
@@ -81,14 +80,12 @@ def delimited(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -
     Raises:
         InvalidAnnotations: The header cannot be read, names a column twice, or lacks one.
     """
-    path = stream.path
+    path = file.path
     delimiter = form.delimiter or DELIMITERS[form.format_of(path)]
-    rows = iter(Rows(stream, delimiter))
-    header = form.names or next(rows, (0, None))[1]
+    rows = iter(Rows(file, delimiter))
+    header = form.names or _header(path, next(rows, None), faults)
     if header is None:
         return
-    if isinstance(header, Unfit):
-        raise InvalidAnnotations(f"expected a header as the first line of {path!r}: {header}")
     check_names(path, header, needed)
     for number, row in rows:
         place = Place(path, "line", number)
@@ -101,11 +98,26 @@ def delimited(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -
             yield place, dict(zip(header, row, strict=True))
 
 
-def listed(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
+def _header(
+    path: str, first: tuple[int, list[str] | Unfit] | None, faults: Faults
+) -> list[str] | None:
+    """Return the names of the columns, by the first row; None if there is no row."""
+    if first is None:
+        return None
+    number, row = first
+    if isinstance(row, Unfit):
+        raise InvalidAnnotations(f"expected a header as the first line of {path!r}: {row}")
+    try:
+        return [utf8(faults.stripped(name, "column name")) for name in row]
+    except StrayByte as error:
+        raise InvalidAnnotations(f"{Place(path, 'line', number)}: {error}") from error
+
+
+def listed(file: TextFile, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
     """Yield the records of a plain list: columns between blanks, of which the first may have some.
 
     Args:
-        stream: The file.
+        file: The file.
         form: Names the columns.
         faults: Takes what is left out.
         needed: Columns that must be there.
@@ -114,16 +126,15 @@ def listed(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -> I
         InvalidAnnotations: A needed column is not named.
     """
     names = form.names or ("path",)
-    check_names(stream.path, names, needed)
-    for number, text in stream.lines():
-        place = Place(stream.path, "line", number)
+    check_names(file.path, names, needed)
+    for number, text in file.names():
+        place = Place(file.path, "line", number)
         if text is None:
             faults.add(place, TOO_LONG.kind, TOO_LONG.reason)
             continue
-        bare = text.rstrip("\r\n")
-        if not bare:
+        if not text.strip():
             continue
-        rest, fields = bare, []
+        rest, fields = text, []
         for _ in names[1:]:
             rest = rest.rstrip(" \t")
             cut = max(rest.rfind(" "), rest.rfind("\t")) + 1
@@ -135,7 +146,7 @@ def listed(stream: Stream, form: Form, faults: Faults, *, needed: set[str]) -> I
         else:
             found = sum(map(bool, fields))
             faults.add(
-                place, "columns", f"expected {len(names)} columns, got {found}: {shown(bare)}"
+                place, "columns", f"expected {len(names)} columns, got {found}: {shown(text)}"
             )
 
 

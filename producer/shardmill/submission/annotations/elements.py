@@ -12,8 +12,8 @@ from shardmill.contract.errors import InvalidAnnotations
 from shardmill.submission.annotations.annotation import Faults, Place, Unfit, shown
 from shardmill.submission.annotations.delimited import TOO_LONG, Record
 from shardmill.submission.annotations.form import Form
-from shardmill.submission.annotations.stream import LIMIT, Stream
 from shardmill.submission.annotations.window import DECODER, Window
+from shardmill.submission.text_file import LIMIT, TextFile
 
 KEY: Final = "key"
 """The column that holds an object's name in the object around it."""
@@ -25,24 +25,24 @@ NEAREST: Final = 256
 """Characters within which the end of a broken element is sought at least."""
 
 
-def documented(stream: Stream, form: Form, faults: Faults) -> Iterator[Record]:
+def documented(file: TextFile, form: Form, faults: Faults) -> Iterator[Record]:
     """Yield the records of a JSON document.
 
     An array gives one record an element.  An object gives one a member, or one an element of a
     member that is an array of objects, with the member's name as column ``key``.
 
     Args:
-        stream: The file.
+        file: The file.
         form: Says what leads to the annotations.
         faults: Takes what is left out.
 
     Raises:
         InvalidAnnotations: What should lead to the annotations does not, or leads to a scalar.
     """
-    window = Window(stream)
+    window = Window(file)
     for name in form.inside:
-        _enter(window, name, stream.path)
-    walk = _Walk(window, stream.path, faults)
+        _enter(window, name, file.path)
+    walk = _Walk(window, file.path, faults)
     opening = window.peek()
     if opening == "[":
         yield from walk.array({})
@@ -50,7 +50,7 @@ def documented(stream: Stream, form: Form, faults: Faults) -> Iterator[Record]:
         yield from walk.members()
     elif opening or form.inside:
         raise InvalidAnnotations(
-            f"expected an array or an object of annotations in {stream.path!r}, "
+            f"expected an array or an object of annotations in {file.path!r}, "
             f"got {shown(window.text[window.at :])}"
         )
     if not form.inside and window.peek():
@@ -60,15 +60,15 @@ def documented(stream: Stream, form: Form, faults: Faults) -> Iterator[Record]:
         )
 
 
-def line_by_line(stream: Stream, faults: Faults) -> Iterator[Record]:
+def line_by_line(file: TextFile, faults: Faults) -> Iterator[Record]:
     """Yield the records of JSON Lines; blank lines are none.
 
     Args:
-        stream: The file.
+        file: The file.
         faults: Takes what is left out.
     """
-    for number, text in stream.lines():
-        place = Place(stream.path, "line", number)
+    for number, text in file.lines():
+        place = Place(file.path, "line", number)
         if text is None:
             faults.add(place, TOO_LONG.kind, TOO_LONG.reason)
         elif bare := text.strip(" \t\r\n"):

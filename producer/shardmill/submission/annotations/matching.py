@@ -20,6 +20,7 @@ from shardmill.contract.labels import check_class_count
 from shardmill.contract.split import MAX_SPLITS
 from shardmill.submission.annotations.annotation import Annotation, Faults, Json, Place, shown
 from shardmill.submission.scan import MEDIA_SUFFIXES, suffix
+from shardmill.submission.text_file import StrayByte, utf8
 
 CACHE: Final = "pragma cache_size = -16000"
 """16 MB of the file in memory at most."""
@@ -39,7 +40,9 @@ class Counts(Struct, frozen=True):
     missing: int
     """Those whose file is not there, or could be several."""
     folded: int
-    """Those of the matched whose file's name is equal only as Unicode, not as bytes."""
+    """Those of the matched whose file's name is not equal as bytes: see ``Matched.is_folded``."""
+    stripped: int
+    """Those of the folded whose path has blanks at its ends."""
     inputs: int
     """Inputs."""
     annotated: int
@@ -55,7 +58,7 @@ class Matched(Struct, frozen=True):
     """The input, below the input directory."""
     annotation: Annotation
     is_folded: bool
-    """The names are equal only as Unicode (NFC), not as bytes."""
+    """The names are equal only as Unicode (NFC) and without the blanks at the annotation's ends."""
 
 
 class Missing(Struct, frozen=True):
@@ -105,7 +108,11 @@ class Matching(AbstractContextManager["Matching"]):
         """Take in inputs, by their path below the input directory; one given twice is one."""
         self._many(
             "insert or ignore into input (path, key, folded) values (?, ?, ?)",
-            ((os.fsencode(path), *_keys(self._input_key(path))) for path in paths),
+            (
+                (os.fsencode(path), os.fsencode(key), _folded(key))
+                for path in paths
+                for key in [self._input_key(path)]
+            ),
         )
 
     def add(self, annotations: Iterable[Annotation]) -> None:
@@ -116,8 +123,8 @@ class Matching(AbstractContextManager["Matching"]):
                 annotations raises it.
         """
         self._many(
-            "insert into annotation (key, folded, source, digest, split, content) "
-            "values (?, ?, ?, ?, ?, ?)",
+            "insert into annotation (key, folded, is_padded, source, digest, split, content) "
+            "values (?, ?, ?, ?, ?, ?, ?)",
             (self._row(annotation) for annotation in annotations),
         )
 
@@ -125,12 +132,13 @@ class Matching(AbstractContextManager["Matching"]):
         for label in annotation.labels:
             self.labels.add(label)
             check_class_count(len(self.labels), label)
-        key, folded = _keys(self._source_key(annotation.source))
+        key, bare = os.fsencode(self._source_key(annotation.source)), annotation.source.strip()
+        folded, is_padded = _folded(self._source_key(bare)), bare != annotation.source
         content = _encoded(annotation)
         said = SORTED.encode(content[1:6]).encode()
         digest = hashlib.blake2b(key + b"\0" + said, digest_size=16).digest()
         source = os.fsencode(_named(annotation.source))
-        return key, folded, source, digest, annotation.split, COMPACT.encode(content)
+        return key, folded, is_padded, source, digest, annotation.split, COMPACT.encode(content)
 
     def _many(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._db.execute("begin")
@@ -158,16 +166,20 @@ class Matching(AbstractContextManager["Matching"]):
                 "split",
                 f"expected split {first.split} as in {first.place}, got {later.split}",
             )
-        annotations, matched, folded, annotated = self._row_of(
-            "select count(*), count(file), total(is_folded and file is not null), "
-            "count(distinct file) from annotation"
+        annotations, matched, annotated = self._row_of(
+            "select count(*), count(file), count(distinct file) from annotation"
+        )
+        folded, stripped = self._row_of(
+            "select count(*), count(nullif(is_padded, 0)) from annotation "
+            "where is_folded and file is not null"
         )
         (inputs,) = self._row_of("select count(*) from input")
         return Counts(
             annotations=annotations,
             matched=matched,
             missing=annotations - matched,
-            folded=int(folded),
+            folded=folded,
+            stripped=stripped,
             inputs=inputs,
             annotated=annotated,
             bare=inputs - annotated,
@@ -205,7 +217,7 @@ class Matching(AbstractContextManager["Matching"]):
         """Yield the annotations without an input, in file order."""
         query = "select content, hits, folded from annotation where file is null order by number"
         for content, hits, folded in self._db.execute(query):
-            yield Missing(_decoded(content), self._why(folded) if hits else "no such file")
+            yield self._missing(_decoded(content), hits, folded)
 
     def lost(self) -> Iterator[Lost]:
         """Yield the files that annotations without an input name, each once, in file order."""
@@ -214,14 +226,16 @@ class Matching(AbstractContextManager["Matching"]):
             "where file is null group by key order by min(number)"
         )
         for content, hits, folded, count, _ in self._db.execute(query):
-            first = Missing(_decoded(content), self._why(folded) if hits else "no such file")
+            first = self._missing(_decoded(content), hits, folded)
             yield Lost(_named(first.annotation.source), first, count)
 
-    def _why(self, folded: bytes) -> str:
+    def _missing(self, annotation: Annotation, hits: int, folded: bytes) -> Missing:
+        if not hits:
+            return Missing(annotation, _no_file(annotation.source))
         query = "select path from input where folded = ? order by number limit ?"
         paths = [os.fsdecode(path) for (path,) in self._db.execute(query, (folded, NAMED + 1))]
         more = ", ..." if len(paths) > NAMED else ""
-        return f"could be {' or '.join(map(shown, paths[:NAMED]))}{more}"
+        return Missing(annotation, f"could be {' or '.join(map(shown, paths[:NAMED]))}{more}")
 
     def bare(self) -> Iterator[str]:
         """Yield the inputs without annotation, in the order given."""
@@ -231,6 +245,15 @@ class Matching(AbstractContextManager["Matching"]):
         )
         for (path,) in self._db.execute(query):
             yield os.fsdecode(path)
+
+
+def _no_file(source: str) -> str:
+    """Return why an annotation has no file, with the encoding where that is the likely reason."""
+    try:
+        utf8(source)
+    except StrayByte as error:
+        return f"no such file; {error}"
+    return "no such file"
 
 
 def _path_key(source: str) -> str:
@@ -258,10 +281,8 @@ KEYS: Final[dict[str, tuple[Callable[[str], str], Callable[[str], str]]]] = {
 """What a source and an input are matched by."""
 
 
-def _keys(text: str) -> tuple[bytes, bytes]:
-    """Return a key as bytes, as it is and folded."""
-    key = os.fsencode(text)
-    return key, key if text.isascii() else os.fsencode(unicodedata.normalize("NFC", text))
+def _folded(key: str) -> bytes:
+    return os.fsencode(key if key.isascii() else unicodedata.normalize("NFC", key))
 
 
 def _encoded(annotation: Annotation) -> list[Json]:

@@ -6,13 +6,14 @@ What follows is in ``matching``.
 
 from collections.abc import Iterable, Iterator
 
+from shardmill.contract.errors import InvalidAnnotations
 from shardmill.submission.annotations.annotation import Annotation, Faults, Place
 from shardmill.submission.annotations.classes import Classes
-from shardmill.submission.annotations.columns import Mapper, mapped
+from shardmill.submission.annotations.columns import Mapper
 from shardmill.submission.annotations.delimited import Record, delimited, listed
 from shardmill.submission.annotations.elements import documented, line_by_line
 from shardmill.submission.annotations.form import Preset
-from shardmill.submission.annotations.stream import Stream
+from shardmill.submission.text_file import TextFile
 
 
 def read(
@@ -31,24 +32,24 @@ def read(
             something is bad and ``faults`` allows nothing.
         EnvironmentFault: Reading fails on the way.
     """
-    mapper = Mapper(preset, classes)
-    with Stream(path) as stream:
-        yield from mapped(_records(stream, preset, mapper, faults), mapper, faults)
-        if stream.damage:
-            faults.add(Place(path, "line", stream.line), "cut", stream.damage)
+    mapper = Mapper(preset, faults, classes=classes)
+    with TextFile(path, InvalidAnnotations) as file:
+        yield from mapper.annotations(_records(file, preset, mapper, faults))
+        if file.damage:
+            faults.add(Place(path, "line", file.line), "cut", file.damage)
 
 
-def _records(stream: Stream, preset: Preset, mapper: Mapper, faults: Faults) -> Iterator[Record]:
+def _records(file: TextFile, preset: Preset, mapper: Mapper, faults: Faults) -> Iterator[Record]:
     form = preset.form
-    match form.format_of(stream.path):
+    match form.format_of(file.path):
         case "json":
-            return documented(stream, form, faults)
+            return documented(file, form, faults)
         case "jsonl":
-            return line_by_line(stream, faults)
+            return line_by_line(file, faults)
         case "list":
-            return listed(stream, form, faults, needed=mapper.needed)
+            return listed(file, form, faults, needed=mapper.needed)
         case "csv" | "tsv":
-            return delimited(stream, form, faults, needed=mapper.needed)
+            return delimited(file, form, faults, needed=mapper.needed)
 
 
 def from_paths(
@@ -69,4 +70,4 @@ def from_paths(
         (Place("inputs", "line", number), {preset.columns.path: path})
         for number, path in enumerate(paths, 1)
     )
-    return mapped(records, Mapper(preset, classes), faults)
+    return Mapper(preset, faults, classes=classes).annotations(records)

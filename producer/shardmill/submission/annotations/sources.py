@@ -11,6 +11,7 @@ from msgspec.structs import fields, replace
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.labels import PATTERN_MARK
 from shardmill.contract.spec import Spec
+from shardmill.submission.annotations.annotation import Faults
 from shardmill.submission.annotations.columns import Mapper
 from shardmill.submission.annotations.form import FAMILIES, PRESETS, Columns, Form, Preset
 from shardmill.submission.annotations.words import split_and_path
@@ -77,7 +78,7 @@ def sources_of(spec: Spec) -> Sources:
         for split, path in named
     ] or [Source(path=None, preset=_of_paths(spec))]
     for source in each:
-        Mapper(source.preset)  # checks templates and patterns
+        Mapper(source.preset, Faults())  # checks templates and patterns
     return Sources(
         each=tuple(each),
         match=match or each[0].preset.match,

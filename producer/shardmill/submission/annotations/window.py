@@ -1,16 +1,14 @@
 """A window on a JSON document: decodes the value that stands there, or finds the way past it."""
 
-import codecs
+import io
 import json
 import re
 from decimal import Decimal
 from typing import Any, Final
 
 from shardmill.submission.annotations.annotation import Unfit
-from shardmill.submission.annotations.stream import LIMIT, Stream
+from shardmill.submission.text_file import BLOCK_BYTES, LIMIT, TextFile
 
-CHUNK: Final = 1 << 16
-"""Bytes that are read at once, at least."""
 LONGEST_TOKEN: Final = 16
 """A mistake so far from the window's end is none of a token that the window cuts: ``-Infinity``."""
 DEEPEST: Final = 100_000
@@ -33,12 +31,12 @@ class Window:
     """The part of a document that is in memory, and the place in it.
 
     Args:
-        stream: The document.
+        file: The document.
     """
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    def __init__(self, file: TextFile) -> None:
+        self._file = file
+        self._line_ends = io.IncrementalNewlineDecoder(None, translate=True)
         self._first_line = 1
         self.text = ""
         self.at = 0
@@ -53,9 +51,8 @@ class Window:
 
     def more(self) -> bool:
         """Let go of what is before the place and read on; False at the end."""
-        data = self._stream.read(max(CHUNK, len(self.text) - self.at))
-        text = self._decoder.decode(data, final=not data)
-        if not data and not text:
+        text = self._line_ends.decode(self._file.read(max(BLOCK_BYTES, len(self.text) - self.at)))
+        if not text:
             return False
         self._first_line += self.text.count("\n", 0, self.at)
         self.text = self.text[self.at :] + text

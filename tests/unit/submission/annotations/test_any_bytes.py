@@ -95,7 +95,7 @@ def test_no_other_exception_from_a_list_of_classes(desk, content, order, name):
     classes, refusal = Classes(), ""
 
     try:
-        classes = read_classes(path, order)
+        classes = read_classes(path, order, Faults())
     except InvalidAnnotations as error:
         refusal = str(error)
     assert "\n" not in refusal

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.submission.annotations import columns
 from shardmill.submission.annotations.form import Columns, Form, Preset
-from shardmill.submission.annotations.stream import LIMIT
-from shardmill.submission.annotations.window import CHUNK
+from shardmill.submission.text_file import BLOCK_BYTES, LIMIT
 
 KEYED = Preset(columns=Columns(path="key"))
 VALUED = Preset(columns=Columns(path="value"))
@@ -191,7 +190,7 @@ def test_open_brackets_without_end_cost_no_look_at_a_megabyte_each(desk):
 
 
 @pytest.mark.usefixtures("of_any_length")
-@pytest.mark.parametrize("where", [CHUNK - 40, CHUNK, 3 * CHUNK + 1])
+@pytest.mark.parametrize("where", [BLOCK_BYTES - 40, BLOCK_BYTES, 3 * BLOCK_BYTES + 1])
 @pytest.mark.parametrize("kind", ["text", "array", "escapes"])
 def test_an_element_longer_than_the_limit_is_left_out(desk, where, kind):
     long = {"text": "x" * LIMIT, "array": ["[{", 1.5] * (LIMIT // 8), "escapes": '"]' * LIMIT}
@@ -206,7 +205,17 @@ def test_an_element_longer_than_the_limit_is_left_out(desk, where, kind):
 
 @pytest.mark.usefixtures("of_any_length")
 def test_elements_up_to_the_limit_are_read_wherever_the_window_ends(desk):
-    sizes = [0, 1, CHUNK // 2, CHUNK - 20, CHUNK, CHUNK + 1, LIMIT - 40, 3, 5]
+    sizes = [
+        0,
+        1,
+        BLOCK_BYTES // 2,
+        BLOCK_BYTES - 20,
+        BLOCK_BYTES,
+        BLOCK_BYTES + 1,
+        LIMIT - 40,
+        3,
+        5,
+    ]
     elements = [{"path": str(size), "fill": '"}]é' * (size // 8)} for size in sizes]
 
     found = desk.read("a.json", json.dumps(elements, ensure_ascii=False))
@@ -215,7 +224,7 @@ def test_elements_up_to_the_limit_are_read_wherever_the_window_ends(desk):
     assert [a.extra["fill"] for a in found.annotations] == [e["fill"] for e in elements]
 
 
-@pytest.mark.parametrize("offset", range(CHUNK - 12, CHUNK + 2))
+@pytest.mark.parametrize("offset", range(BLOCK_BYTES - 12, BLOCK_BYTES + 2))
 def test_no_token_is_torn_at_the_edge_of_a_window(desk, offset):
     """Numbers, names and letters of several bytes, cut at each of their bytes."""
     head = '[{"path":"a"}'
@@ -227,7 +236,7 @@ def test_no_token_is_torn_at_the_edge_of_a_window(desk, offset):
     assert found.annotations[1].extra == {"n": 12345.5, "t": True, "é": "é"}
 
 
-@pytest.mark.parametrize("offset", range(CHUNK - 8, CHUNK + 2))
+@pytest.mark.parametrize("offset", range(BLOCK_BYTES - 8, BLOCK_BYTES + 2))
 def test_no_number_and_no_separator_is_torn_either(desk, offset):
     head = "[1, {"
     numbers = head.rstrip("{") + " " * (offset - len(head)) + "1234567]"
@@ -294,12 +303,12 @@ def test_json_lines_under_another_name_are_recognised_in_the_fault(desk):
     assert "say that the format is jsonl" in found.reasons
 
 
-def test_text_that_is_no_utf8_and_numbers_that_are_no_json_do_no_harm(desk):
-    content = b'[{"path": "a\xff", "label": "x\xff", "n": NaN, "m": 1e999, "k": 0.1}]'
+def test_surrogates_and_numbers_that_are_no_json_do_no_harm(desk):
+    content = b'[{"path": "a\xff", "label": "x\\ud800", "n": NaN, "m": 1e999, "k": 0.1}]'
 
     (annotation,) = desk.read("a.json", content).annotations
 
-    assert (annotation.source, annotation.labels) == ("a\udcff", ("x\\udcff",))
+    assert (annotation.source, annotation.labels) == ("a\udcff", ("x\\ud800",))
     assert annotation.extra == {"n": None, "m": "1E+999", "k": 0.1}
 
 

@@ -70,7 +70,7 @@ def test_inputs_in_their_order_and_each_ones_annotations_in_file_order(join):
     ]
     assert table.bare == ["c.mp4"]
     assert table.counts == Counts(
-        annotations=6, matched=4, missing=2, folded=0, inputs=3, annotated=2, bare=1
+        annotations=6, matched=4, missing=2, folded=0, stripped=0, inputs=3, annotated=2, bare=1
     )
 
 
@@ -146,6 +146,38 @@ def test_names_are_equal_as_bytes_first_then_as_unicode(join, inputs, sources, p
     assert table.counts.folded == sum(folded for _, _, folded in pairs)
 
 
+@pytest.mark.parametrize(
+    ("by", "inputs", "source", "path", "stripped"),
+    [
+        ("path", ["d/a.mp4", "b"], " d/a.mp4\u00a0", "d/a.mp4", 1),
+        ("path", ["a.mp4 ", "a.mp4"], "a.mp4 ", "a.mp4 ", 0),
+        ("path", ["a.mp4 "], "a.mp4", None, 0),
+        ("path", ["d /a.mp4"], "d/a.mp4", None, 0),
+        ("path", ["e\u0301.mp4"], "\u00e9.mp4 ", "e\u0301.mp4", 1),
+        ("stem", ["d/a.b.mp4"], "\ta.b.mp4 ", "d/a.b.mp4", 1),
+        ("stem", ["d/a.b.mp4"], "a.b ", "d/a.b.mp4", 1),
+    ],
+)
+def test_blanks_at_the_ends_of_a_path_go_where_no_file_has_them(
+    join, by, inputs, source, path, stripped
+):
+    table = join(inputs, [note(source)], by=by)
+
+    assert [pair for pair, _ in table.pairs] == ([path] if path else [])
+    assert table.counts.stripped == stripped
+
+
+def test_a_missing_file_whose_name_is_not_utf_8_says_so(join):
+    table = join(["caf\u00e9.mp4"], [note("caf\udce9.mp4", 2), note("b\u00e9.mp4", 3)])
+
+    first, second = [missing.reason for missing in table.missing]
+    assert first == (
+        "no such file; expected UTF-8, got the byte 0xe9 in caf?.mp4: save the file as UTF-8, or "
+        "convert it, as with iconv -f WINDOWS-1252 -t UTF-8"
+    )
+    assert second == "no such file"
+
+
 def test_what_two_files_could_be_as_unicode_is_nobodys(join):
     """Two spellings of one name, neither of them the annotation's: an acute and a dot below."""
     spellings = ["a\u0323\u0301", "\u1ea1\u0301", "a\u0301\u0323"]
@@ -207,7 +239,7 @@ def test_an_input_given_twice_is_one(join):
 
 def test_nothing_at_all_is_no_error(join):
     assert join([], []).counts == Counts(
-        annotations=0, matched=0, missing=0, folded=0, inputs=0, annotated=0, bare=0
+        annotations=0, matched=0, missing=0, folded=0, stripped=0, inputs=0, annotated=0, bare=0
     )
 
 

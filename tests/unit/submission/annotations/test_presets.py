@@ -114,7 +114,7 @@ def test_kinetics_without_labels(desk):
 
 def test_ucf101_lists(desk):
     train, test = PRESETS["ucf101-train"], PRESETS["ucf101-test"]
-    classes = read_classes(desk.write("classInd.txt", CLASSIND), train.class_order)
+    classes = read_classes(desk.write("classInd.txt", CLASSIND), train.class_order, Faults())
     found = [
         *desk.read("trainlist01.txt", TRAINLIST, train, classes=classes).annotations,
         *desk.read("testlist01.txt", TESTLIST, test, classes=classes).annotations,
@@ -135,7 +135,7 @@ def test_ucf101_lists(desk):
 
 
 def test_a_list_of_ucf101_that_names_another_class(desk):
-    classes = read_classes(desk.write("classInd.txt", CLASSIND), "code label")
+    classes = read_classes(desk.write("classInd.txt", CLASSIND), "code label", Faults())
     found = desk.read("t.txt", "NoSuch/v_x.avi 7\n", PRESETS["ucf101-train"], classes=classes)
 
     assert found.left_out == [(1, "label")]
@@ -143,7 +143,9 @@ def test_a_list_of_ucf101_that_names_another_class(desk):
 
 def test_imagenet_solution_files(desk):
     preset = PRESETS["imagenet"]
-    classes = read_classes(desk.write("LOC_synset_mapping.txt", SYNSETS), preset.class_order)
+    classes = read_classes(
+        desk.write("LOC_synset_mapping.txt", SYNSETS), preset.class_order, Faults()
+    )
     found = desk.read("LOC_val_solution.csv", VAL_SOLUTION, preset, classes=classes)
     inputs = ["val/ILSVRC2012_val_00037956.JPEG", "val/ILSVRC2012_val_00048981.JPEG"]
 
@@ -159,7 +161,7 @@ def test_imagenet_solution_files(desk):
 )
 def test_imagenet_folders_are_synsets(desk, name, content):
     preset = PRESETS["imagenet-folders"]
-    classes = read_classes(desk.write(name, content), preset.class_order)
+    classes = read_classes(desk.write(name, content), preset.class_order, Faults())
     faults = Faults()
     inputs = [
         "train/n01440764/n01440764_10026.JPEG",
@@ -180,7 +182,9 @@ def test_imagenet_folders_are_synsets(desk, name, content):
 
 def test_something_something(desk):
     preset = PRESETS["something-something"]
-    classes = read_classes(desk.write("labels.json", SOMETHING_LABELS), preset.class_order)
+    classes = read_classes(
+        desk.write("labels.json", SOMETHING_LABELS), preset.class_order, Faults()
+    )
     found = desk.read("train.json", SOMETHING, preset, classes=classes)
 
     assert matched(desk, found.annotations, preset, ["20bn/78687.webm", "20bn/7868.webm"]) == (
@@ -211,11 +215,10 @@ def test_something_something_without_labels(desk):
         ),
         ("c.json", '{"b": 1, "a": "0"}', "label", {"1": "b", "0": "a"}, ("b", "a")),
         ("c.json", '{"b": null}', "label", {}, ("b",)),
-        ("c.txt", b"a\xff\n", "label", {}, ("a\\udcff",)),
     ],
 )
 def test_a_list_of_classes(desk, name, content, order, codes, labels):
-    classes = read_classes(desk.write(name, content), order)
+    classes = read_classes(desk.write(name, content), order, Faults())
 
     assert (classes.codes, classes.labels) == (codes, labels)
 
@@ -233,4 +236,4 @@ def test_a_list_of_classes(desk, name, content, order, codes, labels):
 )
 def test_what_is_no_list_of_classes_is_refused(desk, name, content, order, message):
     with pytest.raises(InvalidAnnotations, match=message):
-        read_classes(desk.write(name, content), order)
+        read_classes(desk.write(name, content), order, Faults())
