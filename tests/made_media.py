@@ -19,14 +19,17 @@ def picture(path: Path, *, seed: int = 0) -> Path:
     return path
 
 
-def video(path: Path, *, frames: int = 5, rate_hz: int = 10) -> Path:
+def video(
+    path: Path, *, frames: int = 5, rate_hz: int = 10, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> Path:
     """Write a clip of grey frames, each lighter than the one before."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = size
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate_hz)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for step in range(frames):
-            grey = np.full((HEIGHT, WIDTH, 3), step * 7 % 256, np.uint8)
+            grey = np.full((height, width, 3), step * 7 % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
             frame.pts, frame.time_base = step, Fraction(1, rate_hz)
             container.mux(stream.encode(frame))

@@ -54,14 +54,14 @@ def tfrecord(data: bytes) -> bytes:
     return length + masked(length) + data + masked(data)
 
 
-def grey(value: int) -> np.ndarray:
-    """One picture of one grey, shape (HEIGHT, WIDTH, 3): JPEG keeps its value to within 1."""
-    return np.full((HEIGHT, WIDTH, 3), value, np.uint8)
+def grey(value: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """One picture of one grey, shape (height, width, 3): JPEG keeps its value to within 1."""
+    return np.full((height, width, 3), value, np.uint8)
 
 
 @cache
-def jpeg(value: int) -> bytes:
-    return simplejpeg.encode_jpeg(grey(value), quality=95)
+def jpeg(value: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    return simplejpeg.encode_jpeg(grey(value, width, height), quality=95)
 
 
 @dataclass
@@ -75,12 +75,14 @@ class Video:
     label_id: int | None = None
     encoding: str = "jpeg"
     duration_s: float | None = None
+    width: int = WIDTH
+    height: int = HEIGHT
 
     def encoded(self) -> list[bytes]:
         values = [(self.value + i) % 256 for i in range(self.frames)]
         if self.encoding == "raw":
-            return [grey(value).tobytes() for value in values]
-        return [jpeg(value) for value in values]
+            return [grey(value, self.width, self.height).tobytes() for value in values]
+        return [jpeg(value, self.width, self.height) for value in values]
 
     @property
     def clip_id(self) -> str:
@@ -179,8 +181,8 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
         label_ids=() if video.label_id is None else (video.label_id,),
         shard=shard,
         encoding=video.encoding,
-        width=WIDTH,
-        height=HEIGHT,
+        width=video.width,
+        height=video.height,
         crc32c=crc32c(b"".join(frames)),
         record_offset=record_offset,
         record_length=len(data) + 16,

@@ -108,3 +108,36 @@ def test_workers_of_grain_show_the_same_windows(grain_python, out, tmp_path):
     shown = answer([grain_python, program, out])
 
     assert [Counter(shown[:11]), Counter(shown[11:])] == [dict.fromkeys(ALL, 1)] * 2
+
+
+SIZES = """
+from shardmill.contract.errors import UsageError
+
+try:
+    found = {"batches": list(grain_windows(data, batch_size=2))}
+except UsageError as error:
+    found = {"error": str(error)}
+found["one"] = sorted(batch["frames"].shape for batch in grain_windows(data, batch_size=1))
+found["none"] = sorted(window["frames"].shape for window in grain_windows(data))
+cut = grain_windows(data).map(lambda window: window["frames"][:, :24, :24])
+found["own"] = [batch.shape for batch in cut.batch(5)]
+alike = ClipDataset(sys.argv[2], window=3, seed=5)
+found["batched"] = [told(batch) for batch in grain_windows(alike, epochs=2, batch_size=4)]
+found["alike"] = [told(batch) for batch in grain_windows(alike, epochs=2).batch(4)]
+print(json.dumps(found))
+"""
+
+
+def test_clips_of_other_sizes_are_named_and_only_where_they_are_stacked(
+    grain_python, out, tmp_path
+):
+    mixed = OutDir(str(tmp_path / "mixed"))
+    mixed.shard("b0", Video("wide.mp4", frames=5), Video("tall.mp4", frames=4, width=24, height=32))
+
+    found = answer([grain_python, "-c", BEGIN + SIZES, mixed.out, out])
+
+    assert "24x32 in 1 clip (tall.mp4); 32x24 in 1 clip (wide.mp4): make" in found["error"]
+    assert found["one"] == [[1, 3, 24, 32, 3]] * 3 + [[1, 3, 32, 24, 3]] * 2
+    assert found["none"] == [[3, 24, 32, 3]] * 3 + [[3, 32, 24, 3]] * 2
+    assert found["own"] == [[5, 3, 24, 24, 3]]
+    assert found["batched"] == found["alike"]

@@ -223,3 +223,51 @@ def test_what_the_graph_cannot_do_is_refused(tensorflow_python, outs, tmp_path: 
 
     assert "expected sample='uniform-clips' and tail='keep', got 'uniform-windows'" in by_window
     assert "expected TFRecord shards, got " in by_format
+
+
+SIZES = """
+import json, sys
+import tensorflow as tf
+from shardmill.contract.errors import UsageError
+from shardmill.read import ClipDataset
+from shardmill.read.tf_dataset import tf_record_windows, tf_windows
+
+mixed, alike = (ClipDataset(o, window=2, sample="uniform-clips") for o in sys.argv[1:])
+found = []
+for make in (tf_windows, tf_record_windows):
+    try:
+        error = str(make(mixed, batch_size=2))
+    except UsageError as refused:
+        error = str(refused)
+    cut = make(mixed).map(lambda window: window["frames"][:, :24, :24])
+    found.append({
+        "error": error,
+        "one": sorted(batch["frames"].shape.as_list() for batch in make(mixed, batch_size=1)),
+        "none": sorted(window["frames"].shape.as_list() for window in make(mixed)),
+        "own": [batch.shape.as_list() for batch in cut.batch(2)],
+        "alike": [batch["frames"].shape.as_list() for batch in make(alike, batch_size=3)],
+    })
+print(json.dumps(found))
+"""
+
+
+def test_clips_of_other_sizes_are_named_and_only_where_they_are_stacked(
+    tensorflow_python, outs, tmp_path: Path
+):
+    video(tmp_path / "in" / "wide.mp4")
+    video(tmp_path / "in" / "tall.mp4", size=(24, 32))
+    out = str(tmp_path / "out")
+    shardmill.run(str(tmp_path / "in"), out=out)
+
+    done = subprocess.run(
+        [tensorflow_python, "-c", SIZES, out, outs["jpeg"]], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    for found in json.loads(done.stdout):
+        for told in ("32x24 in 1 clip (wide.mp4)", "24x32 in 1 clip (tall.mp4)"):
+            assert told in found["error"]
+        assert found["one"] == [[1, 2, 24, 32, 3], [1, 2, 32, 24, 3]]
+        assert found["none"] == [[2, 24, 32, 3], [2, 32, 24, 3]]
+        assert found["own"] == [[2, 2, 24, 24, 3]]
+        assert found["alike"] == [[3, 2, 24, 32, 3], [1, 2, 24, 32, 3]]

@@ -201,3 +201,77 @@ def test_windows_can_be_transformed_where_they_are_read(dataset, torch_python):
     assert windows(found["by number"], names) == [("six", g, g + 2) for g in (10, 11, 12)]
     assert found["here"] is False
     assert found["shapes"] == [[4, 3, 3]] * 3 + [[1, 3, 3]]
+
+
+SIZES = """
+from shardmill.contract.errors import UsageError
+from shardmill.read.torch_dataset import WindowCollate
+
+WAYS = [{}, {"num_workers": 2, "multiprocessing_context": "fork"}]
+
+
+def error(make):
+    "What a loader raises, when it is made or when it is read."
+    try:
+        list(make())
+    except (UsageError, RuntimeError) as error:
+        return [type(error).__name__, str(error)]
+
+
+def crop(window):
+    return window | {"frames": window["frames"][:, :24, :24]}
+
+
+def to_floats(window):
+    return torch.from_numpy(window["frames"]).float(), window["label_id"]
+
+
+def ragged(window):
+    return torch.zeros(int(window["frames"][0, 0, 0, 0]))
+
+
+def shapes(loader):
+    return sorted([list(batch["frames"].shape) for batch in loader])
+
+
+stream = WindowStream(data, batch_size=4)
+print(json.dumps({
+    "at once": error(lambda: ClipLoader(data, batch_size=4)),
+    "made": [
+        error(lambda: ClipLoader(data, batch_size=4, transform=to_floats, **way)) for way in WAYS
+    ],
+    "own loader": [
+        error(lambda: DataLoader(d, batch_size=4, collate_fn=WindowCollate(data), **way))
+        for way in WAYS for d in (TorchWindows(data), stream)
+    ],
+    "cropped": shapes(ClipLoader(data, batch_size=4, transform=crop)),
+    "lists": sorted({len(batch) for batch in ClipLoader(data, batch_size=4, collate_fn=list)}),
+    "one by one": shapes(ClipLoader(data)),
+    "without batches": shapes(ClipLoader(data, batch_size=None)),
+    "of another kind": error(
+        lambda: ClipLoader(ClipDataset(sys.argv[2], window=3), batch_size=4, transform=ragged)
+    ),
+}))
+"""
+
+
+def test_clips_of_other_sizes_are_named_and_only_where_they_are_stacked(
+    dataset, torch_python, tmp_path
+):
+    out = OutDir(str(tmp_path / "mixed"))
+    out.shard("b0", Video("wide.mp4", frames=5), Video("tall.mp4", frames=4, width=24, height=32))
+    sizes = "got 24x32 in 1 clip (tall.mp4); 32x24 in 1 clip (wide.mp4): make the data set with"
+
+    found = answer(start(torch_python, SIZES, out.out, dataset[0]))
+
+    assert found["at once"][0] == "UsageError"
+    assert f"expected frames of one size, as a batch needs them, {sizes}" in found["at once"][1]
+    for kind, message in [*found["made"], *found["own loader"]]:
+        assert kind == "UsageError"
+        assert sizes in message
+    assert found["cropped"] == [[1, 3, 24, 24, 3], [4, 3, 24, 24, 3]]
+    assert found["lists"] == [1, 4]
+    assert found["one by one"] == [[1, 3, 24, 32, 3]] * 3 + [[1, 3, 32, 24, 3]] * 2
+    assert found["without batches"] == [[3, 24, 32, 3]] * 3 + [[3, 32, 24, 3]] * 2
+    assert found["of another kind"][0] == "RuntimeError"
+    assert "stack expects each tensor to be equal size" in found["of another kind"][1]

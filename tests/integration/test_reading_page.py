@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import shardmill
+from made_media import video
 from source_tree import ROOT
 
 pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(600)]
@@ -34,7 +35,7 @@ sliding/still.png 1 (1, 120, 160, 3)
 
 
 def test_every_block_of_the_page_is_run():
-    assert set(BLOCKS) == {"windows", "clips", "some", "epochs", *PYTHONS}
+    assert set(BLOCKS) == {"windows", "clips", "some", "epochs", "sizes", *PYTHONS}
     assert PAGE.count("```python") == len(BLOCKS)
 
 
@@ -43,6 +44,9 @@ def folder(sample_set, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reading")
     spec = shardmill.Spec(size="160x120", fps=12)
     shardmill.run(str(sample_set), out=str(folder / "out"), spec=spec)
+    for name, size in (("a", (64, 48)), ("b", (64, 48)), ("c", (48, 64))):
+        video(folder / "videos" / f"{name}.mp4", frames=8, size=size)
+    shardmill.run(str(folder / "videos"), out=str(folder / "mixed"))
     return folder
 
 

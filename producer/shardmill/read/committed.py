@@ -24,6 +24,8 @@ SHORTEST: Final = "keyframe"
 """Of the lists of an index the one with the fewest bytes; each is one element a frame."""
 LABELS: Final = "label_ids"
 """The column that tells how many classes a clip has."""
+SIZE: Final = ("width", "height")
+"""The columns that hold the size of a clip's frames, pixels."""
 _READERS: Final = 4
 
 Taken = TypeVar("Taken")
@@ -93,3 +95,8 @@ def classes_of(clips: pa.Table) -> int:
     """Return the greatest number of classes that a clip has, from the column ``LABELS``."""
     most = pc.max(pc.list_value_length(clips[LABELS])).as_py()
     return int(most or 0)
+
+
+def sizes_of(clips: pa.Table) -> NDArray[np.int32]:
+    """Return width and height of each clip's frames, from the columns ``SIZE``.  Shape (N, 2)."""
+    return np.column_stack([np.asarray(clips[name], np.int32) for name in SIZE])

@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
+from shardmill.contract.quantity import format_count
 from shardmill.read.order import at_place, drawn
 from shardmill.read.shards import Shards, open_shards
 from shardmill.read.windows import Short, frames_of_window, locate, period, starts_per_clip
 
 Sample = Literal["uniform-windows", "uniform-clips"]
 UNLABELLED: Final = -1
+_SIZES_TOLD: Final = 4
+"""Sizes that an error about different sizes names."""
+_CLIPS_TOLD: Final = 3
+"""Clips of each size that it names."""
 
 
 class Window(TypedDict):
@@ -106,6 +111,37 @@ class ClipDataset:
     def __len__(self) -> int:
         """Return how many windows an epoch has: all, or with ``uniform-clips`` one a clip."""
         return self._usable.size if self.sample_by == "uniform-clips" else int(self._edges[-1])
+
+    def check_one_size(self) -> None:
+        """See that all windows have frames of one size, so that batches can be made of them.
+
+        Raises:
+            UsageError: They have several; the message names clips of each.
+        """
+        sizes = self.clips.sizes()[self._usable]
+        if (sizes == sizes[0]).all():
+            return
+        found, counts = np.unique(sizes, axis=0, return_counts=True)
+        commonest = found[np.argsort(-counts, kind="stable")]
+        told = [
+            self._told(size, self._usable[(sizes == size).all(axis=1)])
+            for size in commonest[:_SIZES_TOLD]
+        ]
+        more = f" and {len(found) - len(told):,} sizes more" if len(found) > len(told) else ""
+        width, height = commonest[0]
+        alike = f"select clip_id from clips where width = {width} and height = {height}"  # noqa: S608
+        raise UsageError(
+            f"expected frames of one size, as a batch needs them, got {'; '.join(told)}{more}: "
+            f'make the data set with --size WxH, choose clips by where="clip_id in ({alike})", '
+            "or bring each window to one size before it is put into a batch"
+        )
+
+    def _told(self, size: NDArray[np.int32], clips: NDArray[np.int32]) -> str:
+        paths = list(dict.fromkeys(self.clips[int(clip)].path for clip in clips[:_CLIPS_TOLD]))
+        more = ", …" if clips.size > _CLIPS_TOLD else ""
+        return (
+            f"{size[0]}x{size[1]} in {format_count(clips.size, 'clip')} ({', '.join(paths)}{more})"
+        )
 
     def __getitem__(self, number: int) -> Window:
         """Return one window; the same each time.  Numbers go from clip to clip, unshuffled.

@@ -43,7 +43,11 @@ class WindowSource:
 
 
 def grain_windows(
-    dataset: ClipDataset, *, epochs: int = 1, share: Share | None = None
+    dataset: ClipDataset,
+    *,
+    epochs: int = 1,
+    share: Share | None = None,
+    batch_size: int | None = None,
 ) -> grain.MapDataset:
     """Return shuffled windows as a ``MapDataset``, to be mapped, batched and prefetched.
 
@@ -51,5 +55,14 @@ def grain_windows(
         dataset: The windows.
         epochs: How many; each has an order of its own.
         share: Which windows; by default all.  Ranks of one job give theirs.
+        batch_size: Windows of a batch; by default they come one by one, of any size.
+
+    Raises:
+        UsageError: Batches are to be made of frames of several sizes.
     """
-    return grain.MapDataset.source(WindowSource(dataset, epochs=epochs, share=share))
+    windows = grain.MapDataset.source(WindowSource(dataset, epochs=epochs, share=share))
+    if batch_size is None:
+        return windows
+    if batch_size > 1:
+        dataset.check_one_size()
+    return windows.batch(batch_size)

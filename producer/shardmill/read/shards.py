@@ -1,8 +1,8 @@
 """The clips of an output directory, all or those that are wanted.
 
-Two numbers a clip are kept in memory.  The rest stays in the index on the disk, of which a few
-parts are mapped at a time, and a shard is open only while it is read: so there is room for a
-million clips, and nothing that a fork could share or a pickle lose.
+Two numbers a clip are kept in memory, and two more where clips differ in size.  The rest stays in
+the index on the disk, of which a few parts are mapped at a time, and a shard is open only while it
+is read: so there is room for a million clips, and nothing that a fork could share or a pickle lose.
 """
 
 import os
@@ -22,10 +22,12 @@ from shardmill.read.clip import Clip
 from shardmill.read.committed import (
     LABELS,
     SHORTEST,
+    SIZE,
     classes_of,
     committed_shards,
     frames_of,
     of_each_index,
+    sizes_of,
 )
 from shardmill.read.wanted import Wanted
 from shardmill.read.windows import locate
@@ -59,7 +61,8 @@ class Shards(Sequence[Clip]):
     Args:
         out: Output directory.
         names: Its shards.
-        clips: Of each shard, how many frames each clip has, and which clips are wanted.
+        clips: Of each shard, how many frames each clip has, their width and height, and which
+            clips are wanted.
         most_labels: How many classes a clip may have.
         threads: How many decode the frames that are asked for at a time.
     """
@@ -68,7 +71,7 @@ class Shards(Sequence[Clip]):
         self,
         out: str,
         names: Sequence[str],
-        clips: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]],
+        clips: Sequence[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]],
         *,
         most_labels: int = 1,
         threads: int = 1,
@@ -77,11 +80,14 @@ class Shards(Sequence[Clip]):
         """The greatest number of classes that a clip of these shards has, at least 1."""
         self._layout, self._names, self._threads = Layout(out), names, threads
         self._index = _Index(self._layout)
-        self._edges = np.cumsum([0, *(lengths.size for lengths, _ in clips)], dtype=np.int64)
-        wanted = np.concatenate([np.empty(0, bool), *(wanted for _, wanted in clips)])
-        lengths = np.concatenate([np.empty(0, np.int32), *(lengths for lengths, _ in clips)])
+        self._edges = np.cumsum([0, *(lengths.size for lengths, _, _ in clips)], dtype=np.int64)
+        wanted = np.concatenate([np.empty(0, bool), *(wanted for _, _, wanted in clips)])
+        lengths = np.concatenate([np.empty(0, np.int32), *(lengths for lengths, _, _ in clips)])
+        sizes = np.concatenate([np.empty((0, 2), np.int32), *(sizes for _, sizes, _ in clips)])
         self._numbers = np.flatnonzero(wanted).astype(np.int32)
         self._lengths = lengths[self._numbers]
+        sizes = sizes[self._numbers]
+        self._sizes = sizes[:1].copy() if (sizes == sizes[:1]).all() else sizes
 
     def __len__(self) -> int:
         return self._numbers.size
@@ -108,6 +114,10 @@ class Shards(Sequence[Clip]):
     def lengths(self) -> NDArray[np.int32]:
         """Return how many frames each clip has.  Shape (N,)."""
         return self._lengths
+
+    def sizes(self) -> NDArray[np.int32]:
+        """Return width and height of each clip's frames.  Shape (N, 2)."""
+        return np.broadcast_to(self._sizes, (len(self), 2))
 
     def files(self) -> list[str]:
         """Return the paths of the shards.  S of them."""
@@ -172,12 +182,14 @@ def open_shards(
 
     most_labels = [1]
 
-    def sizes(clips: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    def kept(
+        clips: pa.Table,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
         most_labels.append(classes_of(clips))
-        return frames_of(clips), wanted.among(clips)
+        return frames_of(clips), sizes_of(clips), wanted.among(clips)
 
-    columns = [SHORTEST, LABELS, *wanted.columns]
-    clips = of_each_index(out, names, columns, sizes)
+    columns = [SHORTEST, LABELS, *SIZE, *wanted.columns]
+    clips = of_each_index(out, names, columns, kept)
     return Shards(out, names, clips, most_labels=max(most_labels), threads=threads)
 
 

@@ -32,7 +32,12 @@ _FEATURES: Final = {
 
 
 def tf_windows(
-    dataset: ClipDataset, *, epoch: int = 0, first: int = 0, share: Share | None = None
+    dataset: ClipDataset,
+    *,
+    epoch: int = 0,
+    first: int = 0,
+    share: Share | None = None,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Return the shuffled windows of an epoch.
 
@@ -42,6 +47,10 @@ def tf_windows(
         first: The first place that is left: after a stop in mid-epoch, how many windows all ranks
             together have used.
         share: Which windows; by default all.
+        batch_size: Windows of a batch; by default they come one by one, of any size.
+
+    Raises:
+        UsageError: Batches are to be made of frames of several sizes.
     """
     places = (share or Share()).places(len(dataset), first=first)
     names = ("frames", "mask", "label_id", "label_ids", "pts_ns", "clip_id")
@@ -60,11 +69,17 @@ def tf_windows(
         return _shaped(dict(zip(names, tensors, strict=True)), dataset)
 
     source = tf.data.Dataset.range(places.start, places.stop, places.step)
-    return source.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    windows = source.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _batched(windows, dataset, batch_size)
 
 
 def tf_record_windows(
-    dataset: ClipDataset, *, epoch: int = 0, share: Share | None = None, interleave: int = 8
+    dataset: ClipDataset,
+    *,
+    epoch: int = 0,
+    share: Share | None = None,
+    interleave: int = 8,
+    batch_size: int | None = None,
 ) -> tf.data.Dataset:
     """Return one window of each clip, whole TFRecord shards read by TensorFlow alone.
 
@@ -76,21 +91,16 @@ def tf_record_windows(
         epoch: Which epoch, from 0.
         share: Which shards; by default all.  Ranks need not have equally many windows.
         interleave: Shards that are read in turn.
+        batch_size: Windows of a batch; by default they come one by one, of any size.
 
     Raises:
-        UsageError: The shards are no TFRecord files, or each clip would have several windows.
+        UsageError: The shards are no TFRecord files, each clip would have several windows, or
+            batches are to be made of frames of several sizes.
         DatasetDamaged: An index cannot be read.
     """
     shares = share or Share()
     files = dataset.clips.files()
-    if dataset.sample_by != "uniform-clips" or shares.tail == "drop":
-        raise UsageError(
-            "a pass over whole shards shows one window of each clip: expected "
-            f"sample='uniform-clips' and tail='keep', got {dataset.sample_by!r} and "
-            f"{shares.tail!r}; tf_windows can do the others"
-        )
-    if other := [file for file in files if not file.endswith(SUFFIXES["tfrecord"])]:
-        raise UsageError(f"expected TFRecord shards, got {other[0]}: tf_windows reads any format")
+    _check_whole_shards(dataset, files, shares)
     starts, ids = _plan(dataset, epoch), dataset.clips.ids()
     order = shuffled(np.arange(len(files)), count=len(files), seed=dataset.seed, epoch=epoch)
     mine = [int(order[place]) for place in shares.places(len(files))]
@@ -106,7 +116,7 @@ def tf_record_windows(
         clips = tf.data.Dataset.from_tensor_slices((begins, names))
         return tf.data.Dataset.zip(tf.data.TFRecordDataset(file), clips)
 
-    return (
+    windows = (
         shards.interleave(
             records,
             cycle_length=interleave,
@@ -120,6 +130,28 @@ def tf_record_windows(
             deterministic=True,
         )
     )
+    return _batched(windows, dataset, batch_size)
+
+
+def _check_whole_shards(dataset: ClipDataset, files: Sequence[str], share: Share) -> None:
+    if dataset.sample_by != "uniform-clips" or share.tail == "drop":
+        raise UsageError(
+            "a pass over whole shards shows one window of each clip: expected "
+            f"sample='uniform-clips' and tail='keep', got {dataset.sample_by!r} and "
+            f"{share.tail!r}; tf_windows can do the others"
+        )
+    if other := [file for file in files if not file.endswith(SUFFIXES["tfrecord"])]:
+        raise UsageError(f"expected TFRecord shards, got {other[0]}: tf_windows reads any format")
+
+
+def _batched(
+    windows: tf.data.Dataset, dataset: ClipDataset, batch_size: int | None
+) -> tf.data.Dataset:
+    if batch_size is None:
+        return windows
+    if batch_size > 1:
+        dataset.check_one_size()
+    return windows.batch(batch_size)
 
 
 def _plan(dataset: ClipDataset, epoch: int) -> list[NDArray[np.int64]]:

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Sampler,
+    default_collate,
+    get_worker_info,
+)
 
 from shardmill.read.dataset import ClipDataset, Window
 from shardmill.read.epochs import Progress
@@ -67,17 +74,44 @@ class _Places(Sampler):  # type: ignore[misc]
             yield epoch, place
 
 
+class WindowCollate:
+    """A ``collate_fn``: stacks as ``DataLoader`` does by default, and names clips of other sizes.
+
+    Args:
+        dataset: Where the windows are from.
+    """
+
+    def __init__(self, dataset: ClipDataset) -> None:
+        self._dataset = dataset
+
+    def __call__(self, batch: list[Any]) -> Any:
+        """Return a batch of windows, or of what a transform made of them.
+
+        Raises:
+            UsageError: They cannot be stacked, and the clips have frames of several sizes.
+        """
+        try:
+            return default_collate(batch)
+        except RuntimeError:
+            self._dataset.check_one_size()
+            raise
+
+
 class ClipLoader(DataLoader):  # type: ignore[misc]
     """A ``DataLoader`` of shuffled windows; each ``for`` loop is what is left of an epoch.
 
-    Batches are what ``collate_fn`` makes of windows, by default a dictionary with ``frames`` of
-    shape (B, T, H, W, 3), uint8, RGB; all clips must have frames of one size then.
+    Batches are what ``collate_fn`` makes of windows, by default (``WindowCollate``) a dictionary
+    with ``frames`` of shape (B, T, H, W, 3), uint8, RGB; all clips must have frames of one size
+    then, or ``transform`` must bring them to one.
 
     Args:
         dataset: The windows.
         share: Which of them; by default what is this process's share in ``torch.distributed``.
         transform: What to do to each window, in the worker.
         **options: Of ``DataLoader``, apart from those that choose the order.
+
+    Raises:
+        UsageError: Batches are to be made of frames of several sizes.
     """
 
     def __init__(
@@ -88,6 +122,11 @@ class ClipLoader(DataLoader):  # type: ignore[misc]
         transform: Transform | None = None,
         **options: Any,
     ) -> None:
+        batch_size = options.get("batch_size", 1)
+        if batch_size is not None and options.get("collate_fn") is None:
+            if batch_size > 1 and transform is None:
+                dataset.check_one_size()  # here, for the odd clip may come late in an epoch
+            options["collate_fn"] = WindowCollate(dataset)
         self._progress = Progress(dataset, share or share_of_process())
         windows = TorchWindows(dataset, transform)
         super().__init__(windows, sampler=_Places(self._progress), **options)
@@ -120,7 +159,8 @@ class WindowStream(IterableDataset):  # type: ignore[misc]
     """Iterable: one epoch of shuffled windows, dealt out to workers batch by batch.
 
     The batch size must be told here too, because batches are made of what one worker reads:
-    only so is the order the same for any number of workers.
+    only so is the order the same for any number of workers.  Give the ``DataLoader``
+    ``collate_fn=WindowCollate(dataset)`` for an error that names clips of other sizes.
 
     Args:
         dataset: The windows.

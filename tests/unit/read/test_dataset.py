@@ -12,7 +12,7 @@ import simplejpeg
 
 from out_dir import FRAME_NS, HEIGHT, WIDTH, OutDir, Video, failed
 from shardmill.contract.errors import UsageError
-from shardmill.read import ClipDataset
+from shardmill.read import ClipDataset, Epochs, open_shards
 
 
 @pytest.fixture
@@ -105,6 +105,69 @@ def test_colours_are_rgb_in_every_encoding(tmp_path):
         window = ClipDataset(out.out, window=3)[0]
 
         assert np.abs(window["frames"].astype(int) - np.stack(frames)).max() <= 2, encoding
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Six clips of 32x24, one of 24x32, two of 64x48, and a still picture of 8x8."""
+    out = OutDir(str(tmp_path / "mixed"))
+    out.shard("b0", *(Video(f"wide/{number}.mp4") for number in range(6)))
+    out.shard("b1", Video("tall.mp4", width=24, height=32))
+    large = [Video(f"large/{number}.mp4", width=64, height=48) for number in range(2)]
+    out.shard("b2", *large, Video("still.png", frames=1, width=8, height=8))
+    out.job()
+    return out.out
+
+
+def test_clips_know_their_sizes(mixed):
+    sizes = open_shards(mixed).sizes()
+
+    assert sizes.tolist() == [[32, 24]] * 6 + [[24, 32]] + [[64, 48]] * 2 + [[8, 8]]
+    assert open_shards(mixed, where="path = 'tall.mp4'").sizes().tolist() == [[24, 32]]
+    assert open_shards(mixed, where="path = 'none'").sizes().shape == (0, 2)
+    again = pickle.loads(pickle.dumps(open_shards(mixed)))
+    assert again.sizes().tolist() == sizes.tolist()
+
+
+def test_clips_of_other_sizes_are_named_with_what_to_do(mixed):
+    data = ClipDataset(mixed, window=2)
+
+    with pytest.raises(UsageError) as refused:
+        data.check_one_size()
+
+    assert str(refused.value) == (
+        "expected frames of one size, as a batch needs them, got 32x24 in 6 clips (wide/0.mp4, "
+        "wide/1.mp4, wide/2.mp4, …); 64x48 in 2 clips (large/0.mp4, large/1.mp4); "
+        "24x32 in 1 clip (tall.mp4): make the data set with --size WxH, choose clips by "
+        'where="clip_id in (select clip_id from clips where width = 32 and height = 24)", '
+        "or bring each window to one size before it is put into a batch"
+    )
+    where = str(refused.value).split('"')[1]
+    chosen = ClipDataset(open_shards(mixed, where=where), window=2)
+    chosen.check_one_size()
+    assert len(chosen) == 12
+
+
+def test_clips_too_short_for_a_window_do_not_count_for_sizes(mixed):
+    clips = open_shards(mixed, where="path in ('tall.mp4', 'still.png')")
+
+    ClipDataset(clips, window=2).check_one_size()
+    with pytest.raises(UsageError, match="8x8 in 1 clip"):
+        ClipDataset(clips, window=2, short="pad").check_one_size()
+
+
+def test_many_sizes_are_counted_not_listed(tmp_path):
+    out = OutDir(str(tmp_path / "many"))
+    out.shard("b0", *(Video(f"{side}.mp4", width=side) for side in range(8, 18)))
+
+    with pytest.raises(UsageError, match=r"; 11x24 in 1 clip \(11.mp4\) and 6 sizes more: make"):
+        ClipDataset(out.out, window=2).check_one_size()
+
+
+def test_windows_of_any_size_are_read_one_by_one(mixed):
+    shapes = [window["frames"].shape for window in Epochs(ClipDataset(mixed, window=3))]
+
+    assert Counter(shapes) == {(3, 24, 32, 3): 6, (3, 32, 24, 3): 1, (3, 48, 64, 3): 2}
 
 
 def chi_square(counts, expected):
