@@ -186,7 +186,7 @@ SHOWN_ELSEWHERE = {
     "F22-worker-exit-traceback": "integration/test_cluster.py",
     "F40-impossible-duration": "integration/test_impossible_numbers.py",
     "X-clip-limit": "unit/engine/test_division.py",
-    "X-csv-cr": "unit/submission/annotations",
+    "X-csv-cr": "unit/report/test_export.py",
     "X-extradata-change": "integration/test_engine_starts.py",
     "X-fps-ties": "unit/contract/test_sampling.py",
     "X-mjpeg-tables": "integration/test_engine_starts.py",
