@@ -59,11 +59,16 @@ WORKER_STEPS = [
     "before shardmill_worker.stages:Stages._commit",
     "after shardmill_worker.stages:Stages._commit",
     "after shardmill_worker.lease:Lease.commit",
-    "before shardmill.report.summary:os.replace",
+    "before shardmill_worker.stages:finish",
+    "after shardmill_worker.stages:finish",
+]
+"""Seven deaths: too few to make any file look guilty, which takes three over it alone."""
+LAST_STEPS = [
+    "before shardmill.report.summary:write_files",
     "before shardmill.report.summary:write_json",
     "after shardmill.report.summary:finish",
 ]
-"""Eight deaths: too few to make any file look guilty, which takes three over it alone."""
+"""Steps of a decoder that writes the results of a job."""
 
 
 def test_workers_may_die_at_each_of_their_steps(here, server, ledger, start_worker, media, out):
@@ -78,6 +83,34 @@ def test_workers_may_die_at_each_of_their_steps(here, server, ledger, start_work
     wait_until_done(ledger, job)
     expected = dict.fromkeys(names_of(media), "ok") | {"broken.png": "corrupt"}
     assert_whole(out, expected, server=server)
+
+
+def test_decoders_may_die_at_each_step_of_the_end_of_a_job(
+    here, server, ledger, start_worker, media, out
+):
+    """The lease would outlast the test: whoever waits hears of the death by itself."""
+    here.environment["SHARDMILL_LEASE_S"] = "600"
+    assert here.run("submit", media, "--out", out, *SIZE).code == 0
+    (job,) = ledger.jobs()
+
+    for step in LAST_STEPS:
+        here.environment["TEST_DECODER_DIE"] = step
+        worker = start_worker("one")
+        wait_for(lambda: ledger.snapshot(job).state == "paused", f"the pause: {step}")
+        assert ledger.snapshot(job).reason.startswith(
+            "one: cannot write the job's totals: the decoder was ended by SIGKILL; most likely "
+            "memory is short: give the process more memory"
+        )
+        watched = here.run("watch", out, "--json")
+        assert (watched.code, watched.json["state"]) == (4, "paused")
+        worker.terminate()
+        assert here.end(worker).code == 0
+        assert here.run("resume", out).code == 0
+    del here.environment["TEST_DECODER_DIE"]
+    start_worker("survivor")
+
+    wait_until_done(ledger, job)
+    assert_whole(out, dict.fromkeys(names_of(media), "ok"), server=server)
 
 
 def test_workers_killed_again_and_again_cost_a_lease_each(

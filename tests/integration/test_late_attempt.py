@@ -33,6 +33,8 @@ from shardmill.submission.watcher import SILENT
 from shardmill_worker.attempt import Worker, perform
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
+from shardmill_worker.engine.work import FinishWork
+from shardmill_worker.results import write_results
 
 pytestmark = pytest.mark.needs_redis
 
@@ -47,8 +49,14 @@ class Slot:
         return self
 
     def stream(self, work, **_):
+        if isinstance(work, FinishWork):
+            write_results(work)
+            return
         self.tally = yield from extract_batch(work, lambda: None)
         self.meanwhile()
+
+    def kill(self) -> None:
+        """There is no decoder."""
 
 
 @dataclass
@@ -158,6 +166,31 @@ def test_a_late_attempt_changes_nothing(cluster, meanwhile):
     cluster.finish()
     assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
     assert cluster.ledger.snapshot("job").counters["ok"] == 4
+
+
+def test_a_job_over_whose_end_workers_vanish_pauses_and_is_ended_when_resumed(cluster):
+    another_does_it(cluster)
+    cluster.ledger.close("job", batches=1)
+    cluster.ledger.drain("job")
+    for _ in range(cluster.settings.max_attempts):
+        wait_for(lambda: claimed_by_one_who_vanishes(cluster), "the end of a lease")
+
+    other = cluster.worker("other")
+    wait_for(lambda: perform(other, "job", FINISH_ID) != "busy", "the end of the last lease")
+
+    assert cluster.state == "paused"
+    assert cluster.ledger.snapshot("job").reason.startswith(
+        "3 workers vanished while they wrote the job's totals; most likely memory is short: give"
+    )
+    assert cluster.ledger.shift("job", "running", allowed=["paused"])
+    cluster.finish()
+    assert cluster.state == "done"
+    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+
+
+def claimed_by_one_who_vanishes(cluster: Cluster) -> bool:
+    claim = cluster.ledger.claim("job", FINISH_ID, worker="gone", lease_s=0.01, max_attempts=3)
+    return claim.verdict == "claimed"
 
 
 def test_a_late_attempt_commits_nothing_that_the_next_run_removes(cluster, settings, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -292,6 +293,40 @@ def test_a_job_survives_the_death_of_its_worker(here, tmp_path, out):
     assert set(rows(out).values()) == {"ok"}
     assert_sound(out)
     here.wait_until_all_are_gone()
+
+
+LONG_LEASE = {"SHARDMILL_LEASE_S": "600"}
+"""Longer than any command may take here: what takes a lease to be heard of fails the test."""
+
+
+def test_a_run_whose_totals_cannot_be_written_pauses_at_once_and_goes_on(here, media, out):
+    poisoned(here).environment |= LONG_LEASE
+    here.environment["TEST_DECODER_DIE"] = "before shardmill.report.summary:write_json"
+
+    stopped = here.run("run", media, "--out", out, *SIZE)
+
+    assert stopped.code == 4
+    assert "cannot write the job's totals: the decoder was ended by SIGKILL" in stopped.out
+    del here.environment["TEST_DECODER_DIE"]
+    done = here.run("run", media, "--out", out, *SIZE)
+    assert (done.code, set(rows(out).values())) == (0, {"ok"})
+    assert "5 of 5 inputs are done already" in done.err
+    assert_sound(out)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is of Linux")
+def test_a_run_that_lacks_memory_for_its_totals_says_so_at_once(here, media, out):
+    """1 GB of address space does for a decoder, and not for DuckDB beside it."""
+    here.environment |= LONG_LEASE
+    here.prefix = ("prlimit", f"--as={10**9}")
+
+    stopped = here.run("run", media, "--out", out, *SIZE, "--jobs", "1")
+
+    assert stopped.code == 4, stopped.err
+    assert "give the process more memory (the container's limit, ulimit -v)" in stopped.out
+    here.prefix = ()
+    assert here.run("run", media, "--out", out, *SIZE).code == 0
+    assert_sound(out)
 
 
 def test_two_runs_into_one_output_are_told_apart(here, tmp_path, out):

@@ -3,7 +3,8 @@
 Python imports a module of this name by itself; put its folder on PYTHONPATH of a program that has
 decoders.  In their fork server opening ``<deed>@<stage>...`` for that stage does the deed, in the
 decoder, in earnest.  Other programs die at the step that ``TEST_DIE`` names, as
-``before module:function`` or ``after module:class.method``, as if the power had failed.
+``before module:function`` or ``after module:class.method``, as if the power had failed; so do
+decoders at that of ``TEST_DECODER_DIE``.
 """
 
 import ctypes
@@ -121,5 +122,7 @@ if "multiprocessing.forkserver" in command:
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
     probe_batch.decode_all = dripping(probe_batch.decode_all)
+    if "TEST_DECODER_DIE" in os.environ:
+        die(*os.environ["TEST_DECODER_DIE"].split())
 elif "TEST_DIE" in os.environ and "multiprocessing" not in command:
     die(*os.environ["TEST_DIE"].split())

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from shardmill.contract.batch import Batch
@@ -81,23 +80,6 @@ class Lease:
             self._job, self._batch_id, fence=self._fence, lease_s=self._lease_s, live=Live()
         )
         return answer == "held"
-
-    @contextmanager
-    def kept(self, live: Live) -> Iterator[None]:
-        """Renew the lease from a thread of its own while the body runs."""
-        ended = threading.Event()
-
-        def keep() -> None:
-            while not ended.wait(self.beat_every_s):
-                self._renew(live)
-
-        thread = threading.Thread(target=keep, name="lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
 
     def release(self) -> bool:
         """Give the batch back, uncharged; False if it was not ours any more, or Redis is away."""

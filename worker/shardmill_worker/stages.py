@@ -15,14 +15,11 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shardmill.contract import leftovers
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
-    DatasetDamaged,
     DecoderCrash,
     EnvironmentFault,
     ItemError,
-    UsageError,
 )
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
@@ -40,6 +37,7 @@ from shardmill_worker.engine.work import (
     PartWriting,
     ProbeWork,
 )
+from shardmill_worker.finishing import finish
 from shardmill_worker.lease import Lease
 from shardmill_worker.supervisor import LeaseLost, Limits, Slot
 from shardmill_worker.workplace import Workplace
@@ -92,7 +90,10 @@ class Stages:
         """
         assert self._claim.batch is not None
         if self._claim.batch.stage == "finish":
-            return self._finish()
+            shortfall = finish(
+                self._job, self._claim, worker=self._worker, slot=self._slot, lease=self._lease
+            )
+            return Done({}, committed=False, shortfall=shortfall)
         workplace = Workplace(self._layout, batch_id, self._claim.attempt)
         workplace.enter(self._lease)
         try:
@@ -103,20 +104,6 @@ class Stages:
             raise
         finally:
             workplace.remove()
-
-    def _finish(self) -> Done:
-        """Every batch is counted: what no manifest part names by now is nobody's."""
-        from shardmill.report import summary  # a worker that starts must not wait for DuckDB
-
-        try:
-            with self._lease.kept(Live(worker=self._worker, stage="finish")):
-                left = leftovers.find(self._layout, run=self._claim.run)
-                leftovers.remove(self._layout, left)
-                status = summary.finish(self._job)
-        except (DatasetDamaged, UsageError) as error:
-            return Done({}, committed=False, shortfall=str(error))
-        lost = f"{self._job.out} has lost rows of its manifest: run the same command again"
-        return Done({}, committed=False, shortfall="" if status.state == "done" else lost)
 
     def _do(self, batch_id: str) -> Done:
         claim, batch = self._claim, self._claim.batch

@@ -7,6 +7,7 @@ this costs the item at hand and nothing else.  It never raises for an item that 
 import math
 import multiprocessing.util
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shardmill.contract.errors import (
+    DatasetDamaged,
     DecoderCrash,
     EnvironmentFault,
     InternalError,
@@ -27,7 +29,7 @@ from shardmill.contract.errors import (
 from shardmill.contract.quantity import format_bytes
 from shardmill.contract.tally import Tally
 from shardmill_worker import fork_server
-from shardmill_worker.engine.work import Answer, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import Answer, ProbeWork, Work
 
 TICK_S: Final = 0.1
 """How often a slot looks at its decoder."""
@@ -79,6 +81,12 @@ class Limits(Struct, frozen=True, kw_only=True):
         return self.idle_s if position < len(self.item_s) else math.inf
 
 
+UNLIMITED: Final = Limits(
+    item_s=(math.inf,), frame_s=0.0, idle_s=math.inf, memory_bytes=sys.maxsize
+)
+"""For work that is no item's."""
+
+
 class Decoders:
     """All slots of a worker: one shutdown flag, one last resort."""
 
@@ -116,7 +124,7 @@ class Slot:
         self._context = context
         self._stopping = stopping
         self._process: Any = None
-        self._pipe: Connection[ProbeWork | ExtractWork, Any] | None = None
+        self._pipe: Connection[Work, Any] | None = None
         self._decoded: Any = None
         self._finished: Any = None
         self.tally: Tally | None = None
@@ -128,7 +136,7 @@ class Slot:
         return 0 if self._finished is None else int(self._finished.value)
 
     def stream(
-        self, work: ProbeWork | ExtractWork, *, limits: Limits, beat: Beat, beat_every_s: float
+        self, work: Work, *, limits: Limits, beat: Beat, beat_every_s: float
     ) -> Iterator[Answer]:
         """Yield the decoder's answer to each item, in order; none where it writes them itself.
 
@@ -138,6 +146,7 @@ class Slot:
             ItemMemory: It took too much memory over it.
             InternalError: shardmill itself failed over it.
             EnvironmentFault: This machine cannot do it now.
+            DatasetDamaged: The output directory contradicts itself.
             ShuttingDown: The worker is ending.
             LeaseLost: The batch is no longer ours.
         """
@@ -158,7 +167,7 @@ class Slot:
         raise fault
 
     def _answers(
-        self, work: ProbeWork | ExtractWork, limits: Limits, beat: Beat, beat_every_s: float
+        self, work: Work, limits: Limits, beat: Beat, beat_every_s: float
     ) -> Iterator[Answer]:
         """Yield the answers as they come; some that are due may not come when a decoder dies."""
         completed = False
@@ -211,6 +220,8 @@ class Slot:
             raise self._post_mortem() from None
         if message is not None and message[0] == "environment":
             raise EnvironmentFault(message[1])
+        if message is not None and message[0] == "damaged":
+            raise DatasetDamaged(message[1])
         if message is not None and message[0] == "broken":
             raise InternalError(message[1])
         return message
@@ -237,7 +248,7 @@ class Slot:
         except (OSError, ValueError, IndexError):
             return 0  # just gone: the pipe will tell
 
-    def _send(self, work: ProbeWork | ExtractWork) -> None:
+    def _send(self, work: Work) -> None:
         last = ""
         for false_starts in range(MAX_FALSE_STARTS):
             if self._stopping.is_set():
@@ -304,5 +315,6 @@ class Slot:
 def _serve(pipe: Any, decoded: Any, finished: Any) -> None:
     """Run in the child: only there is media code imported."""
     from shardmill_worker.engine.decoder import serve
+    from shardmill_worker.results import write_results
 
-    serve(pipe, decoded, finished)
+    serve(pipe, decoded, finished, finish=write_results)

@@ -51,11 +51,12 @@ def end(
         from shardmill.cli.display import print_lines, summary_lines
         from shardmill.report import failures, remarks  # by now nobody waits for a first file
 
-        there = os.path.exists(Layout(out).job)  # or it was removed, which is why the job paused
-        groups = failures.groups(out) if there else []
+        # Of a job that stopped the status has to do: OUT or memory may be what it lacks.
+        is_done = status.state == "done"
+        groups = failures.groups(out) if is_done else []
         shards = len(Layout(out).shard_names()) if status.tally.clips else None
         lines = summary_lines(status, groups, shards)
-        if there:
+        if is_done:
             lines += [f"  {word:<8} {sentence}" for word, sentence in remarks.sentences(out)]
         report = Layout(out).report
         if keep is None and os.path.exists(report):

@@ -20,6 +20,9 @@ ShardmillError
 
 from typing import ClassVar, Final
 
+MORE_MEMORY: Final = "give the process more memory (the container's limit, ulimit -v), then go on"
+"""What to do where memory is short."""
+
 
 class ShardmillError(Exception):
     """Base of every error that shardmill raises on purpose."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import astuple
 
-from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.errors import MORE_MEMORY, DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import FIELDS, Facts, Item, Outcome, Row
 from shardmill.contract.seal import OPEN, SEAL, sealed
@@ -84,6 +84,7 @@ def read_part(path: str) -> Iterator[Row]:
 
     Raises:
         DatasetDamaged: The file is no manifest part.
+        EnvironmentFault: Memory is short.
     """
     with _opened(path) as file:
         for chunk in file.iter_batches():
@@ -97,6 +98,7 @@ def read_columns(path: str, names: Sequence[str]) -> pa.Table:
 
     Raises:
         DatasetDamaged: The file is no manifest part.
+        EnvironmentFault: Memory is short.
     """
     with _opened(path) as file:
         table = file.read(columns=list({"path", *names}))
@@ -114,6 +116,8 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, KeyError, TypeError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the disk's fault; Arrow's own complaints have no number
+        if isinstance(error, MemoryError) or type(error) is pa.ArrowException:  # no thread, too
+            raise EnvironmentFault(f"cannot read {path}: {error}; {MORE_MEMORY}") from error
         raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
 
 

@@ -18,7 +18,12 @@ import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
 from shardmill.contract import index, manifest
-from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
+from shardmill.contract.errors import (
+    MORE_MEMORY,
+    DatasetDamaged,
+    EnvironmentFault,
+    UsageError,
+)
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 
@@ -61,18 +66,21 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     Args:
         out: Output directory.
         parts: Manifest parts to read; None means all.
+
+    Raises:
+        EnvironmentFault: Memory is short.
     """
     layout = Layout(out)
-    con = duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "threads": _THREADS,
-            "temp_directory": layout.tmp,
-        }
-    )
     chosen = layout.parts() if parts is None else parts
-    con.register("manifest_rows", _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA))
-    con.execute("create view files as select * exclude (part) from manifest_rows")
+    limits: dict[str, Any] = {
+        "memory_limit": MEMORY_LIMIT,
+        "threads": _THREADS,
+        "temp_directory": layout.tmp,
+    }
+    with _faults():
+        con = duckdb.connect(config=limits)
+        con.register("manifest_rows", _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA))
+        con.execute("create view files as select * exclude (part) from manifest_rows")
     return con
 
 
@@ -128,13 +136,28 @@ def ask(con: duckdb.DuckDBPyConnection, text: str, **values: Any) -> list[dict[s
 
     Raises:
         DatasetDamaged: A part cannot be read.
-        EnvironmentFault: The disk is full or may not be written.
+        EnvironmentFault: The disk is full or may not be written, or memory is short.
     """
-    try:
+    with _faults():
         con.execute(text, values)
         names = [column[0] for column in con.description or ()]
         return [dict(zip(names, row, strict=True)) for row in con.fetchall()]
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turn what DuckDB raises over our own SQL into errors of ours.
+
+    Raises:
+        DatasetDamaged: A part cannot be read.
+        EnvironmentFault: The disk is full or may not be written, or memory is short.
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        fault = f"cannot sum up the manifest: {_first_line(error)}; {MORE_MEMORY}"
+        raise EnvironmentFault(fault) from error
+    except duckdb.IOException as error:
         raise EnvironmentFault(f"cannot sum up the manifest: {_first_line(error)}") from error
     except duckdb.Error as error:
         raise DatasetDamaged(

@@ -2,11 +2,12 @@
 
 import os
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.manifest import SCHEMA, read_part, table_of, write_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 
@@ -106,3 +107,24 @@ def test_a_file_that_is_no_part_is_named(tmp_path, content):
 
     with pytest.raises(DatasetDamaged, match=r"part\.parquet is no manifest part"):
         list(read_part(str(path)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowException("Unknown error: Failed to launch worker thread"),
+        pa.ArrowMemoryError("malloc of size 64 failed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_machine_without_memory_is_not_called_a_damaged_part(tmp_path, monkeypatch, error):
+    path = str(tmp_path / "part.parquet")
+    write_part(path, [])
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+
+    with pytest.raises(EnvironmentFault, match="give the process more memory"):
+        list(read_part(path))

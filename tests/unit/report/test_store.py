@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from out_dir import FRAME_NS, OutDir, Video, failed
 from shardmill.contract import manifest
-from shardmill.contract.errors import DatasetDamaged, UsageError
+from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
 from shardmill.report import store
 
 
@@ -170,3 +170,13 @@ def test_a_query_that_sorts_more_than_fits_leaves_nothing_behind(out, monkeypatc
 
     assert rows(out, sql) == [(8_000_000,)]
     assert os.listdir(out.layout.tmp) == []
+
+
+def test_a_query_of_ours_that_lacks_memory_says_what_to_do(tmp_path):
+    out = OutDir(str(tmp_path / "out"))
+    with closing(store.open_files(out.out)) as con:
+        con.execute("set memory_limit = '1MB'")
+        con.execute("set max_temp_directory_size = '0KB'")
+
+        with pytest.raises(EnvironmentFault, match=r"Out of Memory.*give the process more memory"):
+            store.ask(con, "select list(i::varchar) from range(1000000) t(i)")

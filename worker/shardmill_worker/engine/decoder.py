@@ -1,7 +1,8 @@
 """The decoder child: takes work from a pipe, does it, streams one answer an item.
 
 All native media code runs here and nowhere else.  The items are done in their order and counted
-in shared memory, so whoever watches knows the guilty one when the process dies.
+in shared memory, so whoever watches knows the guilty one when the process dies.  The results of a
+job are written here too, by a function that the worker hands in.
 """
 
 import ctypes
@@ -9,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ctypes import c_uint64
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -17,28 +18,41 @@ from typing import Final, Literal
 
 import cv2
 
-from shardmill.contract.errors import EnvironmentFault
+from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import printable
 from shardmill.contract.tally import Tally
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe_batch import probe_batch
-from shardmill_worker.engine.work import Advance, Answer, Answers, ExtractWork, ProbeWork
+from shardmill_worker.engine.work import (
+    Advance,
+    Answer,
+    Answers,
+    ExtractWork,
+    FinishWork,
+    ProbeWork,
+    Work,
+)
 
 PR_SET_PDEATHSIG: Final = 1
 
 Message = (
     tuple[Literal["results"], list[Answer]]
     | tuple[Literal["done"], Tally | None]
-    | tuple[Literal["environment", "broken"], str]
+    | tuple[Literal["environment", "damaged", "broken"], str]
 )
 """``results`` of some items in a row, at last ``done``, with what the manifest part comes to that
-was written; ``environment`` if this machine is at fault, ``broken`` if shardmill is."""
+was written; ``environment`` if this machine is at fault, ``damaged`` if the output directory is,
+``broken`` if shardmill is."""
 SILENCE_S: Final = 0.05
 """For how long finished items may go unsaid: a message for each would cost as much as probing."""
 
 
 def serve(
-    pipe: "Connection[Message, ProbeWork | ExtractWork]", decoded: c_uint64, finished: c_uint64
+    pipe: "Connection[Message, Work]",
+    decoded: c_uint64,
+    finished: c_uint64,
+    *,
+    finish: Callable[[FinishWork], None],
 ) -> None:
     """Do what comes through the pipe until its other end is closed.
 
@@ -47,6 +61,7 @@ def serve(
         decoded: Shared counter of decoded frames: a sign of life within one item.
         finished: Shared counter of finished items of the work at hand: who watches knows the
             guilty item when the process dies, even if answers were still unsaid.
+        finish: Writes the results of a job.
     """
     _die_with_the_worker()
     _fall_silent()
@@ -61,6 +76,10 @@ def serve(
         except EOFError:
             return
         try:
+            if isinstance(work, FinishWork):
+                finish(work)
+                pipe.send(("done", None))
+                continue
             are_told = isinstance(work, ProbeWork) and work.writes is None
             answers = _Answers(work, advance)
             for results in _groups(answers, finished):
@@ -69,6 +88,8 @@ def serve(
             pipe.send(("done", answers.tally))
         except EnvironmentFault as fault:
             pipe.send(("environment", str(fault)))
+        except DatasetDamaged as damage:
+            pipe.send(("damaged", str(damage)))
         except Exception as error:  # noqa: BLE001 - the one boundary: a bug becomes a failed row
             pipe.send(("broken", printable(f"{type(error).__name__}: {error}")))
             sys.exit(1)

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout, shard_name
 from shardmill.contract.roots import Roots
 from shardmill.contract.row import Facts, Item, Outcome
@@ -118,3 +119,16 @@ class ExtractWork(Struct, frozen=True, kw_only=True):
     def part_tmp(self) -> str:
         """Where the manifest part waits for its commit."""
         return os.path.join(self.tmp, ROWS)
+
+
+class FinishWork(Struct, frozen=True, kw_only=True):
+    """Write the results of a job whose batches are all counted."""
+
+    job: Job
+    """The job."""
+    run: str
+    """Its run at hand: what an earlier one left is removed."""
+
+
+Work = ProbeWork | ExtractWork | FinishWork
+"""What a decoder does."""
