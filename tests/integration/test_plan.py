@@ -5,7 +5,7 @@ import json
 import pytest
 
 from command_line import shell
-from made_media import pictures, video
+from made_media import jumping_video, pictures, video
 
 SPEC = ("--size", "32x24", "--fps", "5")
 
@@ -91,6 +91,24 @@ def test_a_sample_of_one_does_not_pretend_to_know_its_error(here, tmp_path):
 
     assert planned.code == 0
     assert json.loads(planned.out)["bytes_out"]["error"] is None
+
+
+JUMPING = ("forward.ts", "backward.ts", "wrap.ts", "gap.mkv", "gap.mp4", "gap.flv", "even.mp4")
+
+
+@pytest.mark.parametrize("options", [(), ("--fps", "4"), ("--clip-seconds", "1.5")], ids=str)
+def test_clocks_that_jump_do_not_mislead_a_plan(here, there, tmp_path, options):
+    for name in JUMPING:
+        jumping_video(tmp_path / "in" / name)
+    what = (tmp_path / "in", "--out", tmp_path / "out", "--size", "32x24", *options, "--json")
+
+    plan, done = here.run("plan", *what).json, there.submit(*what).json
+
+    assert (plan["clips"], plan["failures"]) == (done["clips"], {})
+    assert plan["frames"] == {"value": pytest.approx(done["frames"]), "error": 0.0}
+    assert plan["bytes_out"]["value"] == pytest.approx(done["bytes_out"], rel=0.02)
+    told = there.run("query", tmp_path / "out", "select max(frames_kept) m from files", "--json")
+    assert plan["truncations"][-1]["frames"] == json.loads(told.out)["m"]
 
 
 def test_what_run_would_refuse_is_refused(here, media):

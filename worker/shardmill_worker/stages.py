@@ -269,7 +269,7 @@ class Stages:
             roots=self._job.roots,
             items=batch.items,
             depth=self._depth,
-            spec=self._job.spec if self._job.goal == "extract" else None,
+            spec=None if self._job.goal == "probe" else self._job.spec,
             writes=writes,
         )
 
@@ -326,7 +326,10 @@ class Stages:
         if not self._commit(waiting, batch_id):
             self._withdraw_shards(batch_id)
             return self._take_up(batch, batch_id)
-        worked = {"worked_us": planner.total(batch.items, batch.facts, self._job.spec).cost_us}
+        worked = {
+            "worked_us": planner.total(batch.items, batch.facts, self._job.spec).cost_us,
+            "inputs": tally.items - len(batch.items),  # clips of a file whose frames are chosen
+        }
         counters = _sum(_counters(batch, tally), worked)
         return Done(counters, tuple(deferred), failures=failures)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from shardmill.api.starting import request_of, run_here
+from shardmill.contract.job import Goal
 from shardmill.contract.roots import Inputs
 from shardmill.contract.spec import Spec
-from shardmill.report.plan import Foresight, Plan, farm
+from shardmill.report.plan import Asked, CloserLook, Foresight, Plan, farm
 from shardmill.submission.notebook import showing
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import ProgressOnly, Watcher
@@ -25,8 +26,8 @@ def plan(
 ) -> Plan:
     """Tell what ``run`` with the same arguments would come to; nothing is written to ``out``.
 
-    Every file is probed, and some frames of a few dozen are extracted, to see how far estimates
-    are off.
+    Every file is probed.  Of a few dozen the packets are read and some frames extracted, to see how
+    far estimates are off.
 
     Args:
         directory: The input directory, or ``Inputs``.
@@ -42,12 +43,23 @@ def plan(
     request = request_of(directory, out, spec, goal="extract", overwrite=False)
     scratch_name = f"shardmill-plan-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=scratch_name) as scratch, showing(watcher) as shown:
-        probed, links, sampled = (f"{scratch}/{name}" for name in ("probed", "links", "sampled"))
+        probed, chosen, sampled = (f"{scratch}/{name}" for name in ("probed", "chosen", "sampled"))
         run_here(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
+        look = CloserLook(foresight.sample, request.spec)
+
+        def run_sample(goal: Goal, sample: set[Asked], spec: Spec, out: str) -> None:
+            links = f"{out}-links"
+            farm(links, request.roots, sample)
+            asked = Request(root=links, out=out, spec=spec, goal=goal)
+            run_here(asked, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
+
         if foresight.sample:
-            farm(links, request.roots, foresight.sample)
-            spec = foresight.sample_spec(f"{scratch}/sample.jsonl")
-            sample = Request(root=links, out=sampled, spec=spec, goal=request.goal)
-            run_here(sample, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
-        return foresight.plan(sampled)
+            spec = look.spec_of(foresight.sample, f"{chosen}.jsonl")
+            run_sample("choose", foresight.sample, spec, chosen)
+            look.take_chosen(chosen)
+        if look.sound:
+            spec = look.extraction_of(look.sound, f"{sampled}.jsonl")
+            run_sample("extract", look.sound, spec, sampled)
+            look.take_extracted(sampled)
+        return foresight.plan(look)

@@ -42,8 +42,8 @@ def plan_command(out: str, jobs: int | None, **options: Any) -> int:
     Example:
       shardmill plan ucf11 --out shards --size 160x120 --fps 24
 
-    Every file is probed, and some frames of a few dozen files are extracted to see how far
-    estimates are off.  Nothing is written to OUT.  What follows a ± holds 19 times of 20.
+    Every file is probed.  Of a few dozen the packets are read and some frames extracted, to see how
+    far estimates are off.  Nothing is written to OUT.  What follows a ± holds 19 times of 20.
     """
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     spec, inputs = take_spec(options), take_inputs(options)

@@ -15,7 +15,7 @@ from shardmill.contract.spec import CONTENT_VERSION, Spec
 from shardmill.contract.tally import Tally
 
 State = Literal["running", "paused", "cancelled", "done"]
-Goal = Literal["probe", "extract"]
+Goal = Literal["probe", "choose", "extract"]
 _FIRST_CONTENT: Final = 1
 """The content version of jobs that do not name theirs."""
 
@@ -36,7 +36,8 @@ class Job(Struct, frozen=True, kw_only=True):
     list_file: str | None = None
     """Absolute path of the list of inputs, ``-`` for standard input; None without a list."""
     goal: Goal = "extract"
-    """``probe`` ends with the facts, ``extract`` with shards."""
+    """``probe`` ends with the facts, ``choose`` with the clips that files would become and how many
+    frames each would keep, ``extract`` with shards."""
     content_version: int = CONTENT_VERSION
     """Which bytes equal input and spec gave when the job was written; see ``spec``."""
     inputs: int | None = None

@@ -1,8 +1,10 @@
-"""What a job will come to, before it is done: from probing all of it and extracting a little."""
+"""What a job will come to, beforehand: all of it is probed, a little of it looked at closely."""
 
 import json
 import os
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from glob import escape
@@ -11,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shardmill.contract.estimate import Estimate, estimate
+from shardmill.contract.estimate import Estimate, estimate, work_of
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
 from shardmill.contract.roots import Roots
@@ -19,7 +21,7 @@ from shardmill.contract.row import Row
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.spec import Spec
 from shardmill.report import store
-from shardmill.report.failures import FailureGroup, groups
+from shardmill.report.failures import FailureGroup, groups, groups_of
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
 
 SAMPLE: Final = 48
@@ -69,7 +71,7 @@ class Plan:
 
 
 class Foresight:
-    """The files that probing found sound, with what each should take.
+    """The files that probing found sound, with what the header lets expect of each.
 
     Args:
         probed: Output directory of the probe job.
@@ -77,114 +79,194 @@ class Foresight:
     """
 
     def __init__(self, probed: str, spec: Spec) -> None:
-        self._probed, self._spec = probed, spec
+        self._probed = probed
         self._asked: list[Asked] = []
-        self._frames: list[int] = []
-        self._pixels: list[int] = []
-        self._sums = Estimate(0, 0, 0.0, 0)
-        weights: list[float] = []
+        self._foreseen: list[Estimate] = []
         self._inputs, self._skipped = 0, 0
         for row in _rows(probed):
             self._inputs += 1
             self._skipped += row.outcome.status == "skipped"
             if row.outcome.status == "ok":
-                foreseen = estimate(row.item, row.facts, spec)
-                self._take(row, foreseen)
-                weights.append(foreseen.cost_s)
-        self._weights = _half_alike(np.array(weights))
+                self._asked.append(_asked(row))
+                self._foreseen.append(estimate(row.item, row.facts, spec))
+        self._weights = _half_alike(np.array([guess.cost_s for guess in self._foreseen]))
         self._drawn = draw(self._weights, SAMPLE, seed=spec.shuffle)
-
-    def _take(self, row: Row, foreseen: Estimate) -> None:
-        self._asked.append(_asked(row))
-        self._frames += [foreseen.frames_kept // foreseen.clips] * foreseen.clips
-        self._pixels += [foreseen.frame_pixels] * foreseen.clips
-        self._sums = Estimate(
-            frames=self._sums.frames + foreseen.frames,
-            frames_kept=self._sums.frames_kept + foreseen.frames_kept,
-            cost_s=self._sums.cost_s + foreseen.cost_s,
-            bytes_out=self._sums.bytes_out + foreseen.bytes_out,
-        )
+        self._are_all_drawn = self._drawn.size == len(self._asked)
+        if self._are_all_drawn:
+            self._weights = np.ones_like(self._weights)
 
     @property
     def sample(self) -> set[Asked]:
-        """What to extract, to see how far the estimates are off."""
+        """What to look at more closely, to see how far the estimates are off."""
         return {self._asked[number] for number in self._drawn.tolist()}
 
-    @property
-    def _globs(self) -> tuple[str, ...]:
-        """Return what the paths of the sample match, and of an archive no others."""
-        if not any(asked.archive for asked in self.sample):
-            return ("*",)
-        return tuple(sorted({escape(asked.path) for asked in self.sample}))
-
-    def sample_spec(self, annotations: str) -> Spec:
-        """Return what to do with it: the same, but only a few frames and one clip of each.
-
-        Args:
-            annotations: A file to be made, where annotations tell which ranges are clips.
-        """
-        most = min(self._spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
-        spec = replace(
-            self._spec,
-            include=self._globs,
-            exclude=(),
-            hidden=True,
-            archives=any(asked.archive for asked in self.sample),
-            dedup="none",
-            max_frames=most,
-            clip_s=None,
-            clip_stride_s=None,
-        )
-        if not spec.is_annotated:
-            return spec
-        with open(annotations, "w", encoding="ascii") as file:
-            file.writelines(map(_annotation, sorted(self.sample, key=str)))
-        unset = replace(spec, labels=annotations, preset=None, columns=(), form=(), classes=None)
-        return replace(unset, keep_unannotated=False, strict=False)
-
-    def plan(self, sampled: str) -> Plan:
+    def plan(self, look: "CloserLook") -> Plan:
         """Return the plan.
 
         Args:
-            sampled: Output directory of the job that extracted the sample.
+            look: What the sample comes to.
         """
-        rows = {_asked(row): row for row in _rows(sampled)}
-        draws = [rows[self._asked[number]] for number in self._drawn.tolist()]
-        spec = store.job_of(sampled).spec if draws else self._spec  # of no sound file no sample
-        foreseen = [estimate(row.item, row.facts, spec) for row in draws]
-        weights = self._weights[self._drawn]
+        numbers = self._drawn.tolist()
+        drawn = [self._foreseen[number] for number in numbers]
+        found = [look.work(self._asked[number], self._foreseen[number]) for number in numbers]
 
-        def total(actual: Iterable[float], expected: Iterable[float], whole: float) -> Forecast:
-            found, guess = np.array(list(actual), float), np.array(list(expected), float)
-            return forecast(found, foreseen=guess, weights=weights, total=whole)
+        def total(field: Callable[[Estimate], float]) -> Forecast:
+            return forecast(
+                np.array([field(work) for work in found], float),
+                foreseen=np.array([field(guess) for guess in drawn], float),
+                weights=self._weights[self._drawn],
+                total=sum(map(field, self._foreseen)),
+            )
 
+        frames = total(lambda work: work.frames_kept)
+        if self._are_all_drawn and all(look.clips(asked) is not None for asked in self._asked):
+            frames = replace(frames, error=0.0)
+        clips = list(self._clips(look))
+        lengths, pixels = np.array(clips, np.int64).reshape(-1, 2).T
         return Plan(
             inputs=self._inputs,
             skipped=self._skipped,
             sound=len(self._asked),
-            clips=len(self._frames),
+            clips=len(clips),
             failures=tuple(groups(self._probed)),
-            frames=total(
-                (row.outcome.frames_kept or 0 for row in draws),
-                (guess.frames_kept for guess in foreseen),
-                self._sums.frames_kept,
-            ),
-            bytes_out=total(
-                (row.outcome.bytes_out or 0 for row in draws),
-                (guess.bytes_out for guess in foreseen),
-                self._sums.bytes_out,
-            ),
-            core_s=total(
-                (row.outcome.seconds for row in draws),
-                (guess.cost_s for guess in foreseen),
-                self._sums.cost_s,
-            ),
-            sampled=len(rows),
-            sample_failures=tuple(groups(sampled)) if rows else (),
-            truncations=tuple(
-                truncations(_whole(self._frames), _whole(self._pixels), list(LENGTHS))
-            ),
+            frames=frames,
+            bytes_out=total(lambda work: work.bytes_out),
+            core_s=total(lambda work: work.cost_s),
+            sampled=look.extracted,
+            sample_failures=look.failures(),
+            truncations=tuple(truncations(lengths, pixels, list(LENGTHS))),
         )
+
+    def _clips(self, look: "CloserLook") -> Iterator[tuple[int, int]]:
+        """Yield the frames of each clip, and the pixels of one."""
+        for asked, guess in zip(self._asked, self._foreseen, strict=True):
+            known = look.clips(asked)
+            if known is None:
+                known = [guess.frames_kept // guess.clips] * guess.clips
+            for frames in known:
+                yield frames, guess.frame_pixels
+
+
+class CloserLook:
+    """What a sample comes to: all its frames are chosen, by its packets, and some are extracted.
+
+    Args:
+        sample: Some files.
+        spec: What is to be done with them.
+    """
+
+    def __init__(self, sample: set[Asked], spec: Spec) -> None:
+        self._sample, self._spec = sample, spec
+        self._chosen: dict[Asked, list[Row]] = defaultdict(list)
+        self._extracted: dict[Asked, Row] = {}
+        self._most = min(spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
+        self._parts: list[str] = []
+
+    def spec_of(self, sample: set[Asked], annotations: str) -> Spec:
+        """Return what is to be done, for some files alone.
+
+        Args:
+            sample: The files.
+            annotations: A file to be made, where annotations tell which ranges are clips.
+        """
+        spec = replace(
+            self._spec,
+            include=_globs(sample),
+            exclude=(),
+            hidden=True,
+            archives=any(asked.archive for asked in sample),
+            dedup="none",
+        )
+        if not spec.is_annotated:
+            return spec
+        with open(annotations, "w", encoding="ascii") as file:
+            file.writelines(map(_annotation, sorted(sample, key=str)))
+        unset = replace(spec, labels=annotations, preset=None, columns=(), form=(), classes=None)
+        return replace(unset, keep_unannotated=False, strict=False)
+
+    def extraction_of(self, sample: set[Asked], annotations: str) -> Spec:
+        """Return the same with a few frames and one clip of each."""
+        spec = self.spec_of(sample, annotations)
+        return replace(spec, max_frames=self._most, clip_s=None, clip_stride_s=None)
+
+    def take_chosen(self, out: str) -> None:
+        """Take the rows of the job that chose the frames: a clip each."""
+        self._parts += Layout(out).parts()
+        for row in _rows(out):
+            asked = _asked(row)
+            if asked not in self._sample:  # a clip of the length asked for
+                asked = asked._replace(start_ns=None, end_ns=None)
+            self._chosen[asked].append(row)
+
+    def take_extracted(self, out: str) -> None:
+        """Take the rows of the job that extracted some frames."""
+        self._parts += Layout(out).parts()
+        self._extracted = {_asked(row): row for row in _rows(out)}
+
+    @property
+    def sound(self) -> set[Asked]:
+        """Files whose frames could be chosen."""
+        return {asked for asked, rows in self._chosen.items() if rows[0].outcome.status == "ok"}
+
+    @property
+    def extracted(self) -> int:
+        """Number of files of which frames were extracted."""
+        return len(self._extracted)
+
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Return the files of the sample that failed."""
+        with closing(store.open_files("", self._parts)) as con:
+            return tuple(groups_of(con, ""))
+
+    def clips(self, asked: Asked) -> list[int] | None:
+        """Return the frames of each clip of a file, none if it fails; None if that is not known."""
+        if asked not in self._sample:
+            return None
+        row = self._extracted.get(asked)
+        if row is None or row.outcome.status != "ok":
+            return []
+        extracted = row.outcome.frames_kept or 0
+        if self._spec.clip_s is None and extracted < SAMPLE_FRAMES:  # all there are
+            return [extracted]
+        chosen = [row.outcome.frames_kept for row in self._chosen[asked]]
+        return [frames for frames in chosen if frames is not None] or None
+
+    def work(self, asked: Asked, guess: Estimate) -> Estimate:
+        """Return what a file of the sample comes to.
+
+        Bytes and time of its extracted frames are scaled up to all its frames.
+
+        Args:
+            asked: The file.
+            guess: What its header lets expect.
+        """
+        row = self._extracted.get(asked)
+        if row is None:
+            return Estimate(frames=0, frames_kept=0, cost_s=0.0, bytes_out=0)
+        done = row.outcome
+        if not done.frames_kept:
+            return Estimate(frames=0, frames_kept=0, cost_s=done.seconds, bytes_out=0)
+        clips = self.clips(asked)
+        kept = guess.frames_kept if clips is None else sum(clips)
+        scale = kept / done.frames_kept
+        decoded = done.frames_decoded or done.frames_kept
+        part, whole = (
+            work_of(row.item, row.facts, self._spec, frames=frames, kept=stored).cost_s
+            for frames, stored in ((decoded, done.frames_kept), (round(decoded * scale), kept))
+        )
+        return Estimate(
+            frames=round(decoded * scale),
+            frames_kept=kept,
+            cost_s=done.seconds * whole / part,
+            bytes_out=round((done.bytes_out or 0) * scale),
+        )
+
+
+def _globs(sample: set[Asked]) -> tuple[str, ...]:
+    """Return what the paths of a sample match, and of an archive no others."""
+    if not any(asked.archive for asked in sample):
+        return ("*",)
+    return tuple(sorted({escape(asked.path) for asked in sample}))
 
 
 def _half_alike(costs: NDArray[np.float64]) -> NDArray[np.float64]:

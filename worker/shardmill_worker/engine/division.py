@@ -13,16 +13,16 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from shardmill.contract.errors import ItemError, TooLarge
+from shardmill.contract.errors import Empty, ItemError, TooLarge
 from shardmill.contract.estimate import MAX_CLIPS, work_of
 from shardmill.contract.row import Facts, Item
-from shardmill.contract.sampling import NS_PER_S, GivenTimes, UniformCount
+from shardmill.contract.sampling import NS_PER_S, GivenTimes, KeyframesOnly, UniformCount
 from shardmill.contract.spec import Spec
 from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import Packets, survey
 from shardmill_worker.engine.video import VideoReader
-from shardmill_worker.engine.work import Advance
+from shardmill_worker.engine.work import Advance, Divided
 
 PART_S: Final = 20.0
 """Aim for parts of so much work, seconds of one core: a batch each."""
@@ -63,6 +63,60 @@ def items_of(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) 
     if found.timeline is None or found.packets is None or found.damage is not None:
         return (item,)
     return cut(item, facts, spec, _with_starts(found.timeline, found.packets))
+
+
+def choose(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) -> Divided:
+    """Return the clips that a file becomes, and what its packets say that each would keep.
+
+    They are not read where an index of every frame has shown a constant rate: from that follows
+    all but which frames are keyframes.
+
+    Args:
+        root: Input directory.
+        item: The file, or one range of it.
+        facts: What probing found.
+        spec: What is to be done with it.
+        advance: Called now and then while packets are read.
+
+    Raises:
+        ItemError: It holds no frame that was asked for, or the packets are damaged.
+        TooLarge: The clips that were asked for would be too many.
+    """
+    if facts.kind != "video":
+        return Divided(facts, (item,), (1,))
+    by_keyframe = isinstance(spec.selection.policy, KeyframesOnly)
+    timeline = None if by_keyframe else _even_timeline(facts)
+    if timeline is None:
+        found = survey(partial(open_media, root, item), advance)
+        if found.damage is not None and not spec.keep_partial:
+            raise found.damage
+        timeline = found.timeline
+    if timeline is None:
+        return Divided(facts, (item,))
+    cut = spec.clip_s is not None and _is_whole(item)
+    items = clips(item, spec, timeline) if cut else (item,)
+    return Divided(facts, items, tuple(_kept(part, spec, timeline) for part in items))
+
+
+def _even_timeline(facts: Facts) -> Timeline | None:
+    """Return when the frames of a video are shown whose rate is constant, None of any other."""
+    if facts.vfr is not False or not facts.frames_header or not facts.fps:
+        return None
+    edges_ns = np.arange(facts.frames_header + 1) * NS_PER_S / facts.fps
+    times_ns = np.floor(edges_ns).astype(np.int64)
+    return Timeline(
+        pts_ns=times_ns[:-1],
+        keyframe=np.zeros(facts.frames_header, np.bool_),
+        end_ns=int(times_ns[-1]),
+    )
+
+
+def _kept(item: Item, spec: Spec, timeline: Timeline) -> int:
+    asked = spec.selection.within(item.clip_start_ns, item.clip_end_ns)
+    chosen = timeline.choose(asked)
+    if not chosen.size:
+        raise Empty("No frame lies in the range asked for.")
+    return int(chosen.size)
 
 
 def _is_whole(item: Item) -> bool:

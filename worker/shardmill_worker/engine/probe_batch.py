@@ -1,6 +1,7 @@
 """Probing a batch: what each of its files is, told to the worker or written as a manifest part."""
 
 import time
+from itertools import repeat
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from shardmill.contract.manifest import write_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.tally import Tally
 from shardmill_worker.engine.count import count_packets, decode_all
-from shardmill_worker.engine.division import items_of
+from shardmill_worker.engine.division import choose, items_of
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import Advance, Answer, Answers, Divided, PartWriting, ProbeWork
@@ -33,14 +34,14 @@ def probe_batch(work: ProbeWork, advance: Advance) -> Answers:
 
 
 def _answers(work: ProbeWork, advance: Advance) -> Answers:
-    """Yield what each item is; of several clips of one file only the first is looked at."""
+    """Yield what each item is; of several clips of one file the facts of the first are all's."""
     judged = {} if work.writes is None else work.writes.judged
     path, answer = None, None
     for position, item in enumerate(work.items):
         if position in judged:
             yield judged[position]
             continue
-        if answer is None or item.path != path:
+        if answer is None or item.path != path or work.chooses:
             path, answer = item.path, _probe(work, item, advance)
         yield answer
     return None
@@ -64,16 +65,21 @@ def _written(work: ProbeWork, writing: PartWriting, answers: Answers) -> Answers
         "ledger_s": writing.ledger_s / count,
     }
     ok = Outcome(status="ok", **shared)
-    rows = [_row(item, answer, ok, shared) for item, answer in found]
+    rows = [row for item, answer in found for row in _rows(item, answer, ok, shared)]
     with output_faults(writing.tmp):
         write_part(writing.tmp, rows)
     return Tally.of(rows)
 
 
-def _row(item: Item, answer: Answer, ok: Outcome, shared: Any) -> Row:
+def _rows(item: Item, answer: Answer, ok: Outcome, shared: Any) -> list[Row]:
     if isinstance(answer, Outcome):
-        return Row(item, Facts(), replace(answer, **shared))
-    return Row(item, answer.facts if isinstance(answer, Divided) else answer, ok)
+        return [Row(item, Facts(), replace(answer, **shared))]
+    if isinstance(answer, Facts):
+        return [Row(item, answer, ok)]
+    return [
+        Row(part, answer.facts, replace(ok, frames_kept=kept))
+        for part, kept in zip(answer.items, answer.kept or repeat(None), strict=False)
+    ]
 
 
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
@@ -88,6 +94,8 @@ def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
             facts = replace(facts, frames_counted=found.frames, size_changes=changes)
         if work.spec is None:
             return facts
+        if work.chooses:
+            return choose(base, item, facts, work.spec, advance)
         items = items_of(base, item, facts, work.spec, advance)
         return facts if items == (item,) else Divided(facts, items)
     except Skip as reason:

@@ -38,7 +38,13 @@ class ProbeWork(Struct, frozen=True, kw_only=True):
     """What is to be done with each, which decides into how many items it is cut; None keeps all
     whole."""
     writes: "PartWriting | None" = None
-    """How the answers become a manifest part; None has them told instead."""
+    """How the answers become a manifest part; None has them told instead.  With a spec, a row is a
+    clip and has the number of frames that it would keep."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether clips are to be rows at once, with the number of frames each would keep."""
+        return self.spec is not None and self.writes is not None
 
     def part(self, start: int, stop: int) -> "ProbeWork":
         """Return the same for the items ``[start, stop)``."""
@@ -59,12 +65,14 @@ class PartWriting(Struct, frozen=True, kw_only=True):
 
 
 class Divided(Struct, frozen=True):
-    """A file that is several items."""
+    """A file that is several items, or whose frames are chosen."""
 
     facts: Facts
     """What probing found."""
     items: tuple[Item, ...]
     """What it becomes, in the order of time."""
+    kept: tuple[int, ...] = ()
+    """How many frames each would keep; empty where nobody asked, or the packets do not tell."""
 
 
 Answer = Facts | Divided | Outcome
