@@ -17,7 +17,7 @@ from shardmill.contract.errors import Corrupt, Encrypted, ItemError, TooLarge, U
 
 Pread = Callable[[int, int], bytes]
 """Returns at most so many bytes from an offset: ``os.pread`` of an open file."""
-Obstacle = Literal["damaged", "packed", "deep", "link", "sparse"]
+Obstacle = Literal["damaged", "foreign", "packed", "deep", "link", "sparse"]
 """What keeps an archive or a member from being read, as found when the archive was listed."""
 
 TAR: Final = ".tar"
@@ -45,6 +45,10 @@ _OBSTACLES: Final[dict[Obstacle, tuple[type[ItemError], str]]] = {
     "damaged": (
         Corrupt,
         "The archive is damaged or cut off: only what it lists before the damage is taken.",
+    ),
+    "foreign": (
+        Corrupt,
+        "Expected a tar or a zip, found neither: look at the file, and fetch the archive again.",
     ),
     "packed": (
         Unsupported,

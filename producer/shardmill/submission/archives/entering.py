@@ -10,10 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from shardmill.contract.archive import PACKED_TARS, ZIP, Member, Obstacle, extent_of
+from shardmill.contract.archive import ZIP, Member, Obstacle, extent_of
 from shardmill.contract.errors import ItemError
 from shardmill.contract.roots import Roots
 from shardmill.submission.archives.entry import BadArchive, Entry, Stretch
+from shardmill.submission.archives.kind import kind_of
 from shardmill.submission.archives.tar_list import entries_of_tar
 from shardmill.submission.archives.zip_list import entries_of_zip
 from shardmill.submission.scan import Filter, Found
@@ -63,16 +64,23 @@ class _Listing(Struct, frozen=True):
     wanted: Filter
 
     def inputs(self, stretch: Stretch, path: str, *, depth: int) -> Iterator[Found]:
-        """Yield the inputs in an archive: the file, or one in it, which has a path too."""
-        if path.lower().endswith(PACKED_TARS):
+        """Yield the inputs in an archive: the file, or one in it, which has a path too.
+
+        Its content tells what it is.  Its name does only where that begins as no archive: zips may
+        have a program in front of them, the oldest tars have no mark.
+        """
+        kind = kind_of(stretch)
+        if kind == "packed":
             yield self._hindered(path, "packed")
             return
-        entries = entries_of_zip if path.lower().endswith(ZIP) else entries_of_tar
+        is_zip = kind == "zip" or (kind is None and path.lower().endswith(ZIP))
+        obstacle: Obstacle = "foreign" if kind is None else "damaged"
         try:
-            for entry in entries(stretch):
+            for entry in entries_of_zip(stretch) if is_zip else entries_of_tar(stretch):
+                obstacle = "damaged"
                 yield from self._inputs_of(entry, stretch, path, depth)
         except BadArchive:
-            yield self._hindered(path, "damaged")
+            yield self._hindered(path, obstacle)
 
     def _inputs_of(self, entry: Entry, stretch: Stretch, above: str, depth: int) -> Iterator[Found]:
         name = below(entry.name)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from made_archives import gnu_tar, py_tar, py_zip, tree
+from shardmill.contract.archive import extent_of
+from shardmill.contract.errors import ItemError
 from shardmill.contract.roots import Roots
 from shardmill.submission.archives.entering import MAX_DEPTH, below, entered
 from shardmill.submission.scan import Filter, Found, scan
@@ -99,9 +101,69 @@ def test_what_cannot_be_read_in_place_is_an_input_with_the_reason(tmp_path):
         "b.TGZ": "packed",
         "c.zip/1.png": None,
         "c.zip/inner.tar": "packed",
-        "d.zip": "damaged",
+        "d.zip": "foreign",
         "e.tar": None,
     }
+
+
+PAGE = b"<!DOCTYPE html><title>404 Not Found</title>" + b"<p>Not found.</p>" * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "expected"),
+    [
+        ("x.tar.gz", gnu_tar, {"x.tar.gz/BZh9.png": None}),
+        ("x.tgz", py_tar, {"x.tgz/BZh9.png": None}),
+        ("x.zip", py_tar, {"x.zip/BZh9.png": None}),
+        ("x.tar", py_zip, {"x.tar/BZh9.png": None}),
+        ("x.tar.xz", py_zip, {"x.tar.xz/BZh9.png": None}),
+        ("x.tar", lambda path, files: gnu_tar(path, files, "--gzip"), {"x.tar": "packed"}),
+        ("x.tar", lambda path, files: gnu_tar(path, files, "--xz"), {"x.tar": "packed"}),
+        ("x.tar", lambda path, files: gnu_tar(path, files, "--bzip2"), {"x.tar": "packed"}),
+        ("x.zip", lambda path, files: gnu_tar(path, files, "--gzip"), {"x.zip": "packed"}),
+        ("x.tar", lambda path, _: path.write_bytes(PAGE), {"x.tar": "foreign"}),
+        ("x.zip", lambda path, _: path.write_bytes(PAGE), {"x.zip": "foreign"}),
+        ("x.tar.gz", lambda path, _: path.write_bytes(PAGE), {"x.tar.gz": "foreign"}),
+        ("x.tar", lambda path, _: path.write_bytes(b"<p>"), {"x.tar": "foreign"}),
+    ],
+)
+def test_what_an_archive_is_its_content_tells(tmp_path, name, make, expected):
+    make(tmp_path / name, tree(tmp_path / ".files", {"BZh9.png": b"x" * 999}))
+
+    assert told(inputs(tmp_path)) == expected
+
+
+def test_of_an_archive_without_a_mark_the_name_tells(tmp_path):
+    """A tar of 1979 has none, nor has a zip with a program in front of it."""
+    files = tree(tmp_path / ".files", {"1.png": b"x"})
+    gnu_tar(tmp_path / "old.tar", files, "--format=v7")
+    plain = py_zip(tmp_path / ".plain", files).read_bytes()
+    (tmp_path / "program.zip").write_bytes(b"#!/bin/sh\nexit\n" + plain)
+
+    assert told(inputs(tmp_path)) == {"old.tar/1.png": None, "program.zip/1.png": None}
+
+
+def test_an_old_tar_that_is_cut_off_is_damaged_not_foreign(tmp_path):
+    files = {f"{n}.png": b"x" * 700 for n in range(3)}
+    archive = gnu_tar(tmp_path / "x.tar", tree(tmp_path / ".files", files), "--format=v7")
+    os.truncate(archive, 4000)
+
+    assert told(inputs(tmp_path))["x.tar"] == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(["--gzip"], "compressed as a whole"), (None, "found neither")]
+)
+def test_a_run_says_what_an_archive_is_that_cannot_be_entered(tmp_path, options, said):
+    archive = tmp_path / "x.tar"
+    if options is None:
+        archive.write_bytes(PAGE)
+    else:
+        gnu_tar(archive, tree(tmp_path / ".files", {"1.png": b"x"}), *options)
+    (found,) = inputs(tmp_path)
+
+    with pytest.raises(ItemError, match=said):
+        extent_of(lambda length, offset: b"", 0, found.member, found.size_bytes)
 
 
 def test_of_a_tar_that_is_cut_off_the_members_before_are_inputs(tmp_path):
