@@ -76,6 +76,20 @@ def clips(here: Path) -> None:
         clip(path, frames=8, rate_hz=Fraction(10), size="160x120", codec="mpeg4")
 
 
+def jester(here: Path) -> None:
+    """Four gestures of three seconds, a folder each; of the third two pictures are lost."""
+    for folder, count in ((1, 37), (2, 37), (3, 37), (4, 35)):
+        place = here / "20bn-jester-v1" / str(folder)
+        place.mkdir(parents=True)
+        for number in range(1, count + 1):
+            if (folder, number) not in {(3, 12), (3, 14)}:
+                _, data = cv2.imencode(".jpg", np.full((100, 176, 3), 5 * number, np.uint8))
+                (place / f"{number:05d}.jpg").write_bytes(data.tobytes())
+    labels = ("Swiping Left", "Stop Sign") * 2
+    rows = (f"{number};{label}\n" for number, label in enumerate(labels, start=1))
+    (here / "jester-train.csv").write_text("".join(rows))
+
+
 def photos(here: Path) -> None:
     """Three of the wanted size, one of them under three names, and a larger one."""
     for name, grey, scale in (("a", 10, 1), ("b", 90, 1), ("large", 170, 2)):
@@ -96,6 +110,7 @@ DATA: dict[str, Callable[[Path], None]] = {
     "UCF11": ucf11,
     "Kinetics": kinetics,
     "HDF5": clips,
+    "Jester": jester,
     "Photos": photos,
 }
 """First word of a recipe to what makes its data."""

@@ -117,10 +117,11 @@ def die(when: str, place: str) -> None:
 
 command = " ".join(sys.orig_argv)
 if "multiprocessing.forkserver" in command:
-    from shardmill_worker.engine import extract, probe, probe_batch
+    from shardmill_worker.engine import extract, probe, probe_batch, reader
 
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
+    reader.open_media = poisoned(reader.open_media, "extract")
     probe_batch.decode_all = dripping(probe_batch.decode_all)
     if "TEST_DECODER_DIE" in os.environ:
         die(*os.environ["TEST_DECODER_DIE"].split())

@@ -10,7 +10,7 @@ from shardmill.api.starting import request_of, run_here
 from shardmill.contract.job import Goal
 from shardmill.contract.roots import Inputs
 from shardmill.contract.spec import Spec
-from shardmill.report.plan import Asked, CloserLook, Foresight, Plan, farm
+from shardmill.report.plan import Asked, CloserLook, Foresight, Plan, farm, write_list
 from shardmill.submission.notebook import showing
 from shardmill.submission.request import Request
 from shardmill.submission.watcher import ProgressOnly, Watcher
@@ -51,7 +51,8 @@ def plan(
         def run_sample(goal: Goal, sample: set[Asked], spec: Spec, out: str) -> None:
             links = f"{out}-links"
             farm(links, request.roots, sample)
-            asked = Request(root=links, out=out, spec=spec, goal=goal)
+            listed = write_list(f"{out}.list", sample) if spec.sequences else None
+            asked = Request(root=links, out=out, spec=spec, goal=goal, list_file=listed)
             run_here(asked, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
 
         if foresight.sample:

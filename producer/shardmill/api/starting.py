@@ -61,7 +61,7 @@ def probe(
         directory: The input directory, or ``Inputs``.
         out: The output directory.
         spec: Only ``count_frames``, ``check``, ``include``, ``exclude``, ``hidden``,
-            ``archives``, ``dedup`` and ``labels`` matter.
+            ``archives``, ``sequences``, ``fps_of``, ``dedup`` and ``labels`` matter.
         jobs: Decoders at a time; by default one a core.
         overwrite: Replace another job's work in ``out``.
         watcher: Is told how it goes; by default bars in a notebook, and nobody elsewhere.

@@ -20,7 +20,9 @@ LIMITS: Final = frozenset({"item_timeout_s", "item_memory_bytes"})
 ANNOTATIONS: Final = frozenset(
     {"labels", "preset", "columns", "form", "classes", "keep_unannotated", "strict"}
 )
-INPUTS: Final = frozenset({"include", "exclude", "hidden", "archives", "dedup"})
+INPUTS: Final = frozenset(
+    {"include", "exclude", "hidden", "archives", "sequences", "fps_of", "dedup"}
+)
 PROBE_FIELDS: Final = PROBE_ONLY | LIMITS | ANNOTATIONS | INPUTS
 """The fields that matter when files are only probed."""
 EXTRACT_FIELDS: Final = frozenset(f.name for f in dataclasses.fields(Spec)) - PROBE_ONLY

@@ -108,7 +108,9 @@ def _leads_away(path: str) -> bool:
 
 
 def _identity(item: Item) -> tuple[object, ...]:
-    whole = (item.path, item.size_bytes, item.mtime_ns, item.segment)
+    whole: tuple[object, ...] = (item.path, item.size_bytes, item.mtime_ns, item.segment)
+    if item.pictures is not None:
+        whole = (*whole, item.pictures_digest)
     said = () if item.extra is None else (item.labels, item.extra)
     if item.segments == 1 and item.clip_start_ns is None and item.clip_end_ns is None:
         return (*whole, *said)

@@ -103,10 +103,15 @@ class LabelSource(Struct, frozen=True):
         return tuple(word for word in self.words if word not in WORDS and PATTERN_MARK not in word)
 
     @property
+    def is_pattern(self) -> bool:
+        """Whether a pattern finds the label in the path."""
+        return PATTERN_MARK in self.words[0]
+
+    @property
     def rule(self) -> LabelOf:
         """From a path to its label; none for any if files are to tell."""
         (first, *_) = self.words
-        return pattern_label(first) if PATTERN_MARK in first else WORDS.get(first, no_label)
+        return pattern_label(first) if self.is_pattern else WORDS.get(first, no_label)
 
 
 def check_class_count(count: int, label: str) -> None:

@@ -59,7 +59,7 @@ def with_floats(spec: Any) -> None:
     """Make every number of a float's field a float, so that equal specs have equal keys."""
     for f in dataclasses.fields(spec):
         value = getattr(spec, f.name)
-        if f.type == float | None and isinstance(value, Real):
+        if f.type in (float, float | None) and isinstance(value, Real):
             object.__setattr__(spec, f.name, float(value))
 
 
@@ -100,6 +100,33 @@ def command_words(spec: Any) -> list[str]:
             values = value if isinstance(value, tuple) else (value,)
             words += [word for each in values for word in (flag, number_text(each))]
     return words
+
+
+def differences(spec: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Return one phrase an option of a spec that has another value there than here."""
+    return [
+        f"{f.metadata['flag']} {shown(there[f.name])} there, {shown(here[f.name])} here"
+        for f in dataclasses.fields(spec)
+        if f.name in there and there[f.name] != here[f.name]
+    ]
+
+
+def decoded(kind: type, values: Mapping[str, Any]) -> Any:
+    """Return the spec of plain JSON values.
+
+    Raises:
+        InvalidSpec: A field is unknown or its value impossible.
+    """
+    unknown = set(values) - {f.name for f in dataclasses.fields(kind)}
+    if unknown:
+        raise InvalidSpec(
+            f"expected a spec of this version, found unknown fields {sorted(unknown)}: "
+            "upgrade shardmill"
+        )
+    try:
+        return kind(**with_tuples(values))
+    except TypeError as error:
+        raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
 
 
 def with_lists(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr, replace
 
 from shardmill.contract.archive import Member, Obstacle, archive_of
 from shardmill.contract.errors import ItemError
+from shardmill.contract.image_sequence import ImageSequence
 from shardmill.contract.quantity import printable
 from shardmill.contract.sampling import MAX_TIME_NS, NS_PER_S
 
@@ -24,7 +25,7 @@ Status = Literal["ok", "failed", "skipped"]
 
 
 class Item(Struct, frozen=True):
-    """One input file, or one time range of it."""
+    """One input, a file or an image sequence, or one time range of it."""
 
     path: str
     """Below the input directory, with ``/``; undecodable bytes as surrogates (``os.fsdecode``)."""
@@ -67,6 +68,13 @@ class Item(Struct, frozen=True):
     """How many bytes it takes in a zip; None elsewhere."""
     obstacle: Obstacle | None = None
     """Why the archive, or what it holds here, cannot be read; None if nothing is known of that."""
+    pictures: int | None = None
+    """How many pictures an image sequence has, whose sizes add up to ``size_bytes`` and whose last
+    time of change is ``mtime_ns``; None for a file."""
+    pictures_hz: float | None = None
+    """At how many a second their numbers count (``--fps-of``); None for a file."""
+    pictures_digest: str | None = None
+    """32 hex digits that change with a picture's name, size or time of change; None for a file."""
 
     @property
     def member(self) -> Member | None:
@@ -76,6 +84,13 @@ class Item(Struct, frozen=True):
         return Member(self.archive, self.archive_offset, self.packed_bytes, self.obstacle)
 
     @property
+    def sequence(self) -> ImageSequence | None:
+        """The image sequence that it is; None if it is a file."""
+        if self.pictures is None or self.pictures_hz is None or self.pictures_digest is None:
+            return None
+        return ImageSequence(self.pictures, self.pictures_hz, self.pictures_digest)
+
+    @property
     def is_possible(self) -> bool:
         """Whether its numbers could be those of an item."""
         if not 0 <= self.segment < self.segments:
@@ -83,6 +98,10 @@ class Item(Struct, frozen=True):
         member = self.member
         if member is not None and not member.is_possible(self.path):
             return False
+        if self.pictures is not None:
+            sequence = self.sequence
+            if sequence is None or member is not None or not sequence.is_possible(self.path):
+                return False
         if self.start_ns is self.end_ns is self.clip_start_ns is self.clip_end_ns is None:
             return True  # as most are
         times = (self.start_ns, self.end_ns), (self.clip_start_ns or 0, self.clip_end_ns)
@@ -161,6 +180,9 @@ class Facts(Struct, frozen=True):
     pages: int | None = None
     """Pictures in a file of still pictures, of which the first is taken; None where its format
     holds one."""
+    pictures_missing: int | None = None
+    """Numbers that are left out between the first and the last picture of an image sequence, by
+    the shortest step between two; None for a file."""
     duration_s: float | None = None
     """Duration of the video stream, seconds; None for images and for recordings whose header was
     never completed."""

@@ -16,19 +16,20 @@ from typing import Any, Final, Literal, Self, get_args
 from shardmill.contract import sampling
 from shardmill.contract.errors import InvalidSpec
 from shardmill.contract.geometry import Geometry
+from shardmill.contract.image_sequence import HZ_LIMITS, USUAL_HZ
 from shardmill.contract.labels import LabelSource
 from shardmill.contract.option import (
     check_one_of,
     check_range,
     command_words,
+    decoded,
+    differences,
     free_option,
     number_text,
     option,
-    shown,
     times_ns,
     with_floats,
     with_lists,
-    with_tuples,
 )
 from shardmill.contract.sampling import NS_PER_S, Selection
 from shardmill.contract.sizes import Sizes
@@ -217,6 +218,14 @@ class Spec:
         False, "--archives", "take what lies in tar and zip files below DIR too, read in place"
     )
     """Take archives for folders; one that is named as an input directory is always taken so."""
+    sequences: bool = option(
+        False, "--sequences", "take the numbered pictures of a folder, frame_%05d.png, as one clip"
+    )
+    """Take pictures of a folder whose names differ in one number as an image sequence."""
+    fps_of: float = option(
+        USUAL_HZ, "--fps-of", "with --sequences: how many of the numbers make a second", metavar="N"
+    )
+    """With ``sequences``: how many of the pictures' numbers make a second."""
     dedup: Dedup = option(
         "none", "--dedup", "exact: of inputs with the same bytes take the first, skip the others"
     )
@@ -266,11 +275,19 @@ class Spec:
         check_range("--clip-seconds", self.clip_s, 0.001, 1e9)
         check_range("--clip-stride", self.clip_stride_s, 0.001, 1e9)
         check_range("--shuffle", self.shuffle, 0, 2**63 - 1)
+        check_range("--fps-of", self.fps_of, *HZ_LIMITS)
         if self.end_s is not None and self.end_s <= (self.start_s or 0):
             got = f"[{number_text(self.start_s or 0)}, {number_text(self.end_s)})"
             raise InvalidSpec(f"--end must be after --start, got {got}")
         if self.clip_stride_s is not None and self.clip_s is None:
             raise InvalidSpec("--clip-stride is how far clips are apart: give --clip-seconds too")
+        if self.fps_of != USUAL_HZ and not self.sequences:
+            raise InvalidSpec("--fps-of is the rate of numbered pictures: give --sequences too")
+        if self.sequences and self.archives:
+            raise InvalidSpec(
+                "--sequences reads pictures in folders, --archives files in archives: unpack them, "
+                "or leave one of the options out"
+            )
         for flag, value, choices in (
             ("--encoding", self.encoding, get_args(Encoding)),
             ("--format", self.format, get_args(Format)),
@@ -371,16 +388,8 @@ class Spec:
         Raises:
             InvalidSpec: A field is unknown or its value impossible.
         """
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        if unknown:
-            raise InvalidSpec(
-                f"expected a spec of this version, found unknown fields {sorted(unknown)}: "
-                "upgrade shardmill"
-            )
-        try:
-            return cls(**with_tuples(values))
-        except TypeError as error:
-            raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
+        spec: Self = decoded(cls, values)
+        return spec
 
     def arguments(self) -> list[str]:
         """Return the command line's options that give this spec."""
@@ -388,9 +397,4 @@ class Spec:
 
     def differences(self, other: "Spec") -> list[str]:
         """Return one phrase an option in which the content of ``other`` differs."""
-        there, here = self.content, other.content
-        return [
-            f"{f.metadata['flag']} {shown(there[f.name])} there, {shown(here[f.name])} here"
-            for f in dataclasses.fields(self)
-            if f.name in there and there[f.name] != here[f.name]
-        ]
+        return differences(self, self.content, other.content)

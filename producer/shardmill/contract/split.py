@@ -66,15 +66,15 @@ def group_pattern(text: str | None) -> re.Pattern[str] | None:
         ) from error
 
 
-def group_of(path: str, pattern: re.Pattern[str] | None) -> bytes:
+def group_of(path: str, pattern: re.Pattern[str] | None, *, alone: str) -> bytes:
     """Return what a source has in common with those that must be in the same split.
 
     Args:
         path: Below the input directory.
-        pattern: Searched in it; its groups, or else all it matches, is the answer.  A path in
-            which it is not found is alone, as all are without a pattern.
+        pattern: Searched in it; its groups, or else all it matches, is the answer.
+        alone: Names the group of a path in which it is not found, as in none without a pattern.
     """
     found = pattern.search(path) if pattern is not None else None
     if found is None:
-        return b"path:" + os.fsencode(path)
+        return b"path:" + os.fsencode(alone)
     return b"group:" + os.fsencode("\0".join(part or "" for part in found.groups() or (found[0],)))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.estimate import Estimate, estimate, work_of
+from shardmill.contract.image_sequence import pictures_at
 from shardmill.contract.layout import Layout
 from shardmill.contract.manifest import read_part
 from shardmill.contract.roots import Roots
@@ -40,6 +41,8 @@ class Asked(NamedTuple):
     end_ns: int | None
     archive: str | None
     """What the file lies in; None if it is one of its own."""
+    is_sequence: bool
+    """Whether it is an image sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +289,8 @@ def _rows(out: str) -> Iterable[Row]:
 
 def _asked(row: Row) -> Asked:
     item = row.item
-    return Asked(item.path, item.clip_start_ns, item.clip_end_ns, item.archive)
+    is_sequence = item.sequence is not None
+    return Asked(item.path, item.clip_start_ns, item.clip_end_ns, item.archive, is_sequence)
 
 
 def _annotation(asked: Asked) -> str:
@@ -300,12 +304,39 @@ def _annotation(asked: Asked) -> str:
 def farm(directory: str, roots: Roots, sample: Iterable[Asked]) -> None:
     """Make a directory of links to some inputs, or to the archives they lie in, of the same names.
 
+    Of an image sequence every picture is linked.
+
     Args:
         directory: Where the links go.
         roots: The input directories.
         sample: Files below them.
     """
-    for path in {asked.archive or asked.path for asked in sample}:
+    paths: set[str] = set()
+    for asked in sample:
+        paths.update(_files(asked, roots))
+    for path in paths:
         link = os.path.join(directory, path)
         os.makedirs(os.path.dirname(link), exist_ok=True)
         os.symlink(roots.place(path), link)
+
+
+def _files(asked: Asked, roots: Roots) -> Iterable[str]:
+    """Return the paths of the files that an input is made of; none if its folder is gone."""
+    if not asked.is_sequence:
+        return [asked.archive or asked.path]
+    folder = os.path.dirname(asked.path)
+    try:
+        pictures = pictures_at(roots.place(asked.path))
+    except OSError:
+        return []
+    return [os.path.join(folder, picture.name) for picture in pictures]
+
+
+def write_list(path: str, sample: Iterable[Asked]) -> str:
+    """Write a list of some inputs, and return where it is.
+
+    An image sequence is listed by its name: which pictures are one is not decided again.
+    """
+    with open(path, "wb") as file:
+        file.writelines(os.fsencode(asked.path) + b"\0" for asked in sample)
+    return path

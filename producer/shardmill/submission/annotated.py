@@ -52,7 +52,7 @@ def annotate(spool: Spool, sources: Sources, spec: Spec, path: str, note: Note) 
     if sources.classes is not None:
         classes = read_classes(sources.classes, sources.class_order, faults)
     with Matching(path, by=sources.match) as matching:
-        matching.add_inputs(spool.paths())
+        matching.add_inputs(spool.sources())
         _read(matching, spool, sources, faults, classes)
         counts = matching.join(faults)
         _tell(faults, counts, note)
@@ -70,7 +70,8 @@ def _read(
 ) -> None:
     for source in sources.each:
         if source.path is None:
-            matching.add(from_paths(spool.paths(), source.preset, faults, classes=classes))
+            folders = (folder for _, folder in spool.sources())
+            matching.add(from_paths(folders, source.preset, faults, classes=classes))
         else:
             matching.add(read(source.path, source.preset, faults, classes=classes))
 

@@ -47,7 +47,8 @@ def probe_batches(
             batch, fill, size_bytes = [], 0.0, 0
         batch.append(item)
         size_bytes += item.size_bytes
-        fill += 1 / (MAX_IMAGES if suffix(item.path) in IMAGE_SUFFIXES else MAX_VIDEOS)
+        is_picture = suffix(item.path) in IMAGE_SUFFIXES and item.pictures is None
+        fill += 1 / (MAX_IMAGES if is_picture else MAX_VIDEOS)
         fill += (sum(map(len, item.labels)) + len(item.extra)) / MOST_SAID if item.extra else 0
         if len(batch) >= most or fill >= 1 - 1e-9 or size_bytes >= full_bytes:
             yield Batch("probe", tuple(batch))

@@ -16,8 +16,11 @@ from itertools import islice
 from stat import S_ISREG
 from typing import Final
 
+from msgspec.structs import replace
+
 from shardmill.contract.archive import Extent, contents, extent_of
 from shardmill.contract.errors import ItemError
+from shardmill.contract.image_sequence import ImageSequence, pictures_at, sequence_of
 from shardmill.contract.roots import Roots
 from shardmill.contract.row import Item
 from shardmill.submission.left_out import LeftOut
@@ -57,7 +60,7 @@ def _left_out(spool: Spool, item_of: Callable[[Found], Item], note: Note) -> Ite
     for found, kept in spool.duplicates():
         item = item_of(found)
         count += 1
-        if item.label != (label := item_of(Found(kept, 0, 0)).label):
+        if item.label != (label := item_of(replace(found, path=kept)).label):
             conflicts += 1
             example = example or f"{found.path} is {item.label}, {kept} is {label}"
         yield item, f"duplicate of {kept}"
@@ -98,6 +101,8 @@ def _digests(
 
 
 def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
+    if found.sequence is not None:
+        return _digest_of_sequence(place, found.sequence, ended)
     digest = hashlib.blake2b(digest_size=32)
     try:
         # A named pipe would block an open for ever.
@@ -115,6 +120,26 @@ def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
     size_bytes = found.size_bytes if found.member is None else status.st_size
     unchanged = (status.st_size, status.st_mtime_ns) == (size_bytes, found.mtime_ns)
     return digest.digest() if unchanged else None
+
+
+def _digest_of_sequence(
+    place: str, sequence: ImageSequence, ended: threading.Event
+) -> bytes | None:
+    """Return the hash of the pictures' hashes, in their order; None if one has none."""
+    whole = hashlib.blake2b(digest_size=32)
+    try:
+        pictures = pictures_at(place)
+    except OSError:
+        return None
+    if sequence_of(pictures, sequence.pictures_hz) != sequence:
+        return None
+    for picture in pictures:
+        file = Found(picture.name, picture.size_bytes, picture.mtime_ns)
+        part = _digest(os.path.join(os.path.dirname(place), picture.name), file, ended)
+        if part is None:
+            return None
+        whole.update(part)
+    return whole.digest()
 
 
 def _pieces(descriptor: int, found: Found) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardmill.contract.archive import Member, archive_of
+from shardmill.contract.image_sequence import ImageSequence
 from shardmill.contract.manifest import read_columns
 from shardmill.contract.spec import Spec
 from shardmill.submission import said
@@ -20,6 +21,7 @@ _COLUMNS: Final = [
     *("path", "path_raw", "size_bytes", "mtime_ns"),
     *("status", "error_class", "shard", "split", "segment", "segments"),
 ]
+_SEQUENCE: Final = ["pictures", "pictures_hz", "pictures_digest"]
 _MEMBER: Final = ["archive", "archive_offset", "packed_bytes", "obstacle"]
 
 
@@ -36,12 +38,12 @@ def rows_of(
     Yields:
         Path, size, time of change, whether to try again, whether it has a clip, split, segment,
         segments, which of its file's annotations it is about, what that said, where in an archive
-        it lies.
+        it lies, which image sequence it is.
 
     Raises:
         DatasetDamaged: The part cannot be read.
     """
-    columns = *_columns(part, again), *_said(part, spec), _members(part)
+    columns = *_columns(part, again), *_said(part, spec), _members(part), _sequences(part)
     return zip(*columns, strict=False)  # of what no row has there is no end
 
 
@@ -75,6 +77,18 @@ def _members(part: str) -> Iterable[str | None]:
     return [
         None if told is None else Member(archive_of(os.fsdecode(path), told), *rest).encode()
         for path, told, *rest in rows
+    ]
+
+
+def _sequences(part: str) -> Iterable[str | None]:
+    """Return which image sequence each row is about; None for a file."""
+    table = read_columns(part, _SEQUENCE)
+    if table["pictures"].null_count == table.num_rows:
+        return repeat(None)
+    rows = zip(*(table[name].to_pylist() for name in _SEQUENCE), strict=True)
+    return [
+        None if pictures is None else ImageSequence(pictures, *rest).encode()
+        for pictures, *rest in rows
     ]
 
 

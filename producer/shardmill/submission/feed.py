@@ -70,6 +70,7 @@ class Feeder:
         self._spool = Spool(os.path.join(self._scratch, "inputs"), seed=request.spec.shuffle)
         self._lock: OutputLock | None = None
         self._label_of = _rule_of(request)
+        self._labels_by_source = not request.spec.label_source.is_pattern
         self._is_annotated = request.spec.is_annotated
         self._said_labels: set[str] = set()
         self._classes: dict[str, int] = {}
@@ -180,13 +181,16 @@ class Feeder:
             pattern = request.spec.split_pattern
             self._spool.deal(
                 Dealer(request.spec.splits),
-                lambda path: (group_of(path, pattern), self._label(path)),
+                lambda path, source: (
+                    group_of(path, pattern, alone=source),
+                    self._label(path, source),
+                ),
             )
 
     def _labels(self) -> Iterable[str]:
         if self._request.spec.is_annotated:
             return self._said_labels
-        return self._spool.labels(self._label_of)
+        return self._spool.labels(self._label_of, by_source=self._labels_by_source)
 
     def _leave_out(self) -> None:
         """Commit the rows of what is left out; what is stale goes first, so none has two rows."""
@@ -296,13 +300,13 @@ class Feeder:
 
     def _whole(self, found: Found, split: str | None = None) -> Item:
         """Return an input as one item, whatever annotations make of it."""
-        label = self._label(found.path)
+        label = self._label(found.path, found.source)
         number = self._classes.get(label) if label is not None else None
         return found.item(label=label, label_id=number, split=split)
 
-    def _label(self, path: str) -> str | None:
+    def _label(self, path: str, source: str) -> str | None:
         if not self._is_annotated:
-            return self._label_of(path)
+            return self._label_of(source if self._labels_by_source else path)
         text = self._spool.first_said(path)
         return said.label_in(text) if text is not None else None
 

@@ -8,6 +8,7 @@ from shardmill.submission.archives.entering import entered
 from shardmill.submission.listing import listed
 from shardmill.submission.request import Request
 from shardmill.submission.scan import Filter, Found, found_at, scan
+from shardmill.submission.sequences import SequenceGrouper, Suggestion
 
 Note = Callable[[str], None]
 
@@ -26,19 +27,30 @@ def found_in(request: Request, note: Note) -> Iterator[Iterator[Found]]:
     spec, roots = request.spec, request.roots
     if request.list_file is not None:
         wanted = Filter(spec.include or ("*",), spec.exclude, archives=spec.archives)
-        inputs = listed(request.list_file, roots, wanted, note)
+        hz = spec.fps_of if spec.sequences else None
+        inputs = listed(request.list_file, roots, wanted, note, sequences_hz=hz)
         yield entered(inputs, roots, wanted)
         return
     for base, top in roots.bases:
         root = os.path.join(base, top)
         is_one = is_archive(root.rstrip("/")) and os.path.isfile(root.rstrip("/"))
         wanted = Filter(
-            spec.include, spec.exclude, hidden=spec.hidden, archives=spec.archives or is_one
+            spec.include,
+            spec.exclude,
+            hidden=spec.hidden,
+            archives=spec.archives or is_one,
+            sequences=spec.sequences,
         )
         if is_one:
-            inputs = iter([found_at(base, top.rstrip("/"))])
+            yield entered([found_at(base, top.rstrip("/"))], roots, wanted)
+            summary = None
+        elif spec.sequences:
+            grouper = SequenceGrouper(spec.fps_of, wanted)
+            yield grouper.group(scan(base, wanted, note, top=top))
+            summary = grouper.summary()
         else:
-            inputs = scan(base, wanted, note, top=top)
-        yield entered(inputs, roots, wanted)
-        if (left_out := wanted.left_out()) is not None:
-            note(left_out)
+            suggestion = Suggestion()
+            yield entered(suggestion.observe(scan(base, wanted, note, top=top)), roots, wanted)
+            summary = suggestion.summary()
+        for sentence in filter(None, (wanted.left_out(), summary)):
+            note(sentence)

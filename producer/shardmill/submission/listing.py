@@ -13,6 +13,7 @@ from shardmill.contract.errors import InvalidInput
 from shardmill.contract.quantity import format_count, printable
 from shardmill.contract.roots import Roots
 from shardmill.submission.scan import Filter, Found, found_at
+from shardmill.submission.sequences import named_sequences
 from shardmill.submission.text_file import TextFile
 
 LONGEST_PATH: Final = 1 << 16
@@ -20,7 +21,12 @@ LONGEST_PATH: Final = 1 << 16
 
 
 def listed(
-    list_file: str, roots: Roots, wanted: Filter, note: Callable[[str], None]
+    list_file: str,
+    roots: Roots,
+    wanted: Filter,
+    note: Callable[[str], None],
+    *,
+    sequences_hz: float | None = None,
 ) -> Iterator[Found]:
     """Yield the inputs that a list names, as often as it does.
 
@@ -29,6 +35,8 @@ def listed(
         roots: Paths are relative to them, or absolute and below one of them.
         wanted: Leaves some of them out.
         note: Receives a sentence if paths had blanks at their ends that were stripped.
+        sequences_hz: At how many a second the numbers of image sequences count; a folder then
+            stands for those in it, and a sequence goes by its name.  None takes files alone.
 
     Raises:
         InvalidInput: The list cannot be opened or is damaged, or a line is no path below the input
@@ -52,12 +60,22 @@ def listed(
                     f"{printable(name)!r:.300}: correct the list"
                 )
             padded += is_padded
-            if wanted.wants(path, os.path.basename(path)) or wanted.enters(path):
-                yield found_at(roots.base_of(path), path)
+            yield from _inputs_at(path, roots, wanted, sequences_hz)
         if file.damage:
             raise InvalidInput(f"{file.path}: expected a whole list, but {file.damage}")
     if padded:
         note(f"blanks stripped at the ends of {format_count(padded, 'path')} in {file.path}")
+
+
+def _inputs_at(
+    path: str, roots: Roots, wanted: Filter, sequences_hz: float | None
+) -> Iterator[Found]:
+    """Yield the wanted inputs that a path stands for: a file, or the sequences of a folder."""
+    base = roots.base_of(path)
+    sequences = named_sequences(base, path, sequences_hz) if sequences_hz else []
+    for found in sequences or [found_at(base, path)]:
+        if wanted.wants(found.path, os.path.basename(found.path)) or wanted.enters(found.path):
+            yield found
 
 
 def _meant(name: str, roots: Roots) -> tuple[str | None, bool]:

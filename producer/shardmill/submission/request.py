@@ -92,6 +92,11 @@ class Request(Struct, frozen=True, kw_only=True):
             )
         if not os.access(root, os.R_OK | (os.X_OK if is_folder else 0)):
             raise InvalidInput(f"{root} cannot be read: check its permissions")
+        if self.spec.sequences and not is_folder:
+            raise InvalidInput(
+                f"--sequences reads pictures in folders, got the archive {root}: unpack it, or "
+                "leave --sequences out"
+            )
         real, out = os.path.realpath(root), os.path.realpath(self.out)
         if os.path.commonpath([real, out]) == real:
             raise OutputConflict(

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
+from shardmill.contract.image_sequence import ImageSequence
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import Item
 
@@ -45,7 +46,7 @@ Place = tuple[int, int]
 
 
 class Found(Struct, frozen=True):
-    """A file below the input directory."""
+    """A file below the input directory, or an image sequence."""
 
     path: str
     """Below the input directory, with ``/``."""
@@ -53,15 +54,24 @@ class Found(Struct, frozen=True):
     mtime_ns: int
     member: Member | None = None
     """Where in an archive it lies; None for a file of its own."""
+    sequence: ImageSequence | None = None
+    """The image sequence whose folder and name are the path; None for a file."""
 
     @property
     def file(self) -> str:
         """Path of the file that its bytes lie in."""
         return self.path if self.member is None else self.member.archive
 
+    @property
+    def source(self) -> str:
+        """Path that folder labels, annotations and splits use: of a sequence, its folder."""
+        return source_of(self.path, is_sequence=self.sequence is not None)
+
     def item(self, **more: Any) -> Item:
         """Return it as an item, with more of its fields."""
         where = {} if self.member is None else self.member.fields()
+        if self.sequence is not None:
+            where = self.sequence.fields()
         return Item(
             path=self.path, size_bytes=self.size_bytes, mtime_ns=self.mtime_ns, **where, **more
         )
@@ -82,11 +92,13 @@ class Filter:
         *,
         hidden: bool = False,
         archives: bool = False,
+        sequences: bool = False,
     ) -> None:
         self._include = [_matcher(glob) for glob in include]
         self._exclude = [_matcher(glob) for glob in exclude]
         self._hidden = hidden
         self._archives = archives
+        self._sequences = sequences
         self._others: Counter[str] = Counter()
         self._takes_any = False
 
@@ -113,8 +125,12 @@ class Filter:
         return self._archives and is_archive(path) and not self.leaves_out_folder(f"{path}/")
 
     def wants(self, path: str, name: str) -> bool:
-        """Tell whether a file is an input."""
-        if any(matches(path, name) for matches in self._exclude):
+        """Tell whether a file is an input, or a picture that may belong to a sequence."""
+        return (self._sequences and suffix(name) in IMAGE_SUFFIXES) or self.is_input(path, name)
+
+    def is_input(self, path: str, name: str) -> bool:
+        """Tell whether a file, or a sequence of that name, is an input."""
+        if self.excludes(path, name):
             return False
         if self._include:
             return any(matches(path, name) for matches in self._include)
@@ -126,6 +142,10 @@ class Filter:
             is_counted = kind in self._others or len(self._others) < _MOST_KINDS
             self._others[kind if is_counted else "others"] += 1
         return False
+
+    def excludes(self, path: str, name: str) -> bool:
+        """Tell whether a glob leaves a file or sequence out."""
+        return any(matches(path, name) for matches in self._exclude)
 
     def leaves_out_folder(self, folder: str) -> bool:
         """Tell whether nothing below a folder, given with ``/`` at its end, can be an input."""
@@ -140,6 +160,11 @@ def _matcher(glob: str) -> Callable[[str, str], bool]:
     if "/" in glob:
         return lambda path, name: pattern.match(path) is not None  # noqa: ARG005
     return lambda path, name: pattern.match(name) is not None  # noqa: ARG005
+
+
+def source_of(path: str, *, is_sequence: bool) -> str:
+    """Return the path that folder labels, annotations and splits use for an input."""
+    return path.rpartition("/")[0] if is_sequence else path
 
 
 def suffix(name: str) -> str:

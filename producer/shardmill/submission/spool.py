@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import asdict
 
 from shardmill.contract.archive import Member
+from shardmill.contract.image_sequence import ImageSequence
 from shardmill.contract.labels import LabelOf, label_of, no_label
 from shardmill.contract.layout import Layout
 from shardmill.contract.roots import Roots
@@ -23,9 +24,11 @@ from shardmill.contract.row import Item
 from shardmill.contract.spec import Spec
 from shardmill.submission.dealing import Dealer, place_in_order
 from shardmill.submission.left_out import LeftOut
-from shardmill.submission.scan import Found, found_at
+from shardmill.submission.scan import Found, found_at, source_of
+from shardmill.submission.sequences import sequence_at
 
-_INPUT: Final = "path, size, mtime, member"
+_INPUT: Final = "path, size, mtime, member, sequence"
+_SOURCE: Final = "path, sequence is not null from input"
 _BARE: Final = "from input where path not in (select path from said)"
 _OF_EQUAL_SIZE: Final = (
     "from input where size > 0 "
@@ -71,7 +74,8 @@ class Spool:
         """Take in inputs; of a path in an archive the last counts, as when it is unpacked."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert into input (path, size, mtime, member, rank) values (?, ?, ?, ?, ?) "
+            "insert into input (path, size, mtime, member, sequence, rank) "
+            "values (?, ?, ?, ?, ?, ?) "
             "on conflict (path) do update set size = excluded.size, mtime = excluded.mtime, "
             "member = excluded.member where excluded.member is not null",
             map(self._values, found),
@@ -80,8 +84,9 @@ class Spool:
 
     def _values(self, found: Found) -> tuple[object, ...]:
         member = None if found.member is None else found.member.encode()
+        sequence = None if found.sequence is None else found.sequence.encode()
         path = _blob(found.path)
-        return path, found.size_bytes, found.mtime_ns, member, self._rank(path)
+        return path, found.size_bytes, found.mtime_ns, member, sequence, self._rank(path)
 
     def count(self) -> int:
         """Return how many inputs there are, those left out among them."""
@@ -120,7 +125,8 @@ class Spool:
             self._db.execute("insert into part values (?, ?)", (number, part))
             self._db.executemany(
                 "insert into row (part, path, size, mtime, again, has_clip, split, segment, "
-                "segments, place, said, member) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "segments, place, said, member, sequence) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 ((number, *row) for row in earlier.rows_of(part, spec, again=again)),
             )
         self._db.execute("commit")
@@ -136,17 +142,13 @@ class Spool:
             "select path, place, split, said from row where said is not null"
         )
         self._db.execute(
-            "insert or ignore into input (path, size, mtime, member, rank) "
-            "select path, size, mtime, member, 0 from row where not again"
+            f"insert or ignore into input ({_INPUT}, rank) select {_INPUT}, 0 from row "  # noqa: S608
+            "where not again"
         )
-        again = self._db.execute("select path, size, mtime, member from row where again")
+        again = self._db.execute(f"select {_INPUT} from row where again")  # noqa: S608
         tried = {path: found for path, *found in again}
         self._db.executemany("delete from input where path = ?", ((path,) for path in tried))
-        self.add(
-            _found(path, *found) if found[-1] else found_at(roots.base_of(name), name)
-            for path, found in tried.items()
-            for name in [os.fsdecode(path)]
-        )
+        self.add(_as_it_is_now(_found(path, *found), roots) for path, found in tried.items())
 
     def compare(self) -> None:
         """Hold the rows against the inputs, once all are here."""
@@ -203,10 +205,9 @@ class Spool:
         """Return how many inputs are left out."""
         return self._count("select count(distinct path) from left_out")
 
-    def paths(self) -> Iterator[str]:
-        """Yield the inputs, by path."""
-        for (path,) in self._db.execute("select path from input order by path"):
-            yield os.fsdecode(path)
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """Yield path and source (see ``Found.source``) of the inputs, by path."""
+        yield from starmap(_with_source, self._db.execute(f"select {_SOURCE} order by path"))
 
     def add_said(self, annotations: Iterable[Said]) -> None:
         """Take in what annotations say of inputs."""
@@ -231,15 +232,16 @@ class Spool:
         """Return how many they are."""
         return self._count(f"select count(*) {_BARE}")
 
-    def labels(self, rule: LabelOf) -> Iterable[str]:
-        """Return the labels that a rule gives the inputs."""
+    def labels(self, rule: LabelOf, *, by_source: bool) -> Iterable[str]:
+        """Return the labels that a rule gives the inputs, from their sources or their paths."""
         if rule is no_label:
             return ()
         if rule is not label_of:
-            return filter(None, map(rule, self.paths()))
+            return filter(None, (rule(each[by_source]) for each in self.sources()))
         slash = "instr(path, x'2f')"
         folders = self._db.execute(
-            f"select distinct substr(path, 1, {slash}) from input where {slash} > 0"  # noqa: S608
+            f"select distinct substr(path, 1, {slash}) from input "  # noqa: S608
+            f"where {slash} > 0 and (sequence is null or instr(substr(path, {slash} + 1), x'2f'))"
         )
         return sorted({label for (p,) in folders if (label := label_of(os.fsdecode(p)))})
 
@@ -261,18 +263,21 @@ class Spool:
         self._db.execute("insert into gone values (?)", (number,))
         self._db.executescript(_sql("spool_forget"))
 
-    def deal(self, dealer: Dealer, members: Callable[[str], tuple[bytes, str | None]]) -> None:
+    def deal(self, dealer: Dealer, members: Callable[[str, str], tuple[bytes, str | None]]) -> None:
         """Decide to which split each input goes; what has rows with a split keeps it.
 
         Args:
             dealer: Decides.
-            members: Returns the group of a path, and its class.
+            members: Returns the group and the class of an input, from its path and its source.
         """
-        paths = self._db.execute("select path from input")
+        inputs = self._db.execute(f"select {_SOURCE}")
         self._db.execute("begin")
         self._db.executemany(
             "insert into member values (?, ?, ?, ?)",
-            ((path, *_placed(*members(os.fsdecode(path)))) for (path,) in paths),
+            (
+                (path, *_placed(*members(*_with_source(path, is_sequence))))
+                for path, is_sequence in inputs
+            ),
         )
         self._db.executemany("insert into dealt values (?, ?)", self._dealt(dealer))
         self._db.execute("commit")
@@ -290,8 +295,8 @@ class Spool:
     def todo(self, *, shuffled: bool) -> Iterator[Todo]:
         """Yield what has no good row, in the seed's order, or by path; a split comes together."""
         query = _sql("spool_todo") + (" rank, path, segment" if shuffled else " path, segment")
-        for path, size, mtime, member, *rest in self._db.execute(query):
-            yield Todo(_found(path, size, mtime, member), *rest)
+        for path, size, mtime, member, sequence, *rest in self._db.execute(query):
+            yield Todo(_found(path, size, mtime, member, sequence), *rest)
 
     def todo_count(self) -> int:
         """Return how many there are."""
@@ -310,9 +315,25 @@ def _blob(path: str) -> bytes:
     return os.fsencode(path)
 
 
-def _found(path: bytes, size: int, mtime: int, member: str | None) -> Found:
+def _found(path: bytes, size: int, mtime: int, member: str | None, sequence: str | None) -> Found:
     where = None if member is None else Member.decode(member)
-    return Found(os.fsdecode(path), size, mtime, where)
+    what = None if sequence is None else ImageSequence.decode(sequence)
+    return Found(os.fsdecode(path), size, mtime, where, what)
+
+
+def _as_it_is_now(found: Found, roots: Roots) -> Found:
+    """Return an input as it is now; what lies in an archive as it was."""
+    if found.member is not None:
+        return found
+    base = roots.base_of(found.path)
+    if found.sequence is not None:
+        return sequence_at(base, found.path, found.sequence.pictures_hz)
+    return found_at(base, found.path)
+
+
+def _with_source(path: bytes, is_sequence: int) -> tuple[str, str]:
+    text = os.fsdecode(path)
+    return text, source_of(text, is_sequence=bool(is_sequence))
 
 
 def _placed(group: bytes, label: str | None) -> tuple[bytes, int, str | None]:

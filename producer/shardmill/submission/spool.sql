@@ -2,14 +2,17 @@
 -- has changed or is gone.  The rows of a file stand and fall together (there are several where it is
 -- several items), and one that is missing makes the others stale; but where the file has several
 -- annotations, each row is on its own.  So `own` is the segment of such a row, and else -1.  Inputs
--- are done if they have rows and none is stale.  A member is where in an archive a file lies.
+-- are done if they have rows and none is stale.  A member is where in an archive a file lies; a
+-- sequence is what tells an image sequence from another state of it, null for a file.
 create table input (
-    path blob primary key, size integer, mtime integer, member text, rank integer, done integer default 0
+    path blob primary key, size integer, mtime integer, member text, sequence text, rank integer,
+    done integer default 0
 ) without rowid;
 create table part (id integer primary key, file text);
 create table row (
-    part integer, path blob, size integer, mtime integer, member text, again integer, has_clip integer,
-    split text, segment integer, segments integer, place integer, said text, own integer default -1
+    part integer, path blob, size integer, mtime integer, again integer, has_clip integer,
+    split text, segment integer, segments integer, place integer, said text, member text,
+    sequence text, own integer default -1
 );
 create index row_part on row (part);
 create table gone (part integer);

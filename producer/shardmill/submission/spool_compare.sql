@@ -6,7 +6,8 @@ insert into stale_row
 select distinct row.path, row.own
 from row left join input using (path)
 where input.path is null
-    or row.size != input.size or row.mtime != input.mtime or row.again;
+    or row.size != input.size or row.mtime != input.mtime or row.sequence is not input.sequence
+    or row.again;
 
 insert or ignore into stale_row
 select path, own

@@ -17,6 +17,7 @@ def item(number: int = 0, **changes) -> Item:
 
 
 PROBE = Batch("probe", (item(0), item(1)))
+FRAMES = item(path="a/%d.png", pictures=3, pictures_hz=25.0, pictures_digest="0f")
 EXTRACT = Batch(
     "extract",
     (item(0), item(1), item(2)),
@@ -43,6 +44,35 @@ EXTRACT = Batch(
 )
 def test_other_content_has_another_name(other):
     assert other.batch_id("spec") != PROBE.batch_id("spec")
+
+
+@pytest.mark.parametrize("digest", ["0f", "0e"])
+def test_an_image_sequence_is_named_by_the_digest_of_its_pictures(digest):
+    names = {
+        Batch("probe", (replace(FRAMES, pictures_digest=each),)).batch_id("spec")
+        for each in ("0f", digest)
+    }
+
+    assert len(names) == len({"0f", digest})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "a/1.png"},
+        {"pictures": 1},
+        {"pictures_hz": None},
+        {"pictures_hz": 0.0},
+        {"pictures_digest": None},
+        {"archive": "a.tar", "archive_offset": 0, "path": "a.tar/%d.png"},
+    ],
+    ids=str,
+)
+def test_an_impossible_image_sequence_is_no_batch(change):
+    assert Batch.decode(Batch("probe", (FRAMES,)).encode()).items == (FRAMES,)
+
+    with pytest.raises(InvalidMessage, match="expected a part of a file"):
+        Batch.decode(Batch("probe", (replace(FRAMES, **change),)).encode())
 
 
 def test_another_spec_gives_another_name():

@@ -49,6 +49,8 @@ OTHER = {
     "exclude": ("*.tmp",),
     "hidden": True,
     "archives": True,
+    "sequences": True,
+    "fps_of": 30.0,
     "dedup": "exact",
     "shuffle": 7,
     "count_frames": True,
@@ -72,6 +74,7 @@ def changed(name: str) -> Spec:
         "split_group": {"split": "a=1"},
         "clip_stride_s": {"clip_s": 1.0},
         "no_upscale": {"size": "64x64"},
+        "fps_of": {"sequences": True},
     }.get(name, {})
     if name in ANNOTATED:
         needs = {"labels": "clips.csv"}
@@ -119,6 +122,11 @@ def test_the_message_names_the_two_that_were_given():
 def test_impossible_splits_are_refused(options, why):
     with pytest.raises(InvalidSpec, match=why):
         Spec(**options)
+
+
+def test_sequences_lie_in_folders_not_in_archives():
+    with pytest.raises(InvalidSpec, match="unpack them, or leave one of the options out"):
+        Spec(sequences=True, archives=True)
 
 
 def test_padding_needs_something_to_fit():
@@ -171,6 +179,9 @@ def test_npy_takes_raw_frames_of_one_size_only(options, is_one_size):
         ("clip_s", float("nan"), "--clip-seconds must be in"),
         ("clip_stride_s", -1.0, "--clip-stride must be in"),
         ("clip_stride_s", 1.0, "--clip-stride is how far clips are apart: give --clip-seconds too"),
+        ("fps_of", 0.0, "--fps-of must be in"),
+        ("fps_of", float("nan"), "--fps-of must be in"),
+        ("fps_of", 30.0, "--fps-of is the rate of numbered pictures: give --sequences too"),
         ("shuffle", -1, "--shuffle"),
         ("shuffle", 2**63, "--shuffle"),
         ("size", "big", "--size must be WxH"),

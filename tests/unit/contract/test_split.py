@@ -61,4 +61,4 @@ def test_what_is_no_split_is_told(text, why):
     ],
 )
 def test_a_group_is_what_the_pattern_finds(pattern, path, group):
-    assert group_of(path, pattern and re.compile(pattern)) == group
+    assert group_of(path, pattern and re.compile(pattern), alone=path) == group

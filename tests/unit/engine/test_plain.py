@@ -365,4 +365,5 @@ def test_facts_of_a_plain_picture_leave_out_what_only_videos_have():
         *("color_range", "color_transfer"),
         *("fps", "vfr", "frames_header", "frames_counted", "size_changes"),
         *("pages", "duration_s", "bit_rate"),
+        "pictures_missing",
     }

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from shardmill_worker.engine import decode, encode, extract, picture, stopwatch
+from shardmill_worker.engine import decode, encode, picture, reader, stopwatch
 from shardmill_worker.engine.shard import ShardInMaking
 
 STEPS = ("open", "demux", "decode", "scale", "colour", "encode", "write")
@@ -61,7 +61,7 @@ def napping(monkeypatch, owner: object, name: str) -> list[int]:
 @pytest.mark.parametrize(
     ("step", "owner", "name"),
     [
-        ("open", extract, "open_media"),
+        ("open", reader, "open_media"),
         ("scale", picture, "resize"),
         ("colour", picture, "to_jfif"),
         ("encode", encode, "jpeg_from_planes"),

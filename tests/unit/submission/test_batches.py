@@ -6,9 +6,9 @@ from shardmill.contract.row import Item
 from shardmill.submission.batches import probe_batches
 
 
-def items(count: int, suffix: str = "mp4", size_bytes: int = 1) -> list[Item]:
+def items(count: int, suffix: str = "mp4", size_bytes: int = 1, **more) -> list[Item]:
     return [
-        Item(path=f"{number}.{suffix}", size_bytes=size_bytes, mtime_ns=1)
+        Item(path=f"{number}.{suffix}", size_bytes=size_bytes, mtime_ns=1, **more)
         for number in range(count)
     ]
 
@@ -46,6 +46,7 @@ def sizes(
         pytest.param(items(256 * 17), [256] * 17, id="more batches than sixteen"),
         pytest.param(items(4096 * 17, "jpg"), [4096] * 17, id="the most pictures"),
         pytest.param(items(4096 * 17, "JPG"), [4096] * 17, id="suffixes in capitals"),
+        pytest.param(items(256 * 17, "jpg", pictures=9), [256] * 17, id="as many sequences"),
     ],
 )
 def test_a_job_is_cut_into_batches(wanted, expected):

@@ -126,7 +126,7 @@ def test_the_order_is_the_seeds_alone(tmp_path):
 def test_labels_are_the_first_folders(spool):
     spool.add(inputs("b/1", "a/2", "a/deep/3", "4"))
 
-    assert spool.labels(label_of) == ["a", "b"]
+    assert spool.labels(label_of, by_source=True) == ["a", "b"]
 
 
 def test_an_empty_output_directory_is_no_error(spool, tmp_path):
@@ -231,7 +231,7 @@ def test_a_file_of_which_a_part_is_missing_is_to_do(spool, out):
 HALVES = parse_splits("train=.5,val=.5")
 
 
-def by_folder(path: str) -> tuple[bytes, str | None]:
+def by_folder(path: str, source: str) -> tuple[bytes, str | None]:
     """A source alone in its group, of the class that its folder names."""
     return path.encode(), path.split("/", maxsplit=1)[0]
 
@@ -262,7 +262,7 @@ def test_every_class_is_shared_out_and_a_split_comes_in_one_piece(spool):
 def test_a_group_stays_together_whatever_classes_it_is_of(spool):
     spool.add(inputs(*(f"{label}/g{n % 10}" for label in "abc" for n in range(10))))
 
-    found = dealt(spool, lambda path: (path[2:].encode(), path[0]))
+    found = dealt(spool, lambda path, _: (path[2:].encode(), path[0]))
 
     for group in range(10):
         assert len({found[f"{label}/g{group}"] for label in "abc"}) == 1
@@ -280,7 +280,7 @@ def test_what_has_its_split_keeps_it_and_so_does_its_group(spool, out):
     spool.add_manifest(out.layout, Spec())
     spool.compare()
 
-    assert dealt(spool, lambda path: (b"one", "a")) == dict.fromkeys(["a/2", "a/3", "a/4"], "val")
+    assert dealt(spool, lambda *_: (b"one", "a")) == dict.fromkeys(["a/2", "a/3", "a/4"], "val")
 
 
 def test_new_sources_make_up_for_what_is_there(spool, out):

@@ -7,6 +7,7 @@ from msgspec import Struct
 from shardmill.contract.row import Item
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.faults import media_faults
+from shardmill_worker.engine.image_sequence import OpenSequence
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.work import Advance
 
@@ -26,6 +27,8 @@ def count_packets(root: str, item: Item, advance: Advance) -> int:
     Raises:
         ItemError: The file cannot be read to its end.
     """
+    if item.sequence is not None:
+        return item.sequence.pictures
     count = 0
     with open_media(root, item) as media, media_faults("The file cannot be read"):
         for packet in media.packets():
@@ -41,6 +44,8 @@ def decode_all(root: str, item: Item, advance: Advance) -> Decoded:
     Raises:
         ItemError: The file is damaged.
     """
+    if item.sequence is not None:
+        return Decoded(_decode_pictures(root, item, advance), size_changes=0)
     count = changes = 0
     before: tuple[int, int, Fraction] | None = None
     with open_media(root, item) as media:
@@ -49,3 +54,11 @@ def decode_all(root: str, item: Item, advance: Advance) -> Decoded:
             changes += before not in {None, size}
             before, count = size, count + 1
     return Decoded(count, changes)
+
+
+def _decode_pictures(root: str, item: Item, advance: Advance) -> int:
+    opened = OpenSequence(root, item, advance)
+    for index in range(len(opened.files)):
+        with opened.picture(index):
+            pass
+    return len(opened.files)

@@ -21,7 +21,7 @@ from shardmill.contract.spec import Spec
 from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import Packets, survey
-from shardmill_worker.engine.video import VideoReader
+from shardmill_worker.engine.reader import reader_of
 from shardmill_worker.engine.work import Advance, Divided
 
 PART_S: Final = 20.0
@@ -51,18 +51,15 @@ def items_of(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) 
     """
     if facts.kind != "video" or not _is_whole(item):
         return (item,)
-    if spec.clip_s is not None:
-        return _clips(root, item, spec, advance)
     scattered = isinstance(spec.selection.policy, UniformCount | GivenTimes)
-    if scattered or parts_wanted(item, facts, spec) < 2:
+    if spec.clip_s is None and (scattered or parts_wanted(item, facts, spec) < 2):
         return (item,)
-    try:
-        found = survey(partial(open_media, root, item), advance)
-    except ItemError:
-        return (item,)  # what is wrong with it, extracting it will tell
-    if found.timeline is None or found.packets is None or found.damage is not None:
+    timeline = _timeline(root, item, facts, spec, advance)
+    if timeline is None:
         return (item,)
-    return cut(item, facts, spec, _with_starts(found.timeline, found.packets))
+    if spec.clip_s is not None:
+        return clips(item, spec, timeline)
+    return cut(item, facts, spec, timeline)
 
 
 def choose(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) -> Divided:
@@ -86,7 +83,9 @@ def choose(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) ->
         return Divided(facts, (item,), (1,))
     by_keyframe = isinstance(spec.selection.policy, KeyframesOnly)
     timeline = None if by_keyframe else _even_timeline(facts)
-    if timeline is None:
+    if item.sequence is not None:
+        timeline = reader_of(root, item, facts, spec, advance).timeline()
+    elif timeline is None:
         found = survey(partial(open_media, root, item), advance)
         if found.damage is not None and not spec.keep_partial:
             raise found.damage
@@ -123,18 +122,20 @@ def _is_whole(item: Item) -> bool:
     return item.segments == 1 and item.clip_start_ns is None and item.clip_end_ns is None
 
 
-def _clips(root: str, item: Item, spec: Spec, advance: Advance) -> tuple[Item, ...]:
-    reader = VideoReader(
-        reopen=partial(open_media, root, item),
-        selection=spec.selection,
-        keep_partial=spec.keep_partial,
-        advance=advance,
-    )
+def _timeline(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) -> Timeline | None:
+    """Return all frames, of a video to be cut into parts those marked at which decoding can start.
+
+    None if the packets do not tell, or something is wrong with the file: extracting it shows what.
+    """
     try:
-        timeline = reader.timeline()
+        if spec.clip_s is not None or item.sequence is not None:
+            return reader_of(root, item, facts, spec, advance).timeline()
+        found = survey(partial(open_media, root, item), advance)
     except ItemError:
-        return (item,)  # what is wrong with it, extracting it will tell
-    return clips(item, spec, timeline)
+        return None
+    if found.timeline is None or found.packets is None or found.damage is not None:
+        return None
+    return _with_starts(found.timeline, found.packets)
 
 
 def clips(item: Item, spec: Spec, timeline: Timeline) -> tuple[Item, ...]:

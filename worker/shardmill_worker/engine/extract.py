@@ -28,10 +28,11 @@ from shardmill_worker.engine.image import read_image
 from shardmill_worker.engine.media import Media, open_media
 from shardmill_worker.engine.orientation import Orientation, orientation_in
 from shardmill_worker.engine.picture import PictureMaker
+from shardmill_worker.engine.reader import reader_of
 from shardmill_worker.engine.shard import ShardInMaking
 from shardmill_worker.engine.shards import Clip, StoredFrame
 from shardmill_worker.engine.stopwatch import Stopwatch
-from shardmill_worker.engine.video import Reading, VideoReader
+from shardmill_worker.engine.video import Reading
 from shardmill_worker.engine.work import Advance, ExtractWork
 
 OVERRUN: Final = 2
@@ -138,7 +139,8 @@ def _clips(
     work: ExtractWork, run: list[int], watch: Stopwatch, advance: Advance
 ) -> Iterator[_Made | ItemError]:
     """Yield each item's clip, or why there is none."""
-    may_copy = work.spec.copy_if_fits and work.facts[run[0]].kind == "image"
+    is_of_files = work.items[run[0]].sequence is not None or work.facts[run[0]].kind == "image"
+    may_copy = work.spec.copy_if_fits and is_of_files
     keeps = [_Keeper(work.spec, orientation_in(work.facts[n]), may_copy=may_copy) for n in run]
     left = list(run)
     try:
@@ -172,16 +174,11 @@ def _readings(
     """Yield what came of each item of one file."""
     items = [work.items[position] for position in run]
     base = work.roots.base_of(items[0].path)
-    reopen = partial(open_media, base, items[0], stopwatch=watch)
-    if work.facts[run[0]].kind == "image":
+    facts = work.facts[run[0]]
+    if facts.kind == "image":
+        reopen = partial(open_media, base, items[0], stopwatch=watch)
         return iter([read_image(reopen, keeps[0], advance)])
-    reader = VideoReader(
-        reopen=reopen,
-        selection=work.spec.selection,
-        keep_partial=work.spec.keep_partial,
-        advance=advance,
-    )
-    return reader.read_all(items, keeps)
+    return reader_of(base, items[0], facts, work.spec, advance, watch).read_all(items, keeps)
 
 
 class _Keeper:

@@ -106,10 +106,19 @@ class NamelessFile:
         return self._position
 
 
-def _open(root: str, item: Item) -> int:
-    path = item.archive or item.path
+def refuse_outside(path: str) -> None:
+    """Raise for a path that does not lie below the input directory.
+
+    Raises:
+        Forbidden: That is so.
+    """
     if path.startswith("/") or "/../" in f"/{path}/":
         raise Forbidden(f"The path {printable(path)} leads out of the input directory.")
+
+
+def _open(root: str, item: Item) -> int:
+    path = item.archive or item.path
+    refuse_outside(path)
     try:
         # A named pipe would block an open for ever.
         return os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -111,7 +111,7 @@ def _by_frames(media: Media) -> Facts:
     """Return what the first frame shows, and the second where its being there counts."""
     frames = source_frames(media, advance=lambda: None)
     first = next(frames).picture
-    return _facts(media, first, _kind(media, frames))
+    return facts_of(media, first, kind_of(media, frames))
 
 
 def _by_first_packet(media: Media) -> Facts:
@@ -130,7 +130,7 @@ def _by_first_packet(media: Media) -> Facts:
         pictures += context.decode(None)
     if not pictures:
         raise Corrupt("The first packet gives no frame.")
-    return _facts(media, pictures[0], _kind(media, iter(())))
+    return facts_of(media, pictures[0], kind_of(media, iter(())))
 
 
 def _with_pace(root: str, item: Item, facts: Facts) -> Facts:
@@ -150,7 +150,7 @@ def _with_pace(root: str, item: Item, facts: Facts) -> Facts:
     )
 
 
-def _kind(media: Media, rest: Iterator[SourceFrame]) -> Kind:
+def kind_of(media: Media, rest: Iterator[SourceFrame]) -> Kind:
     """Return ``image`` for one picture: in a picture format, a second one decides."""
     if _may_be_one(media):
         return "image" if next(rest, None) is None else "video"
@@ -166,7 +166,8 @@ def _may_be_one(media: Media) -> bool:
     )
 
 
-def _facts(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
+def facts_of(media: Media, frame: av.VideoFrame, kind: Kind) -> Facts:
+    """Return what an open file is, with the first frame of it."""
     container, stream = media.container, media.stream
     orientation = orientation_of(media, frame)
     stored = Size(frame.width, frame.height)

@@ -13,6 +13,7 @@ from shardmill.contract.tally import Tally
 from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.division import choose, items_of
 from shardmill_worker.engine.faults import output_faults
+from shardmill_worker.engine.image_sequence import probe_sequence
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import Advance, Answer, Answers, Divided, PartWriting, ProbeWork
 
@@ -85,7 +86,8 @@ def _rows(item: Item, answer: Answer, ok: Outcome, shared: Any) -> list[Row]:
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
     try:
         base = work.roots.base_of(item.path)
-        facts = probe_item(base, item)
+        probe = probe_item if item.sequence is None else probe_sequence
+        facts = probe(base, item)
         if work.depth == "count":
             facts = replace(facts, frames_counted=count_packets(base, item, advance))
         elif work.depth == "check":

@@ -120,7 +120,7 @@ class VideoReader(Struct, frozen=True, kw_only=True):
 
         Every frame needs no times; every N-th needs none where nothing could be skipped.
         """
-        asked = self._asked(item)
+        asked = _asked(self.selection, item)
         limits = (asked.end_ns, item.start_ns, item.end_ns)
         if asked.start_ns or any(limit is not None for limit in limits):
             return None
@@ -129,9 +129,6 @@ class VideoReader(Struct, frozen=True, kw_only=True):
                 if inspector_of(media.stream.codec_context) is None:
                     return asked.policy.step
         return 1 if isinstance(asked.policy, EveryFrame) else None
-
-    def _asked(self, item: Item) -> Selection:
-        return self.selection.within(item.clip_start_ns, item.clip_end_ns)
 
     def _by_count(self, step: int, keep: Keep[Kept]) -> Reading[Kept]:
         keep.begin()
@@ -161,7 +158,8 @@ class VideoReader(Struct, frozen=True, kw_only=True):
         self, way: _Way, items: Sequence[Item], keeps: Sequence[Keep[Kept]]
     ) -> Iterator[Reading[Kept] | ItemError]:
         """Yield what came of the first items, one at least, from one pass over the file."""
-        gathering = Gathering([self._chosen(item, way.timeline) for item in items], keeps)
+        chosen = [chosen_frames(self.selection, item, way.timeline) for item in items]
+        gathering = Gathering(chosen, keeps)
         decoded = 0
 
         def advance() -> None:
@@ -172,7 +170,8 @@ class VideoReader(Struct, frozen=True, kw_only=True):
         def finished() -> Iterator[Reading[Kept] | ItemError]:
             nonlocal decoded
             for kept in gathering.finished():
-                yield Reading(kept, decoded, way.damage) if kept else self._empty(way.timeline)
+                empty = no_frame(self.selection, way.timeline)
+                yield Reading(kept, decoded, way.damage) if kept else empty
                 decoded = 0
 
         yield from finished()  # those that hold no frame
@@ -234,29 +233,36 @@ class VideoReader(Struct, frozen=True, kw_only=True):
                 end_ns = frame.pts_ns + clock.duration_ns(frame.picture)
         return timeline_of(times_ns, np.array(keyframe, np.bool_), end_ns, clock), frames.damage
 
-    def _chosen(self, item: Item, timeline: Timeline) -> NDArray[np.int64]:
-        """Return the chosen frames that start in the item's part of the stream."""
-        chosen = timeline.choose(self._asked(item))
-        times_ns = timeline.pts_ns[chosen]
-        inside = np.ones(chosen.shape, dtype=np.bool_)
-        if item.start_ns is not None:
-            inside &= times_ns >= item.start_ns
-        if item.end_ns is not None:
-            inside &= times_ns < item.end_ns
-        return chosen[inside]
-
     def _check_keyframe(self, keyframe: bool, timeline: Timeline, index: int) -> None:
         """Raise if the choice went by a keyframe flag that is wrong."""
         by_keyframe = isinstance(self.selection.policy, KeyframesOnly)
         if by_keyframe and keyframe != timeline.keyframe[index]:
             raise Surprise
 
-    def _empty(self, timeline: Timeline) -> Empty:
-        length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
-        has = f"the video has {timeline.pts_ns.size} frames in {length_s:.3f} s"
-        if isinstance(self.selection.policy, KeyframesOnly) and not timeline.keyframe.any():
-            return Empty(f"No frame on show is a keyframe: {has}.")
-        return Empty(f"No frame lies in the range asked for: {has}.")
+
+def chosen_frames(selection: Selection, item: Item, timeline: Timeline) -> NDArray[np.int64]:
+    """Return the chosen frames that start in the item's part of the stream, shape (K,)."""
+    chosen = timeline.choose(_asked(selection, item))
+    times_ns = timeline.pts_ns[chosen]
+    inside = np.ones(chosen.shape, dtype=np.bool_)
+    if item.start_ns is not None:
+        inside &= times_ns >= item.start_ns
+    if item.end_ns is not None:
+        inside &= times_ns < item.end_ns
+    return chosen[inside]
+
+
+def _asked(selection: Selection, item: Item) -> Selection:
+    return selection.within(item.clip_start_ns, item.clip_end_ns)
+
+
+def no_frame(selection: Selection, timeline: Timeline) -> Empty:
+    """Return what is wrong with an item in which no frame is chosen."""
+    length_s = (timeline.end_ns - int(timeline.pts_ns[0])) / NS_PER_S
+    has = f"the video has {timeline.pts_ns.size} frames in {length_s:.3f} s"
+    if isinstance(selection.policy, KeyframesOnly) and not timeline.keyframe.any():
+        return Empty(f"No frame on show is a keyframe: {has}.")
+    return Empty(f"No frame lies in the range asked for: {has}.")
 
 
 class _Frames:

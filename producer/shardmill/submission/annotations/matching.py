@@ -104,16 +104,24 @@ class Matching(AbstractContextManager["Matching"]):
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def add_inputs(self, paths: Iterable[str]) -> None:
-        """Take in inputs, by their path below the input directory; one given twice is one."""
+    def add_inputs(self, sources: Iterable[tuple[str, str]]) -> None:
+        """Take in inputs; one given twice is one.
+
+        Args:
+            sources: The path of each below the input directory, and the path that annotations use:
+                the same, or the folder of an image sequence.
+        """
         self._many(
             "insert or ignore into input (path, key, folded) values (?, ?, ?)",
             (
                 (os.fsencode(path), os.fsencode(key), _folded(key))
-                for path in paths
-                for key in [self._input_key(path)]
+                for path, source in sources
+                for key in [self._key(path, source)]
             ),
         )
+
+    def _key(self, path: str, source: str) -> str:
+        return self._input_key(path) if path == source else self._source_key(source)
 
     def add(self, annotations: Iterable[Annotation]) -> None:
         """Take in annotations; the order in which they come is kept.

@@ -40,7 +40,7 @@ def join(tmp_path):
     def join(inputs, annotations, *, by="path", strict=False) -> Table:
         faults = Faults(strict=strict)
         with Matching(str(tmp_path / "table"), by=by) as matching:
-            matching.add_inputs(inputs)
+            matching.add_inputs(zip(inputs, inputs, strict=True))
             matching.add(annotations)
             table = Table(matching, faults)
         table.faults = faults
@@ -287,7 +287,7 @@ def test_strict_allows_no_second_split(join):
 
 def test_the_splits_are_those_of_matched_annotations(tmp_path):
     with Matching(str(tmp_path / "table"), by="path") as matching:
-        matching.add_inputs(["a", "b", "c"])
+        matching.add_inputs((path, path) for path in "abc")
         matching.add(
             [note("a", split="val"), note("b"), note("c", split="x"), note("d", split="y")]
         )
@@ -315,7 +315,7 @@ def test_of_several_files_with_a_stem_the_one_with_the_very_path_is_meant(
 
 def test_a_lost_file_is_told_once_with_its_first_annotation(tmp_path):
     with Matching(str(tmp_path / "table"), by="stem") as matching:
-        matching.add_inputs(["x/b.mp4", "y/b.mp4", "a.mp4"])
+        matching.add_inputs((path, path) for path in ("x/b.mp4", "y/b.mp4", "a.mp4"))
         matching.add(
             [note("z/./c.mp4", 2), note("b", 3), note("c", 4), note("a", 5), note("c", 6, end_ns=1)]
         )
