@@ -17,7 +17,8 @@ MEASURES: tuple[Measure, ...] = tuple(
 """Every comparison there is, in the order of the page."""
 PAGE = Path(__file__).parents[2] / "docs" / "correctness.md"
 SWEEP = Path(__file__).with_name("sweep.md")
-"""What ``sweep.py`` measured last, which takes too long to be measured for each page."""
+CUTS = Path(__file__).with_name("cuts.md")
+"""What ``sweep.py`` and ``cuts.py`` measured last, which takes too long for each page."""
 
 _HEAD = """\
 # Correctness
@@ -35,7 +36,7 @@ is the `ffmpeg` program {ffmpeg}, another version built by others.
 def written(corpus: Path, comparisons: Iterable[Comparison]) -> str:
     """Return the page."""
     parts = [_head(corpus), *(_section(comparison) for comparison in comparisons)]
-    return "\n".join([*parts, SWEEP.read_text(encoding="utf-8")])
+    return "\n".join([*parts, *(apart.read_text(encoding="utf-8") for apart in (SWEEP, CUTS))])
 
 
 def _head(corpus: Path) -> str:

@@ -270,6 +270,7 @@ class Stages:
             items=batch.items,
             depth=self._depth,
             spec=None if self._job.goal == "probe" else self._job.spec,
+            keep_partial=self._job.spec.keep_partial,
             writes=writes,
         )
 

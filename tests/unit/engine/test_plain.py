@@ -15,8 +15,8 @@ from PIL import Image
 
 from shardmill.contract.errors import TooLarge
 from shardmill_worker.engine.plain import plain_facts
-from shardmill_worker.engine.plain.source import Source
 from shardmill_worker.engine.probe import full_look, plain_look
+from shardmill_worker.engine.source import Source
 
 
 def picture(mode: str, width: int = 48, height: int = 32) -> Image.Image:

@@ -8,6 +8,7 @@ import threading
 import av
 import numpy as np
 import pytest
+import simplejpeg
 
 from shardmill.contract.errors import (
     ChangedInput,
@@ -137,6 +138,16 @@ def test_an_animation_is_a_video_and_a_single_picture_is_not(folder, steps, code
     folder.video(f"moving.{codec}", steps(count), codec=codec, pix_fmt=pix_fmt)
 
     assert folder.probe(f"moving.{codec}").kind == kind
+
+
+@pytest.mark.parametrize(("suffix", "kind", "kept"), [(".mjpeg", "video", 3), (".jpg", "image", 1)])
+def test_jpeg_pictures_one_behind_the_other_are_a_video_by_their_name(folder, suffix, kind, kept):
+    """Of large pictures libav sees only the first, unless it is told what they are."""
+    noise = np.random.default_rng(0).integers(0, 255, (3, 240, 320, 3), dtype=np.uint8)
+    folder.write(f"a{suffix}", b"".join(map(simplejpeg.encode_jpeg, noise)))
+
+    assert folder.probe(f"a{suffix}").kind == kind
+    assert folder.extract(f"a{suffix}").outcomes[0].frames_kept == kept
 
 
 @pytest.mark.parametrize("mark", [b"", b"Exif\0\0"], ids=["as the format says", "as in a JPEG"])

@@ -15,6 +15,8 @@ from shardmill_worker.engine.faults import CUT_OFF
 
 _COUNTING_FORMAT: Final = "mpegts"
 """Its packets are counted, so that a loss shows.  Elsewhere libav flags what lacks bytes."""
+_LAST_IS_IN_DOUBT: Final = frozenset({"dv", "mpeg", "mpegts"})
+"""Demuxers that give what there is of the last packet without a flag."""
 _AHEAD: Final = 2
 """Packets that are looked at before a flag is believed: what parts them flags one too early."""
 
@@ -51,7 +53,8 @@ def with_true_flags(
                 yield first
     except (Corrupt, FFmpegError) as error:
         end = error
-    if is_cut_off or any(packet.is_corrupt for packet, _ in window):
+        is_cut_off |= format_name in _LAST_IS_IN_DOUBT
+    if window and (is_cut_off or any(packet.is_corrupt for packet, _ in window)):
         end = end or Corrupt(CUT_OFF)
         window.pop()  # it lacks something, the others do not
     for packet, complained in window:

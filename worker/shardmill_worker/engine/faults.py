@@ -166,6 +166,10 @@ class DecodeLog:
         self._heard.clear()
         return texts
 
+    def says_cut_off(self) -> bool:
+        """Return whether a demuxer found the file cut off since the last look; forget the rest."""
+        return any(_SAID_CUT_OFF.search(text) for text in self.texts())
+
     def damage(self, *, starts_between: bool = False) -> Corrupt | None:
         """Return what was logged since the last look as damage, None if nothing tells of any.
 

@@ -28,7 +28,9 @@ from shardmill_worker.engine.assembled.heif import read_grid
 from shardmill_worker.engine.assembled.tiles import open_grid
 from shardmill_worker.engine.assembled.webp import read_animation
 from shardmill_worker.engine.damaged_packets import with_true_flags
+from shardmill_worker.engine.extent import cut_off
 from shardmill_worker.engine.faults import (
+    CUT_OFF,
     MAX_PIXELS,
     NO_CODEC,
     DecodeLog,
@@ -60,6 +62,8 @@ _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 """Picture formats that libav knows by suffix only, some or all of the time."""
 _JPEG_STREAMS: Final = frozenset({".mjpeg", ".mjpg", ".mjpe"})
 """Names of JPEG pictures one behind the other that are a video."""
+_END_IN_ERROR: Final = frozenset({"gxf"})
+"""Demuxers that give an error (EPERM) where there are no more packets."""
 _DRM: Final = frozenset({"ASF_Protection_Type", "ASF_Key_ID"})
 """What an ASF file tells that needs a key."""
 AS_USUAL: Final[Mapping[str, str]] = MappingProxyType({})
@@ -117,6 +121,8 @@ class Media(Struct, frozen=True):
     """What the file is, where ``container`` stands in for it."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     """Told what is done with it."""
+    said_cut_off: bool = False
+    """Whether libav, which reads ahead to open a file, has found it cut off in doing so."""
 
     @property
     def format_name(self) -> str:
@@ -162,14 +168,20 @@ class Media(Struct, frozen=True):
                 if packet.has_sidedata("encryption_info"):
                     raise Encrypted("The video is encrypted.")
                 yield packet, self.log.damage(starts_between=True) is not None
-        except (Corrupt, FFmpegError):
-            self.log.texts()  # the error says it
-            raise
+        except (Corrupt, FFmpegError) as error:
+            is_end = isinstance(error, av.error.PermissionError)
+            if not (is_end and self.format_name in _END_IN_ERROR):
+                self.log.texts()  # the error says it
+                raise
         except IndexError:
             # Behind the last packet PyAV 18.1 flushes streams too that began in mid-file, of
             # which it knows nothing.
             pass
-        if (damage := self.log.damage()) is not None:
+        complaint = self.log.damage()
+        damage = cut_off(self.file, self.format_name) or complaint
+        if damage is None and self.said_cut_off:
+            damage = Corrupt(CUT_OFF)
+        if damage is not None:
             raise damage
 
     @property
@@ -218,9 +230,10 @@ def open_media(
             }
             watch = stopwatch or Stopwatch()
             watch.was("open")
-            log.texts()  # to guess what the header leaves out, libav decoded in advance
+            # To guess what the header leaves out, libav decoded in advance: only that counts.
+            said_cut_off = log.says_cut_off()
             aspects = SampleAspects(stream)
-            yield Media(container, stream, file, log, aspects, original, watch)
+            yield Media(container, stream, file, log, aspects, original, watch, said_cut_off)
 
 
 @contextmanager
@@ -260,13 +273,18 @@ def is_of_pictures(format_name: str) -> bool:
     return format_name.endswith("_pipe") or format_name == "image2pipe"
 
 
+def is_jpeg_stream(item: Item) -> bool:
+    """Return whether a file of JPEG pictures one behind the other is a video, by its name."""
+    return os.path.splitext(item.path)[1].lower() in _JPEG_STREAMS
+
+
 def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
-        if suffix not in _JPEG_STREAMS and begins_as_jpeg(file):
-            # libav goes by what follows: what stands behind a small picture makes it a video.
-            options = _QUICK_OPEN if quick else AS_USUAL
-            return _open(NamelessFile(file), options, demuxer="jpeg_pipe")
+        if begins_as_jpeg(file):
+            # libav would go by what follows the first picture, and calls either the other.
+            demuxer = "mjpeg" if is_jpeg_stream(item) else "jpeg_pipe"
+            return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL, demuxer=demuxer)
         try:
             return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL)
         except (av.error.ArgumentError, av.error.InvalidDataError):

@@ -20,13 +20,20 @@ from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.bitstream import head_of
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS
 from shardmill_worker.engine.decode import SourceFrame, source_frames
+from shardmill_worker.engine.extent import cut_off
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.input_file import open_item
-from shardmill_worker.engine.media import Media, is_of_pictures, moving_pictures, open_media
+from shardmill_worker.engine.media import (
+    Media,
+    is_jpeg_stream,
+    is_of_pictures,
+    moving_pictures,
+    open_media,
+)
 from shardmill_worker.engine.orientation import orientation_of
 from shardmill_worker.engine.pages import pages_in
 from shardmill_worker.engine.plain import plain_facts
-from shardmill_worker.engine.plain.source import Source
+from shardmill_worker.engine.source import Source
 from shardmill_worker.engine.times import has_even_index, measured_pace
 
 _ISO_BMFF: Final = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -60,6 +67,19 @@ def probe_item(root: str, item: Item) -> Facts:
     return _with_pace(root, item, facts)
 
 
+def refuse_cut_off(root: str, item: Item, facts: Facts) -> None:
+    """Raise for a video that is shorter than its container declares.
+
+    Raises:
+        Corrupt: It is.
+        EnvironmentFault: The input directory is missing.
+    """
+    if facts.kind == "video":
+        with open_item(root, item) as file, media_faults("The file cannot be read"):
+            if (damage := cut_off(file, facts.container or "")) is not None:
+                raise damage
+
+
 def plain_look(root: str, item: Item) -> Facts | None:
     """Return what the header of a plain picture says, None for any other file.
 
@@ -67,6 +87,8 @@ def plain_look(root: str, item: Item) -> Facts | None:
         ItemError: The file cannot be opened.
         EnvironmentFault: The input directory is missing.
     """
+    if is_jpeg_stream(item):
+        return None
     with open_item(root, item) as file, media_faults("The file cannot be read"):
         return plain_facts(Source(file.pread, file.size_bytes))
 

@@ -14,7 +14,7 @@ from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.division import choose, items_of
 from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.image_sequence import probe_sequence
-from shardmill_worker.engine.probe import probe_item
+from shardmill_worker.engine.probe import probe_item, refuse_cut_off
 from shardmill_worker.engine.work import Advance, Answer, Answers, Divided, PartWriting, ProbeWork
 
 
@@ -86,8 +86,12 @@ def _rows(item: Item, answer: Answer, ok: Outcome, shared: Any) -> list[Row]:
 def _probe(work: ProbeWork, item: Item, advance: Advance) -> Answer:
     try:
         base = work.roots.base_of(item.path)
-        probe = probe_item if item.sequence is None else probe_sequence
-        facts = probe(base, item)
+        if item.sequence is not None:
+            facts = probe_sequence(base, item)
+        else:
+            facts = probe_item(base, item)
+            if not work.keep_partial:
+                refuse_cut_off(base, item, facts)
         if work.depth == "count":
             facts = replace(facts, frames_counted=count_packets(base, item, advance))
         elif work.depth == "check":

@@ -37,6 +37,8 @@ class ProbeWork(Struct, frozen=True, kw_only=True):
     spec: Spec | None = None
     """What is to be done with each, which decides into how many items it is cut; None keeps all
     whole."""
+    keep_partial: bool = False
+    """Whether a video that is cut off will do."""
     writes: "PartWriting | None" = None
     """How the answers become a manifest part; None has them told instead.  With a spec, a row is a
     clip and has the number of frames that it would keep."""

@@ -15,8 +15,8 @@ from shardmill_worker.engine.plain.gif import read_gif
 from shardmill_worker.engine.plain.jpeg import read_jpeg
 from shardmill_worker.engine.plain.picture import Picture
 from shardmill_worker.engine.plain.png import read_png
-from shardmill_worker.engine.plain.source import NotPlain, Source
 from shardmill_worker.engine.plain.webp import read_webp
+from shardmill_worker.engine.source import NotPlain, Source
 
 _READERS: Final[dict[bytes, Callable[[Source], Picture]]] = {
     b"\xff\xd8": read_jpeg,

@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-from shardmill_worker.engine.plain.source import NotPlain
+from shardmill_worker.engine.source import NotPlain
 
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION: Final = 0x0112

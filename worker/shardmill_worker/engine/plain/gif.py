@@ -4,7 +4,7 @@ import struct
 from typing import Final
 
 from shardmill_worker.engine.plain.picture import Picture
-from shardmill_worker.engine.plain.source import NotPlain, Source
+from shardmill_worker.engine.source import NotPlain, Source
 
 _MAX_BYTES: Final = 1 << 16
 """The blocks of a larger file are too many to look at each."""

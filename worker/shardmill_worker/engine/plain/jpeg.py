@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from shardmill_worker.engine.orientation import OF_EXIF
 from shardmill_worker.engine.plain.exif import exif_orientation
 from shardmill_worker.engine.plain.picture import Picture
-from shardmill_worker.engine.plain.source import NotPlain, Source
+from shardmill_worker.engine.source import NotPlain, Source
 
 _FRAME_HEADERS: Final = {0xFFC0: False, 0xFFC1: False, 0xFFC2: True}
 """Baseline, extended sequential, progressive: whether a picture comes in several scans."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 from shardmill.contract.row import Facts
 from shardmill_worker.engine.faults import check_pixels
 from shardmill_worker.engine.orientation import UPRIGHT, Orientation
-from shardmill_worker.engine.plain.source import NotPlain
+from shardmill_worker.engine.source import NotPlain
 
 _DEPTHS: Final = {
     **dict.fromkeys(("yuvj420p", "yuvj422p", "yuvj440p", "yuvj444p", "yuvj411p", "gray"), 8),

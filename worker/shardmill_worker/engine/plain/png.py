@@ -7,7 +7,7 @@ from typing import Final
 from shardmill_worker.engine import tiff
 from shardmill_worker.engine.orientation import OF_EXIF
 from shardmill_worker.engine.plain.picture import Picture
-from shardmill_worker.engine.plain.source import NotPlain, Source
+from shardmill_worker.engine.source import NotPlain, Source
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PIX_FMTS: Final = {

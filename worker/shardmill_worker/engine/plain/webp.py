@@ -3,7 +3,7 @@
 from typing import Final
 
 from shardmill_worker.engine.plain.picture import Picture
-from shardmill_worker.engine.plain.source import NotPlain, Source
+from shardmill_worker.engine.source import NotPlain, Source
 
 _LOSSY: Final = b"VP8 "
 _LOSSLESS: Final = b"VP8L"

@@ -51,7 +51,7 @@ class Source:
 
     def _move(self, offset: int, length: int) -> int:
         """Move the window to where some bytes begin, and return where in it that is."""
-        if length < 0 or offset + length > self.size_bytes:
+        if min(offset, length) < 0 or offset + length > self.size_bytes:
             raise NotPlain
         self._window = self._pread(max(length, _WINDOW_BYTES), offset)
         self._start = offset
