@@ -99,15 +99,20 @@ def read(folder, item) -> np.ndarray:
 
 JPEG = by_pillow("jpeg", quality=90)
 SECOND = by_pillow("jpeg", quality=30)
+NOISE = np.random.default_rng(0).bytes(3000)
 
 
 @pytest.mark.parametrize(
     "behind",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(b"garbage " * 40, id="garbage"),
+        pytest.param(b"garbage " * 40, id="text"),
+        pytest.param(NOISE, id="noise, with marks of JPEG in it"),
         pytest.param(SECOND, id="a second picture, as for stereo"),
-        pytest.param(b"\0\0\0\x18ftypmp42" + bytes(3000), id="a film, as in motion photos"),
+        pytest.param(
+            b"\0\0\0\x18ftypmp42" + bytes(12) + b"\0\0\x0b\xc0mdat" + NOISE,
+            id="a film, as in motion photos",
+        ),
     ],
 )
 def test_a_small_jpeg_is_a_picture_whatever_stands_behind_it(folder, behind):
@@ -121,7 +126,7 @@ def test_a_small_jpeg_is_a_picture_whatever_stands_behind_it(folder, behind):
     assert np.abs(luma.astype(int) - expected).max() <= 2
 
 
-@pytest.mark.parametrize("part", [0.05, 0.2])
+@pytest.mark.parametrize("part", [0.05, 0.2, 0.95])
 def test_a_small_jpeg_whose_head_is_damaged_is_no_picture(folder, part):
     """FFmpeg would make a picture of what is left, and say nothing."""
     at = int(len(JPEG[: JPEG.index(b"\xff\xda")]) * part)
