@@ -52,7 +52,9 @@ def annotate(spool: Spool, sources: Sources, spec: Spec, path: str, note: Note) 
     if sources.classes is not None:
         classes = read_classes(sources.classes, sources.class_order, faults)
     with Matching(path, by=sources.match) as matching:
-        matching.add_inputs(spool.sources())
+        matching.add_inputs(path for path, source in spool.sources() if path == source)
+        if spec.sequences:
+            matching.add_sequences(path for path, source in spool.sources() if path != source)
         _read(matching, spool, sources, faults, classes)
         counts = matching.join(faults)
         _tell(faults, counts, note)

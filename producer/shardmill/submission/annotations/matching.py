@@ -19,7 +19,7 @@ from msgspec import Struct
 from shardmill.contract.labels import check_class_count
 from shardmill.contract.split import MAX_SPLITS
 from shardmill.submission.annotations.annotation import Annotation, Faults, Json, Place, shown
-from shardmill.submission.scan import MEDIA_SUFFIXES, suffix
+from shardmill.submission.scan import MEDIA_SUFFIXES, source_of, suffix
 from shardmill.submission.text_file import StrayByte, utf8
 
 CACHE: Final = "pragma cache_size = -16000"
@@ -104,24 +104,21 @@ class Matching(AbstractContextManager["Matching"]):
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def add_inputs(self, sources: Iterable[tuple[str, str]]) -> None:
-        """Take in inputs; one given twice is one.
+    def add_inputs(self, paths: Iterable[str]) -> None:
+        """Take in inputs, by their path below the input directory; one given twice is one."""
+        self._add_inputs((path, self._input_key(path)) for path in paths)
 
-        Args:
-            sources: The path of each below the input directory, and the path that annotations use:
-                the same, or the folder of an image sequence.
-        """
-        self._many(
-            "insert or ignore into input (path, key, folded) values (?, ?, ?)",
-            (
-                (os.fsencode(path), os.fsencode(key), _folded(key))
-                for path, source in sources
-                for key in [self._key(path, source)]
-            ),
+    def add_sequences(self, paths: Iterable[str]) -> None:
+        """Take in image sequences by their paths; annotations name them by their folders."""
+        self._add_inputs(
+            (path, self._source_key(source_of(path, is_sequence=True))) for path in paths
         )
 
-    def _key(self, path: str, source: str) -> str:
-        return self._input_key(path) if path == source else self._source_key(source)
+    def _add_inputs(self, inputs: Iterable[tuple[str, str]]) -> None:
+        self._many(
+            "insert or ignore into input (path, key, folded) values (?, ?, ?)",
+            ((os.fsencode(path), os.fsencode(key), _folded(key)) for path, key in inputs),
+        )
 
     def add(self, annotations: Iterable[Annotation]) -> None:
         """Take in annotations; the order in which they come is kept.

@@ -73,7 +73,7 @@ def test_no_other_exception_ever(desk, name, content, zipped, strict):
         assert str(fault).isprintable()
     (desk.folder / "table").unlink(missing_ok=True)
     with Matching(str(desk.folder / "table"), by="path") as matching:
-        matching.add_inputs((path, path) for path in ("a", "a/b.mp4"))
+        matching.add_inputs(["a", "a/b.mp4"])
         matching.add(found)
         repeated = Faults()
         counts = matching.join(repeated)

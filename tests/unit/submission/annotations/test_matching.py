@@ -37,10 +37,11 @@ class Table:
 
 @pytest.fixture
 def join(tmp_path):
-    def join(inputs, annotations, *, by="path", strict=False) -> Table:
+    def join(inputs, annotations, *, by="path", strict=False, sequences=()) -> Table:
         faults = Faults(strict=strict)
         with Matching(str(tmp_path / "table"), by=by) as matching:
-            matching.add_inputs(zip(inputs, inputs, strict=True))
+            matching.add_inputs(inputs)
+            matching.add_sequences(sequences)
             matching.add(annotations)
             table = Table(matching, faults)
         table.faults = faults
@@ -110,6 +111,27 @@ def test_a_source_names_its_input_by_path_or_by_stem(join, by, inputs, source, p
     table = join(inputs, [note(source)], by=by)
 
     assert [m.path for m in table.matched] == ([path] if path else [])
+
+
+@pytest.mark.parametrize(
+    ("by", "sequences", "source", "path"),
+    [
+        ("path", ["d/v/%d.png"], "d/v", "d/v/%d.png"),
+        ("path", ["d/v/%d.png"], "d/v/%d.png", "d/v/%d.png"),
+        ("path", ["d/v/%d.png"], "d", None),
+        ("path", ["d/v.mp4/%d.png"], "d/v.mp4", "d/v.mp4/%d.png"),
+        ("path", ["d/v/l%d.png", "d/v/r%d.png"], "d/v", None),
+        ("path", ["d/v/l%d.png", "d/v/r%d.png"], "d/v/r%d.png", "d/v/r%d.png"),
+        ("stem", ["d/v/%d.png"], "far/v.avi", "d/v/%d.png"),
+        ("stem", ["d/v.mp4/%d.png"], "v", "d/v.mp4/%d.png"),
+        ("stem", ["d/v.1/%d.png"], "v.1", "d/v.1/%d.png"),
+        ("stem", ["d/v/%d.png"], "d", None),
+    ],
+)
+def test_a_source_names_a_sequence_by_its_folder_or_its_name(join, by, sequences, source, path):
+    table = join(["other.mp4"], [note(source, 2)], by=by, sequences=sequences)
+
+    assert [found.path for found in table.matched] == ([path] if path else [])
 
 
 def test_a_stem_of_several_files_is_nobodys(join):
@@ -287,7 +309,7 @@ def test_strict_allows_no_second_split(join):
 
 def test_the_splits_are_those_of_matched_annotations(tmp_path):
     with Matching(str(tmp_path / "table"), by="path") as matching:
-        matching.add_inputs((path, path) for path in "abc")
+        matching.add_inputs(["a", "b", "c"])
         matching.add(
             [note("a", split="val"), note("b"), note("c", split="x"), note("d", split="y")]
         )
@@ -315,7 +337,7 @@ def test_of_several_files_with_a_stem_the_one_with_the_very_path_is_meant(
 
 def test_a_lost_file_is_told_once_with_its_first_annotation(tmp_path):
     with Matching(str(tmp_path / "table"), by="stem") as matching:
-        matching.add_inputs((path, path) for path in ("x/b.mp4", "y/b.mp4", "a.mp4"))
+        matching.add_inputs(["x/b.mp4", "y/b.mp4", "a.mp4"])
         matching.add(
             [note("z/./c.mp4", 2), note("b", 3), note("c", 4), note("a", 5), note("c", 6, end_ns=1)]
         )

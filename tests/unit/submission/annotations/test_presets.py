@@ -67,7 +67,7 @@ SOMETHING_LABELS = json.dumps(
 def matched(desk, annotations, preset, inputs):
     """Return path, labels and range of what is matched, and how many are missing or bare."""
     with Matching(str(desk.folder / "table"), by=preset.match) as matching:
-        matching.add_inputs(zip(inputs, inputs, strict=True))
+        matching.add_inputs(inputs)
         matching.add(annotations)
         counts = matching.join(Faults(strict=True))
         pairs = list(matching.matched())
