@@ -28,15 +28,25 @@ class View:
     """What enlarges U and V at source size; what shrinks."""
     halves_colour: bool = False
     """Whether U and V become as small as the source has them, as a JPEG stores them."""
+    odd_source: tuple[int, int] | None = None
+    """Width and height of upright frames of which a side is odd."""
 
     def filters(self, pix_fmt: str) -> str:
         """Return the filters that make it from upright frames of a format.
 
         U and V are enlarged in a step of its own, at 16 bits: on the direct way to RGB FFmpeg's
-        scaler takes the nearest row of U and V, or the mean of two, whatever it is told.
+        scaler takes the nearest row of U and V, or the mean of two, whatever it is told.  It goes
+        by the ratio of the planes' sizes, which moves the colours of odd frames: they are laid on
+        even ones before, and cut out again.
         """
         size = f"scale={self.width}:{self.height}:flags={self.scaler}+{ACCURATE}"
         steps = [size]
+        if self.odd_source and sampling(pix_fmt) not in {"", "444"}:
+            width, height = self.odd_source
+            opaque = pix_fmt.replace("yuva", "yuv")  # or it would be blended
+            even = f"format={opaque},split[odd][same];[same]scale=ceil(iw/2)*2:ceil(ih/2)*2[even]"
+            laid = f"{even};[even][odd]overlay=format=auto,scale=flags=bilinear+{ACCURATE}"
+            steps = [laid, "format=yuv444p16le", f"crop={width}:{height}:0:0", size]
         if sparse := sampling(pix_fmt):
             if self.halves_colour:
                 bits = 12 if sparse == "440" else 16  # the most that FFmpeg has

@@ -170,7 +170,11 @@ class _Ours:
     def _view(self, name: str) -> View:
         height, width, _ = self.pictures[name][0].shape
         scaler = "area" if name in SCALED else "bilinear"
-        return View(width, height, scaler, halves_colour=name.endswith("jpeg"))
+        odd = None
+        if self.upright and len(self.sizes) == 1:
+            odd = next((size for size in self.sizes if size[0] % 2 or size[1] % 2), None)
+        halves = name.endswith("jpeg")
+        return View(width, height, scaler, halves_colour=halves, odd_source=odd)
 
     def take(self, media: Media, frame: SourceFrame, *, look: bool) -> None:
         """Note a frame; look at its pixels too if told."""

@@ -19,6 +19,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "correctness.md"
 SWEEP = Path(__file__).with_name("sweep.md")
 CUTS = Path(__file__).with_name("cuts.md")
 """What ``sweep.py`` and ``cuts.py`` measured last, which takes too long for each page."""
+KINDS = Path(__file__).with_name("kinds.md")
+"""The kinds of fault that were mended, with their tests."""
 
 _HEAD = """\
 # Correctness
@@ -36,7 +38,9 @@ is the `ffmpeg` program {ffmpeg}, another version built by others.
 def written(corpus: Path, comparisons: Iterable[Comparison]) -> str:
     """Return the page."""
     parts = [_head(corpus), *(_section(comparison) for comparison in comparisons)]
-    return "\n".join([*parts, *(apart.read_text(encoding="utf-8") for apart in (SWEEP, CUTS))])
+    return "\n".join(
+        [*parts, *(apart.read_text(encoding="utf-8") for apart in (SWEEP, CUTS, KINDS))]
+    )
 
 
 def _head(corpus: Path) -> str:

@@ -24,7 +24,9 @@ def measure(corpus: Path) -> Comparison:
             "`accurate_rnd+full_chroma_int+full_chroma_inp`; U and V are enlarged between two "
             "neighbours in a step of its own, at 16 bits, because on the direct way to RGB its "
             "scaler takes whole rows of U and V. Both place U and V in the middle of "
-            f"their pixels. The first {FIRST} frames and each {STRIDE}th are compared. The table "
+            "their pixels; for FFmpeg, which goes by the ratio of the planes' sizes, frames of odd "
+            f"size are made even and cut again. The first {FIRST} frames and each {STRIDE}th are "
+            "compared. The table "
             "gives the largest difference of the files that keep to this, and how many do not."
         ),
         header=(
