@@ -43,6 +43,8 @@ JUMP_S = 9000
 FIRST, SECOND = 60, 40
 """Frames before the jump and behind it, at ``JUMPING_HZ``, each a second a group of pictures."""
 JUMPING_HZ = 10
+LONG = 600
+"""Frames of ``long``: too many for probing to read them all."""
 _CODECS = {"ts": "libx264", "mkv": "mpeg4", "mp4": "mpeg4", "flv": "flv"}
 
 
@@ -50,12 +52,14 @@ def jumping_video(path: Path) -> Path:
     """Write a clip whose clock jumps; its name tells how: ``forward.ts`` and so on.
 
     ``gap`` is a recording that stood still, ``forward`` and ``backward`` are two that were joined,
-    ``wrap`` goes beyond the 33 bits of a transport stream's clock, ``even`` does not jump.
+    ``wrap`` goes beyond the 33 bits of a transport stream's clock.  ``even`` and ``long`` do not
+    jump.
     """
     kind, suffix = path.name.split(".")
     path.parent.mkdir(parents=True, exist_ok=True)
     runs = {
         "even": [[(FIRST + SECOND, 0.0)]],
+        "long": [[(LONG, 0.0)]],
         "gap": [[(FIRST, 0.0), (SECOND, JUMP_S)]],
         "forward": [[(FIRST, 0.0)], [(SECOND, JUMP_S)]],
         "backward": [[(FIRST, JUMP_S)], [(SECOND, 0.0)]],
@@ -76,7 +80,7 @@ def _runs(suffix: str, runs: list[tuple[int, float]]) -> bytes:
         stream.codec_context.time_base = Fraction(1, 1000)
         for count, start_s in runs:
             for step in range(count):
-                grey = np.full((HEIGHT, WIDTH, 3), 40 + step, np.uint8)
+                grey = np.full((HEIGHT, WIDTH, 3), 40 + step % 200, np.uint8)
                 frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
                 frame.pts = round(1000 * start_s) + 1000 * step // JUMPING_HZ
                 frame.time_base = Fraction(1, 1000)

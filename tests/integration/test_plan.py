@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from command_line import shell
+from command_line import poisoned, shell
 from made_media import jumping_video, pictures, video
 
 SPEC = ("--size", "32x24", "--fps", "5")
@@ -109,6 +109,15 @@ def test_clocks_that_jump_do_not_mislead_a_plan(here, there, tmp_path, options):
     assert plan["bytes_out"]["value"] == pytest.approx(done["bytes_out"], rel=0.02)
     told = there.run("query", tmp_path / "out", "select max(frames_kept) m from files", "--json")
     assert plan["truncations"][-1]["frames"] == json.loads(told.out)["m"]
+
+
+def test_a_plan_of_half_of_the_files_is_no_plan(here, media, tmp_path):
+    poisoned(here).environment["TEST_DECODER_DIE"] = "before shardmill.report.summary:write_json"
+
+    planned = here.run("plan", media, "--out", tmp_path / "out", "--json")
+
+    assert (planned.code, planned.out) == (1, "")
+    assert "shardmill: the plan was paused before its end: " in planned.err
 
 
 def test_what_run_would_refuse_is_refused(here, media):

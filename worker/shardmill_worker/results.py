@@ -7,6 +7,7 @@ A decoder is watched: its slot knows of its end at once, and the worker lives on
 from shardmill.contract import leftovers
 from shardmill.contract.errors import MORE_MEMORY, DatasetDamaged, EnvironmentFault, UsageError
 from shardmill.contract.layout import Layout
+from shardmill_worker.engine.faults import output_faults
 from shardmill_worker.engine.work import FinishWork
 
 
@@ -24,8 +25,9 @@ def write_results(work: FinishWork) -> None:
     try:
         from shardmill.report import summary  # DuckDB: no other work of a decoder needs it
 
-        leftovers.remove(layout, leftovers.find(layout, run=work.run))
-        status = summary.finish(job)
+        with output_faults(job.out):
+            leftovers.remove(layout, leftovers.find(layout, run=work.run))
+            status = summary.finish(job)
     except UsageError as error:  # ``job.json`` is gone
         raise DatasetDamaged(str(error)) from error
     except (ImportError, MemoryError) as error:  # a library that does not fit into memory

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from shardmill.api.starting import request_of, run_here
+from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.job import Goal
 from shardmill.contract.roots import Inputs
 from shardmill.contract.spec import Spec
@@ -44,7 +45,7 @@ def plan(
     scratch_name = f"shardmill-plan-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=scratch_name) as scratch, showing(watcher) as shown:
         probed, chosen, sampled = (f"{scratch}/{name}" for name in ("probed", "chosen", "sampled"))
-        run_here(replace(request, out=probed, goal="probe"), jobs, shown)
+        _run(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
         look = CloserLook(foresight.sample, request.spec)
 
@@ -53,7 +54,7 @@ def plan(
             farm(links, request.roots, sample)
             listed = write_list(f"{out}.list", sample) if spec.sequences else None
             asked = Request(root=links, out=out, spec=spec, goal=goal, list_file=listed)
-            run_here(asked, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
+            _run(asked, jobs, ProgressOnly(shown), roots="")  # the links lie below no root
 
         if foresight.sample:
             spec = look.spec_of(foresight.sample, f"{chosen}.jsonl")
@@ -64,3 +65,14 @@ def plan(
             run_sample("extract", look.sound, spec, sampled)
             look.take_extracted(sampled)
         return foresight.plan(look)
+
+
+def _run(request: Request, jobs: int | None, watcher: Watcher, *, roots: str | None = None) -> None:
+    """Do a job to its end, for a plan of half of the files would say nothing of the others.
+
+    Raises:
+        EnvironmentFault: It stopped.
+    """
+    status = run_here(request, jobs, watcher, roots=roots)
+    if status.state != "done":
+        raise EnvironmentFault(f"the plan was {status.state} before its end: {status.reason}")

@@ -66,9 +66,9 @@ class Plan:
     core_s: Forecast
     """Seconds of one core."""
     sampled: int
-    """Files that were extracted to find out."""
+    """Files that were looked at closely to find out."""
     sample_failures: tuple[FailureGroup, ...]
-    """Those of them that could not be extracted, though probing found them sound."""
+    """Those of them that cannot be used after all, though probing found them sound."""
     truncations: tuple[Truncation, ...]
     """What it would take to hold all clips in memory, by their greatest length."""
 
@@ -135,7 +135,7 @@ class Foresight:
             frames=frames,
             bytes_out=total(lambda work: work.bytes_out),
             core_s=total(lambda work: work.cost_s),
-            sampled=look.extracted,
+            sampled=look.files,
             sample_failures=look.failures(),
             truncations=tuple(truncations(lengths, pixels, list(LENGTHS))),
         )
@@ -163,7 +163,7 @@ class CloserLook:
         self._chosen: dict[Asked, list[Row]] = defaultdict(list)
         self._extracted: dict[Asked, Row] = {}
         self._most = min(spec.max_frames or SAMPLE_FRAMES, SAMPLE_FRAMES)
-        self._parts: list[str] = []
+        self._outs: list[str] = []
 
     def spec_of(self, sample: set[Asked], annotations: str) -> Spec:
         """Return what is to be done, for some files alone.
@@ -194,7 +194,7 @@ class CloserLook:
 
     def take_chosen(self, out: str) -> None:
         """Take the rows of the job that chose the frames: a clip each."""
-        self._parts += Layout(out).parts()
+        self._outs.append(out)
         for row in _rows(out):
             asked = _asked(row)
             if asked not in self._sample:  # a clip of the length asked for
@@ -203,7 +203,7 @@ class CloserLook:
 
     def take_extracted(self, out: str) -> None:
         """Take the rows of the job that extracted some frames."""
-        self._parts += Layout(out).parts()
+        self._outs.append(out)
         self._extracted = {_asked(row): row for row in _rows(out)}
 
     @property
@@ -212,14 +212,17 @@ class CloserLook:
         return {asked for asked, rows in self._chosen.items() if rows[0].outcome.status == "ok"}
 
     @property
-    def extracted(self) -> int:
-        """Number of files of which frames were extracted."""
-        return len(self._extracted)
+    def files(self) -> int:
+        """Number of files that were looked at."""
+        return len(self._chosen)
 
     def failures(self) -> tuple[FailureGroup, ...]:
-        """Return the files of the sample that failed."""
-        with closing(store.open_files("", self._parts)) as con:
-            return tuple(groups_of(con, ""))
+        """Return those of them that failed, in whichever job."""
+        if not self._outs:
+            return ()
+        parts = [part for out in self._outs for part in Layout(out).parts()]
+        with closing(store.open_files(self._outs[0], parts)) as con:
+            return tuple(groups_of(con, self._outs[0]))
 
     def clips(self, asked: Asked) -> list[int] | None:
         """Return the frames of each clip of a file, none if it fails; None if that is not known."""

@@ -12,7 +12,7 @@ from shardmill.contract.spec import Spec
 from shardmill_worker.engine.division import choose
 
 FILMS = (
-    *("even.mp4", "even.mkv", "gap.mp4", "gap.mkv", "gap.flv"),
+    *("even.mp4", "even.mkv", "long.mp4", "gap.mp4", "gap.mkv", "gap.flv"),
     *("forward.ts", "backward.ts", "wrap.ts"),
 )
 SPECS: list[dict] = [

@@ -92,7 +92,7 @@ def test_a_file_of_the_sample_that_fails_keeps_nothing(tmp_path):
     plan = foresight.plan(files.look(foresight, broken="0001.ts"))
 
     assert plan.frames.value == pytest.approx(2 * FRAMES)
-    assert (plan.clips, plan.sampled) == (2, 2)
+    assert (plan.clips, plan.sampled) == (2, 3)
     (group,) = plan.sample_failures
     assert (group.error_class, group.count) == ("corrupt", 1)
 

@@ -22,6 +22,7 @@ from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import Packets, survey
 from shardmill_worker.engine.reader import reader_of
+from shardmill_worker.engine.times import MAX_INDEX, MAX_PACKETS
 from shardmill_worker.engine.work import Advance, Divided
 
 PART_S: Final = 20.0
@@ -98,16 +99,16 @@ def choose(root: str, item: Item, facts: Facts, spec: Spec, advance: Advance) ->
 
 
 def _even_timeline(facts: Facts) -> Timeline | None:
-    """Return when the frames of a video are shown whose rate is constant, None of any other."""
-    if facts.vfr is not False or not facts.frames_header or not facts.fps:
+    """Return when the frames of a video are shown whose index has shown a constant rate.
+
+    None of any other, and of one whose packets may have shown it: those are few.
+    """
+    count = facts.frames_header or 0
+    if facts.vfr is not False or not facts.fps or not MAX_PACKETS < count <= MAX_INDEX:
         return None
-    edges_ns = np.arange(facts.frames_header + 1) * NS_PER_S / facts.fps
-    times_ns = np.floor(edges_ns).astype(np.int64)
-    return Timeline(
-        pts_ns=times_ns[:-1],
-        keyframe=np.zeros(facts.frames_header, np.bool_),
-        end_ns=int(times_ns[-1]),
-    )
+    times_ns = np.floor(np.arange(count + 1) * NS_PER_S / facts.fps).astype(np.int64)
+    keyframe = np.zeros(count, np.bool_)  # of no account here
+    return Timeline(pts_ns=times_ns[:-1], keyframe=keyframe, end_ns=int(times_ns[-1]))
 
 
 def _kept(item: Item, spec: Spec, timeline: Timeline) -> int:

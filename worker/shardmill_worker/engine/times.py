@@ -19,7 +19,8 @@ from shardmill_worker.engine.media import Media, open_media
 
 MAX_PACKETS: Final = 512
 """So many packets are read to measure what the header leaves out."""
-_MAX_INDEX: Final = 1 << 20
+MAX_INDEX: Final = 1 << 20
+"""Entries of an index that is looked through."""
 _UNEVEN: Final = Fraction(3, 2)
 """A step by so much longer than another is no rounding and no jitter."""
 _IMPOSSIBLE_S: Final = 1 << 32
@@ -55,7 +56,7 @@ def has_even_index(media: Media) -> bool:
     index, count = media.stream.index_entries, media.stream.frames
     if media.container.format.name not in _WHOLE_INDEX_FORMATS:
         return False
-    if not 0 < len(index) == count <= _MAX_INDEX:
+    if not 0 < len(index) == count <= MAX_INDEX:
         return False
     shown = [entry.timestamp for entry in index if entry.size and not entry.is_discard]
     return len(shown) == count and is_even(shown)
