@@ -43,8 +43,17 @@ class Done:
     def only_sentence(self) -> str:
         """The one line on standard error; anything else fails the test."""
         (line,) = self.err.splitlines()
-        assert line.startswith("shardmill: ")
-        return line.removeprefix("shardmill: ")
+        return _sentence(line)
+
+    @property
+    def last_sentence(self) -> str:
+        """The last line on standard error, which notices about the inputs may precede."""
+        return _sentence(self.err.splitlines()[-1])
+
+
+def _sentence(line: str) -> str:
+    assert line.startswith("shardmill: ")
+    return line.removeprefix("shardmill: ")
 
 
 @dataclass

@@ -28,7 +28,7 @@ def test_of_two_runs_that_begin_at_once_one_works_and_one_is_refused(here, media
 
     assert [each.code for each in done] == [0, 2]
     working = {process.pid for process in processes if process.returncode == 0}
-    assert any(f"(process {pid} on " in done[1].only_sentence for pid in working)
+    assert any(f"(process {pid} on " in done[1].last_sentence for pid in working)
     assert_whole(out, files(media))
 
 
@@ -40,7 +40,7 @@ def test_a_second_submission_is_refused_while_the_first_still_sends(here, ledger
     second = here.run("submit", media, "--out", out, *SIZE)
 
     assert second.code == 2
-    assert f"(process {first.pid} on " in second.only_sentence
+    assert f"(process {first.pid} on " in second.last_sentence
     first.kill()
 
 
