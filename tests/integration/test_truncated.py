@@ -94,8 +94,9 @@ def test_a_video_that_is_cut_off_is_corrupt_behind_the_frames_that_ffmpeg_gives(
         else:
             refused += 1
             assert_is_a_true_refusal(error)
-            # FFmpeg makes a frame of what there is of the last packet.
-            assert said in (expected, expected - 1), f"{path.name}: {error}"
+            # FFmpeg makes a frame of what there is of the last packet, and shows the one behind
+            # it, which was decoded before.
+            assert 0 <= expected - said <= 2, f"{path.name}: {error}"
     assert refused > len(CUTS) * 3 / 4
 
 

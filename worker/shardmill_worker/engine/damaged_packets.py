@@ -21,6 +21,19 @@ _AHEAD: Final = 2
 """Packets that are looked at before a flag is believed: what parts them flags one too early."""
 
 
+class PacketLost(Corrupt):
+    """The last packet of a file that is cut off is not complete.
+
+    Args:
+        text: What shows that.
+        pts: When its picture would be shown, in the stream's time base.
+    """
+
+    def __init__(self, text: str, pts: int | None) -> None:
+        super().__init__(text)
+        self.pts = pts
+
+
 def with_true_flags(
     packets: "Iterable[tuple[av.Packet[VideoStream], bool]]",
     format_name: str,
@@ -55,8 +68,9 @@ def with_true_flags(
         end = error
         is_cut_off |= format_name in _LAST_IS_IN_DOUBT
     if window and (is_cut_off or any(packet.is_corrupt for packet, _ in window)):
-        end = end or Corrupt(CUT_OFF)
-        window.pop()  # it lacks something, the others do not
+        lost, _ = window.pop()  # it lacks something, the others do not
+        if end is None or isinstance(end, Corrupt):
+            end = PacketLost(str(end or CUT_OFF), lost.pts)
     for packet, complained in window:
         packet.is_corrupt = complained
         yield packet

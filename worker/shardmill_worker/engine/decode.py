@@ -13,6 +13,7 @@ from msgspec import Struct
 from shardmill.contract.errors import Corrupt, Empty
 from shardmill.contract.sampling import NS_PER_S
 from shardmill_worker.engine.bitstream import inspector_of
+from shardmill_worker.engine.damaged_packets import PacketLost
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media
 from shardmill_worker.engine.work import Advance
@@ -208,6 +209,10 @@ class Decoding:
         self._held += (packet is not None) - len(pictures)
         return sound
 
+    def lose(self, packet: PacketLost) -> None:
+        """Let no picture come out any more that is shown later than that of a lost packet."""
+        self._damage = self._damage or _Damage(packet, packet.pts)
+
     def is_keyframe(self, picture: av.VideoFrame) -> bool:
         """Return whether decoding can start at a picture that came out: asked once of each.
 
@@ -309,6 +314,8 @@ def _pictures(media: Media) -> Iterator[tuple[av.VideoFrame, bool]]:
     except Corrupt as error:
         cut_off = error
         media.log.texts()  # the error says it
+        if isinstance(error, PacketLost):
+            decoding.lose(error)
     for picture in decoding.feed(None):
         is_empty = False
         yield picture, decoding.is_keyframe(picture)
