@@ -113,6 +113,7 @@ def _tmpfs() -> str | None:
 
 NEEDS = {
     "corpus": Need(_corpus, "put the corpus beside the clone or name it in SHARDMILL_CORPUS"),
+    "exfat": Need(_program("mount.exfat-fuse"), "install exfat-fuse and exfatprogs"),
     "ffmpeg": Need(_program("ffmpeg"), "install ffmpeg"),
     "index": Need(_index, "connect pip to a package index"),
     "namespaces": Need(_namespaces, "run as root on Linux, with iproute2"),

@@ -16,7 +16,7 @@ FOREIGN = (
 )
 ORPHANS = (
     *(".tmp/0123456789abcdef-1abcd/rows.parquet", "shards/train/part-0123456789abcdef-1abcd.tar"),
-    *("shards/val/part-0123456789abcdef-1abcd.tfrecord", "summary.json.77.tmp"),
+    *("shards/val/part-0123456789abcdef-1abcd.tfrecord", "summary.json.0123456789abcdef.tmp"),
     *("index/val/part-0123456789abcdef-1abcd.arrow", "shards/part-0123456789abcdef-1abcd.1.npy"),
 )
 

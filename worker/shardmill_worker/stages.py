@@ -8,13 +8,13 @@ a batch of its own, for one more try in a fresh decoder; the second time it fail
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shardmill.contract import files
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
     DecoderCrash,
@@ -121,8 +121,7 @@ class Stages:
         mine = f"{batch_id}-{self._claim.attempt}."
         for path in self._layout.made_files():
             if mine in os.path.basename(path):
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
+                files.remove(path)
 
     def _take_up(self, batch: Batch, batch_id: str) -> Done:
         """Count what another attempt committed, and go on with what it left."""
@@ -144,7 +143,7 @@ class Stages:
     def _probe(self, batch: Batch, batch_id: str) -> Done:
         """Find out what is to be extracted, and plan it."""
         sound: list[tuple[Item, Facts]] = []
-        files = 0
+        file_count = 0
         ended: list[tuple[Item, Outcome]] = []
         deferred: list[Batch] = []
         began_s = time.perf_counter()
@@ -154,18 +153,18 @@ class Stages:
             elif isinstance(result, Outcome):
                 ended.append((item, result))
             else:
-                files += 1
+                file_count += 1
                 sound += [(part, result.facts) for part in result.items]
         probe_s = (time.perf_counter() - began_s) / len(batch.items)
         ledger_s = self._lease.ledger_s / len(batch.items)
         told: Any = {"worker": self._worker, "probe_s": probe_s, "ledger_s": ledger_s}
         rows = [Row(item, Facts(), replace(outcome, **told)) for item, outcome in ended]
         items, facts = tuple(zip(*sound, strict=True)) if sound else ((), ())
-        found = Batch("extract", items, facts, probe_s=probe_s * files / max(1, len(sound)))
+        found = Batch("extract", items, facts, probe_s=probe_s * file_count / max(1, len(sound)))
         planned = planner.plan(found, self._job.spec)
         ahead = planner.total(items, facts, self._job.spec)
         counters = {
-            "inputs": len(sound) - files,
+            "inputs": len(sound) - file_count,
             "probed": len(sound),
             "planned_frames": ahead.frames_kept,
             "planned_us": ahead.cost_us,
@@ -256,9 +255,9 @@ class Stages:
                 answered=self._slot.finished,
                 items=len(batch.items),
             )
-            files = f"{self._slot.finished}/{len(batch.items)} files"
+            through = f"{self._slot.finished}/{len(batch.items)} files"
             frames = f", {live.frames:,}/{whole.frames_kept:,} frames" if batch.facts else ""
-            self._lease.tell(files + frames)
+            self._lease.tell(through + frames)
             return self._lease.beat(live)
 
         every_s = self._lease.beat_every_s
@@ -342,17 +341,13 @@ class Stages:
         """Give a written manifest part its name: the commit.  False if another was first."""
         part = self._layout.part(batch_id)
         try:
-            os.link(waiting, part)
-        except FileExistsError:
-            return False
+            self._committed = files.publish(waiting, part)
         except FileNotFoundError as error:
             if not os.path.exists(waiting):
                 raise LeaseLost from error  # who came after us has taken it away
             manifest = self._layout.manifest
             raise EnvironmentFault(f"{manifest} is gone: run the same command again") from error
-        self._committed = True
-        _sync_directory(os.path.dirname(part))
-        return True
+        return self._committed
 
 
 def _rows_of(part: str) -> list[Row]:
@@ -364,14 +359,6 @@ def _rows_of(part: str) -> list[Row]:
     from shardmill.contract.manifest import read_part  # which brings Arrow, mostly for nothing
 
     return list(read_part(part))
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _done(batch: Batch, rows: Sequence[Row], children: tuple[Batch, ...]) -> Done:

@@ -9,6 +9,7 @@ import os
 import shutil
 from contextlib import suppress
 
+from shardmill.contract import files
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.layout import Layout
 from shardmill_worker.lease import Lease
@@ -45,7 +46,7 @@ class Workplace:
 
     def _make(self) -> None:
         try:
-            os.mkdir(self.path)
+            files.make_directory(self.path)
         except FileNotFoundError as error:
             raise EnvironmentFault(
                 f"expected the output directory as the job made it, {self._layout.tmp} is gone: "

@@ -5,8 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, UsageError
+from shardmill.contract.holder import is_locked
 from shardmill.contract.job import Job as Written
-from shardmill.contract.job import Status, is_locked
+from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
 from shardmill.report import summary

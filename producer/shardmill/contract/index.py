@@ -6,7 +6,6 @@ its row; what is between them has one in the file's metadata (see ``framing``); 
 is sealed (see ``seal``).
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.framing import Framing
 from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
@@ -114,10 +114,7 @@ def write_index(path: str, clips: Sequence[ClipEntry], framing: Framing) -> None
     data = pa.BufferOutputStream()
     with pa.ipc.new_file(data, schema, metadata={SEAL: OPEN}) as writer:
         writer.write_table(table)
-    with open(path, "wb") as file:
-        file.write(sealed(data.getvalue().to_pybytes()))
-        file.flush()
-        os.fsync(file.fileno())
+    files.write(path, sealed(data.getvalue().to_pybytes()))
 
 
 def open_index(path: str) -> pa.Table:

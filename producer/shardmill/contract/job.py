@@ -1,7 +1,5 @@
 """``OUT/job.json``: what a job is to do, and ``Status``: how far it is."""
 
-import fcntl
-import json
 import os
 import shlex
 from typing import Any, Final, Literal, Self
@@ -9,6 +7,7 @@ from typing import Any, Final, Literal, Self
 from msgspec import Struct, field
 
 from shardmill.contract.errors import DatasetDamaged, InvalidInput, InvalidSpec
+from shardmill.contract.files import read_json, write_json
 from shardmill.contract.layout import Layout
 from shardmill.contract.roots import STANDARD_INPUT, Inputs, Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
@@ -166,47 +165,3 @@ def version() -> str:
     from importlib import metadata  # as slow to load as a tenth of all else
 
     return metadata.version("shardmill")
-
-
-def is_locked(layout: Layout) -> bool:
-    """Return True while a producer holds the output directory.
-
-    The probe takes a shared lock for an instant, so a producer that finds the lock taken
-    must try more than once.
-    """
-    try:
-        with open(layout.lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def write_json(path: str, values: object) -> None:
-    """Write JSON to ``path``, whole or not at all, and flush it to the disk."""
-    partial = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(partial, "w", encoding="ascii") as file:
-            json.dump(values, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
-
-
-def read_json(path: str) -> Any:
-    """Read JSON.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        DatasetDamaged: It is not JSON.
-    """
-    with open(path, encoding="ascii") as file:
-        try:
-            return json.load(file)
-        except ValueError as error:
-            raise DatasetDamaged(f"{path} is not JSON: {error}") from error

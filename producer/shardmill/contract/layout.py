@@ -21,6 +21,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.split import SPLIT_NAME
 
@@ -166,8 +167,10 @@ class Layout(Struct, frozen=True):
 
     def make(self) -> None:
         """Create the directories."""
+        files.make_directories(self.out)
         for path in (self.shards, self.index, self.manifest, self.tmp):
-            os.makedirs(path, exist_ok=True)
+            files.make_directory(path)
+        files.sync_directory(self.out)
 
 
 def _parts_below(directory: str) -> Iterator[str]:

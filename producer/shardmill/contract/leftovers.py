@@ -23,8 +23,8 @@ from shardmill.contract.split import SPLIT_NAME
 _TMP: Final = os.path.basename(Layout("").tmp)
 _STEM: Final = re.compile(r"part-[0-9a-z]+-(?P<attempt>[0-9a-z]+)(\.\d+)?")
 _ATTEMPT: Final = re.compile(r"[0-9a-z]+-(?P<attempt>[0-9a-z]+)")
-_IN_WORK: Final = re.compile(r"(job|classes|summary)\.json\.\d+\.tmp")
-_AT_THE_END: Final = re.compile(r"summary\.json\.\d+\.tmp|files-[0-9a-f]{32}\.parquet")
+_IN_WORK: Final = re.compile(r"(job|classes|summary)\.json\.[0-9a-f]{16}\.tmp|\.try-[0-9a-f]{16}")
+_AT_THE_END: Final = re.compile(r"summary\.json\.[0-9a-f]{16}\.tmp|files-[0-9a-f]{32}\.parquet")
 _BESIDE: Final = (".arrow", ".idx")
 _RESULTS: Final = {"classes.json", "summary.json", "files.parquet", "report.html"}
 

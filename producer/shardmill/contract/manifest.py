@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import astuple
 
+from shardmill.contract import files
 from shardmill.contract.errors import MORE_MEMORY, DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import FIELDS, Facts, Item, Outcome, Row
@@ -44,10 +45,7 @@ def write_part(path: str, rows: Iterable[Row]) -> None:
     with pq.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
         writer.write_table(table)
         writer.add_key_value_metadata({SEAL: OPEN})
-    with open(path, "wb") as file:
-        file.write(sealed(data.getvalue().to_pybytes()))
-        file.flush()
-        os.fsync(file.fileno())
+    files.write(path, sealed(data.getvalue().to_pybytes()))
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:

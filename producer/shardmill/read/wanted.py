@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
-from shardmill.contract.job import read_json
+from shardmill.contract.files import read_json
 from shardmill.contract.layout import Layout
 
 

@@ -3,14 +3,17 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, Final
 from uuid import uuid4
 
 import duckdb
 from msgspec.structs import replace
 
-from shardmill.contract.job import Job, Status, is_locked, read_json, version, write_json
+from shardmill.contract import files
+from shardmill.contract.files import read_json, write_json
+from shardmill.contract.holder import is_locked
+from shardmill.contract.job import Job, Status, version
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
 from shardmill.contract.tally import Tally
@@ -131,8 +134,7 @@ def write_files(layout: Layout) -> None:
         EnvironmentFault: The disk is full or may not be written.
         DatasetDamaged: The manifest cannot be read.
     """
-    with suppress(FileExistsError):
-        os.mkdir(layout.tmp)  # of OUT that is gone nothing is made anew
+    files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
     partial = os.path.join(layout.tmp, f"files-{uuid4().hex}.parquet")
     target = partial.replace("'", "''")
     try:
@@ -144,7 +146,7 @@ def write_files(layout: Layout) -> None:
             )
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(partial, layout.files)
+        files.replace(partial, layout.files)
+        files.sync_directory(layout.out)
     finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
+        files.remove(partial)

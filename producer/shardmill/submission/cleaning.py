@@ -6,11 +6,12 @@ from typing import Self
 
 from shardmill.contract import leftovers
 from shardmill.contract.errors import LedgerUnavailable, WrongState
+from shardmill.contract.holder import Holder
 from shardmill.contract.layout import Layout
 from shardmill.contract.leftovers import Leftover
 from shardmill.submission.control import ledger_of
 from shardmill.submission.locate import Place, was_embedded
-from shardmill.submission.lock import Holder, OutputLock
+from shardmill.submission.lock import OutputLock
 
 
 class Cleaning:

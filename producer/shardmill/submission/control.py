@@ -9,7 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shardmill.contract.errors import LedgerUnavailable, UsageError, WrongState
-from shardmill.contract.job import State, Status, is_locked
+from shardmill.contract.holder import Holder, is_locked
+from shardmill.contract.job import State, Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
 from shardmill.ledger import messages
@@ -18,7 +19,6 @@ from shardmill.ledger.ledger import Ledger
 from shardmill.submission.application import application
 from shardmill.submission.job import BY_HAND
 from shardmill.submission.locate import Place, has_ended, was_embedded
-from shardmill.submission.lock import Holder
 
 
 class Control(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shardmill.contract import leftovers
+from shardmill.contract import files, leftovers
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
     DatasetDamaged,
@@ -19,7 +19,9 @@ from shardmill.contract.errors import (
     LedgerUnavailable,
     OutputConflict,
 )
-from shardmill.contract.job import Job, read_json, write_json
+from shardmill.contract.files import read_json, write_json
+from shardmill.contract.holder import Holder
+from shardmill.contract.job import Job
 from shardmill.contract.labels import LabelOf, no_label, number_classes
 from shardmill.contract.layout import Layout
 from shardmill.contract.names import Stage
@@ -38,7 +40,7 @@ from shardmill.submission.duplicates import leave_out_duplicates
 from shardmill.submission.inputs import found_in
 from shardmill.submission.left_out import LeftOut
 from shardmill.submission.locate import at_work_elsewhere
-from shardmill.submission.lock import Holder, OutputLock
+from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
 from shardmill.submission.resume import remove_results, take_out_broken, take_out_stale
@@ -127,14 +129,18 @@ class Feeder:
             )
 
     def _take_possession(self) -> None:
-        made = not os.path.exists(self._layout.out)
-        os.makedirs(self._layout.out, exist_ok=True)
+        made = files.make_directories(self._layout.out)
         try:
             url = self._settings.shown_url
             self._lock = OutputLock(self._layout, redis_url=url, admit=self._check_idle_elsewhere)
+            files.check_file_system(self._layout.out)
         except BaseException:
+            if self._lock is not None:
+                self._lock.close()
             if made:
-                os.rmdir(self._layout.out)
+                files.remove(self._layout.lock)
+            for folder in made:
+                os.rmdir(folder)
             raise
         if self._request.overwrite:
             self._clear()

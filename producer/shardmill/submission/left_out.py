@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
+from shardmill.contract import files
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import Facts, Item, Outcome, Row
@@ -39,10 +40,11 @@ def write_anew(layout: Layout, left_out: Iterable[LeftOut]) -> None:
         part = layout.left_out_part(_name(chunk))
         waiting = os.path.join(layout.tmp, os.path.basename(part))
         write_part(waiting, _rows(chunk))
-        os.replace(waiting, part)
+        files.replace(waiting, part)
         before.discard(part)
     for part in before:
-        os.unlink(part)
+        files.remove(part)
+    files.sync_directory(layout.manifest)
 
 
 def _name(chunk: list[LeftOut]) -> str:

@@ -14,13 +14,13 @@ from typing import Final
 from msgspec import Struct
 
 from shardmill.contract.errors import LedgerUnavailable, UsageError
+from shardmill.contract.holder import Holder
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import Ledger
 from shardmill.submission import scratch
 from shardmill.submission.local import SCRATCH, SOCKET
-from shardmill.submission.lock import Holder
 
 UNIX: Final = "unix://"
 

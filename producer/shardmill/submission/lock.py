@@ -1,9 +1,7 @@
-"""One producer an output directory at a time, and who it is.
+"""One producer an output directory at a time; see ``contract.holder`` for how others see it.
 
-The kernel's lock on ``OUT/.lock`` decides on one machine, and on several where their file system
-passes locks on.  Where it does not, the file's text does: its holder counts up in it, and who
-finds another machine's count waits to see whether it still goes up.  What two machines that begin
-within the same second do on such a file system is not promised.
+What two machines that begin within the same second do, on a file system that passes no locks on,
+is not promised.
 """
 
 import fcntl
@@ -14,69 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from stat import S_ISREG
 from typing import Final, Self
 
-from msgspec import Struct
-
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
+from shardmill.contract.holder import BEAT_S, PAUSE_S, Holder, lock
 from shardmill.contract.layout import Layout
 
 TRIES: Final = 5
-PAUSE_S: Final = 0.1
-BEAT_S: Final = 2.0
-"""How often a holder counts up."""
-SILENCE_S: Final = 7.0
-"""A holder elsewhere that has not counted up for so long is gone: three beats and a little."""
-LONGEST: Final = 4096
-"""Bytes of the file that are read."""
-
-
-class Holder(Struct, frozen=True, kw_only=True):
-    """Who holds an output directory, or held it last; what a stranger may have written."""
-
-    host: str
-    """Its machine."""
-    pid: int
-    """Its process there."""
-    redis_url: str
-    """Where its job's ledger is, without password."""
-    beat: int = 0
-    """Goes up while it lives."""
-    released: bool = False
-    """True once it has let go in order."""
-
-    @classmethod
-    def read(cls, layout: Layout) -> Self | None:
-        """Return who wrote the file; None if it is not there, not of this user, or not ours."""
-        try:
-            descriptor = os.open(layout.lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return None
-        try:
-            status = os.fstat(descriptor)
-            if not S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                return None
-            return cls._decode(os.read(descriptor, LONGEST))
-        finally:
-            os.close(descriptor)
-
-    @classmethod
-    def _decode(cls, text: bytes) -> Self | None:
-        try:
-            holder = cls(**json.loads(text))
-        except (ValueError, TypeError, RecursionError):
-            return None
-        sound = isinstance(holder.host, str) and isinstance(holder.redis_url, str)
-        return holder if sound and type(holder.pid) is int else None
-
-    @property
-    def is_here(self) -> bool:
-        """True if it is, or was, a process of this machine."""
-        return self.host == socket.gethostname()
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
 
 
 class OutputLock:
@@ -122,7 +64,7 @@ class OutputLock:
         """Take the lock; return who held it before."""
         for _ in range(TRIES):
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_sure = lock(self._descriptor, fcntl.LOCK_EX)
             except BlockingIOError:
                 time.sleep(PAUSE_S)  # `shardmill status` holds it for an instant
             else:
@@ -130,16 +72,11 @@ class OutputLock:
         else:
             raise self._conflict(Holder.read(self._layout))
         before = Holder.read(self._layout)
-        if before is not None and not before.released and not before.is_here:
-            self._await_silence(before)
+        if before is None or before.released or (is_sure and before.is_here):
+            return before
+        if Holder.is_alive(self._layout, before):
+            raise self._conflict(before)
         return before
-
-    def _await_silence(self, before: Holder) -> None:
-        deadline = time.monotonic() + SILENCE_S
-        while time.monotonic() < deadline:
-            if Holder.read(self._layout) != before:  # opened anew: NFS then looks at its server
-                raise self._conflict(before)
-            time.sleep(PAUSE_S)
 
     def _conflict(self, holder: Holder | None) -> OutputConflict:
         who = f" ({holder})" if holder is not None and not holder.released else ""

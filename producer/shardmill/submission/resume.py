@@ -6,8 +6,8 @@ shard that is missing or cut off.
 """
 
 import os
-from contextlib import suppress
 
+from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.submission.spool import Spool
@@ -33,7 +33,7 @@ def take_out_broken(layout: Layout) -> int:
     for part in layout.parts():
         broken = sum(not _is_there(layout, shard) for shard in shards_of(part))
         if broken:
-            os.unlink(part)
+            files.remove(part)
         count += broken
     return count
 
@@ -64,11 +64,10 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
     while parts := spool.changed_parts():
         for part in parts:
             shards = shards_of(part)
-            os.unlink(part)
+            files.remove(part)
             for shard in shards:
                 for path in layout.files_of(shard):
-                    with suppress(FileNotFoundError):
-                        os.unlink(path)
+                    files.remove(path)
             spool.forget(part)  # the rest of a file that was cut into ranges is now stale too
     for part, stale in spool.stale_rows().items():
         rows = [
@@ -79,13 +78,13 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
         if rows:
             waiting = os.path.join(layout.tmp, os.path.basename(part))
             write_part(waiting, rows)
-            os.replace(waiting, part)
+            files.replace(waiting, part)
         else:
-            os.unlink(part)
+            files.remove(part)
+    files.sync_directory(layout.manifest)
 
 
 def remove_results(layout: Layout) -> None:
     """Remove what sums up a manifest that is about to change: it would soon be a lie."""
     for path in (layout.summary, layout.files):
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+        files.remove(path)

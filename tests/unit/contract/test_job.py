@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.job import Job, Status, read_json, write_json
+from shardmill.contract.files import read_json, write_json
+from shardmill.contract.job import Job, Status
 from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
 

@@ -24,9 +24,9 @@ LEFT = {
 """What attempts that died left behind, by the name of their run."""
 HALF_WRITTEN = {
     ".tmp/files-0123456789abcdef0123456789abcdef.parquet",
-    "summary.json.17.tmp",
+    "summary.json.0123456789abcdef.tmp",
 }
-A_PRODUCERS = {"job.json.4711.tmp"}
+A_PRODUCERS = {"job.json.fedcba9876543210.tmp"}
 OTHERS = {"shards/README", "notes.tmp"}
 
 

@@ -20,7 +20,7 @@ def out(tmp_path: Path) -> OutDir:
     out.job()
     for name, size_bytes in {
         ".tmp/b3-1ab.parquet": 10,
-        "job.json.123.tmp": 20,
+        "job.json.0123456789abcdef.tmp": 20,
         "notes.txt": 5,
         "job.json.bak": 5,
         "shards/README": 5,
@@ -39,7 +39,7 @@ def tree(out: OutDir) -> set[str]:
 
 ORPHANS = {
     ".tmp/b3-1ab.parquet",
-    "job.json.123.tmp",
+    "job.json.0123456789abcdef.tmp",
     "index/part-b2-a1.arrow",
     "index/part-b2-a1.idx",
     "shards/part-b2-a1.tfrecord",

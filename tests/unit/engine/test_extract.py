@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from made_clips import FORMATS
+from shardmill.contract import files
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.index import open_index
 from shardmill.contract.roots import Roots
@@ -235,7 +236,7 @@ def test_a_batch_that_is_given_up_leaves_nothing(folder, steps):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(shard, "write_index"), (extract, "write_part"), (extract, "_sync_directory")],
+    [(shard, "write_index"), (extract, "write_part"), (files, "sync_directory")],
     ids=["index", "manifest part", "directory"],
 )
 def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, module, place, code):
@@ -243,8 +244,9 @@ def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, module, plac
     work = folder.extract("a.mkv").work
     os.unlink(work.part_tmp)
 
-    def fail(*_):
-        raise OSError(code, os.strerror(code))
+    def fail(path, *_):
+        if path != work.out:  # which the test makes
+            raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(module, place, fail)
     with pytest.raises(EnvironmentFault, match=os.strerror(code)):
@@ -254,12 +256,14 @@ def test_a_full_disk_is_no_item_s_fault(folder, steps, monkeypatch, module, plac
 
 
 @pytest.mark.parametrize("shard_format", FORMATS)
-def test_a_shard_that_cannot_be_written_is_no_item_s_fault(folder, steps, shard_format):
+def test_a_shard_that_cannot_be_written_is_no_item_s_fault(
+    folder, steps, monkeypatch, shard_format
+):
     """A device that is always full stands for the disk."""
     folder.video("a.mkv", steps(3))
     work = folder.extract("a.mkv", **options_of(shard_format)).work
     os.unlink(work.part_tmp)
-    os.symlink("/dev/full", os.path.join(work.tmp, work.shard))
+    monkeypatch.setattr(files, "create", lambda path: os.open("/dev/full", os.O_RDWR))
 
     with pytest.raises(EnvironmentFault, match="No space left"):
         folder.run(work)

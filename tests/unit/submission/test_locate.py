@@ -14,9 +14,10 @@ import pytest
 
 from out_dir import OutDir
 from shardmill.contract.errors import UsageError
+from shardmill.contract.holder import Holder
 from shardmill.contract.settings import Settings
 from shardmill.submission import locate, scratch
-from shardmill.submission.lock import Holder, OutputLock
+from shardmill.submission.lock import OutputLock
 
 CLUSTER = Settings(redis_url="redis://cluster:6379")
 DEAD = 2**22 + 1

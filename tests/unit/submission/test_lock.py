@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from shardmill.contract.errors import EnvironmentFault, OutputConflict
-from shardmill.contract.job import is_locked
+from shardmill.contract.holder import SILENCE_S, Holder, is_locked
 from shardmill.contract.layout import Layout
-from shardmill.submission.lock import SILENCE_S, Holder, OutputLock
+from shardmill.submission.lock import OutputLock
 
 HOLD = """
 import sys

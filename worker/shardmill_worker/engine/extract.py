@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shardmill.contract import files
 from shardmill.contract.errors import ItemError
 from shardmill.contract.geometry import Size
 from shardmill.contract.layout import Layout
@@ -271,7 +272,7 @@ class _Batch:
             self._publish_shards()
             self.watch.was("write")
             write_part(self._work.part_tmp, self._rows_with_shares())
-            _sync_directory(self._work.tmp)
+            files.sync_directory(self._work.tmp)
 
     def _rows_with_shares(self) -> Iterator[Row]:
         """Yield the rows, each with its share of what was done for all of them."""
@@ -298,17 +299,9 @@ class _Batch:
             shard.publish()
             directories |= shard.directories()
         for directory in directories:
-            _sync_directory(directory)
+            files.sync_directory(directory)
 
     def remove_temporaries(self) -> None:
         """Remove what was not published; after ``publish`` there is nothing of the sort."""
         for shard in filter(None, (*self._finished, self._growing)):
             shard.remove()
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

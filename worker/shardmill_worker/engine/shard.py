@@ -1,11 +1,11 @@
 """A shard in the making, with what lies beside it: temporary until it is published."""
 
 import os
-from contextlib import suppress
 
 import google_crc32c
 import numpy as np
 
+from shardmill.contract import files
 from shardmill.contract.framing import Framing
 from shardmill.contract.index import ClipEntry, FrameTable, record_index, write_index
 from shardmill.contract.layout import Layout
@@ -44,7 +44,7 @@ class ShardInMaking:
         if self._format == "tfrecord":
             records = self._companion(".idx", self._layout.record_index_of(self.name))
             places = [(entry.record_offset, entry.record_length) for entry in entries]
-            _write(records, record_index(places))
+            files.write(records, record_index(places))
         self._entries = []
 
     def _companion(self, suffix: str, name: str) -> str:
@@ -60,9 +60,8 @@ class ShardInMaking:
     def publish(self) -> None:
         """Give the finished files their names; a split's folder is made, but never OUT anew."""
         for tmp, name in self._moves.items():
-            with suppress(FileExistsError):
-                os.mkdir(os.path.dirname(name))
-            os.replace(tmp, name)
+            files.make_directory(os.path.dirname(name))
+            files.replace(tmp, name)
 
     def directories(self) -> set[str]:
         """Return where the files have their names."""
@@ -72,8 +71,7 @@ class ShardInMaking:
         """Remove what was not published."""
         self._writer.abandon()
         for tmp in self._moves:
-            with suppress(FileNotFoundError):
-                os.unlink(tmp)
+            files.remove(tmp)
 
     def _entry(self, clip: Clip, placed: Placed) -> ClipEntry:
         crc32c = 0
@@ -102,10 +100,3 @@ class ShardInMaking:
                 keyframe=np.array([f.keyframe for f in clip.frames], dtype=np.bool_),
             ),
         )
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

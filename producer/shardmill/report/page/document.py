@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -22,8 +22,10 @@ import duckdb
 import jinja2
 from markupsafe import Markup, escape
 
+from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
-from shardmill.contract.job import Job, Status, read_json
+from shardmill.contract.files import read_json
+from shardmill.contract.job import Job, Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_bytes
 from shardmill.contract.spec import Spec
@@ -79,16 +81,14 @@ def write(out: str, status: Status) -> str:
     text = _render(_content(out, store.job_of(out), status))
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
-        with suppress(FileExistsError):
-            os.mkdir(layout.tmp)  # of OUT that is gone nothing is made anew
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(partial, layout.report)
+        files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
+        files.write(partial, text.encode())
+        files.replace(partial, layout.report)
+        files.sync_directory(layout.out)
     except OSError as error:
         raise EnvironmentFault(f"expected to write {layout.report}, but: {error}") from error
     finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
+        files.remove(partial)
     return layout.report
 
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from shardmill.contract import files
 from shardmill_worker.engine.shards.clip import CHANNELS, Clip, Placed
 
 _FORMAT: Final = h5py.h5f.LIBVER_V18
@@ -90,7 +91,7 @@ class _Disk:
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        self._fd = files.create(path)
         self._position = self._end = 0
         self._error: OSError | None = None
 

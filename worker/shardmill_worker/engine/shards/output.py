@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from typing import Final
 
+from shardmill.contract import files
+
 _BUFFER_BYTES: Final = 1 << 20
 """Frames are small: so many bytes go to the system together."""
 
@@ -12,7 +14,7 @@ class OutputFile:
     """A new file; what stood under its name before is gone."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "wb", _BUFFER_BYTES)  # noqa: SIM115  closed by finish or abandon
+        self._file = os.fdopen(files.create(path), "wb", _BUFFER_BYTES)
         self.end = 0
         """Bytes written so far."""
 
