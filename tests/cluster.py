@@ -23,7 +23,7 @@ from shardmill.ledger.ledger import Ledger
 from shardmill.report.verify import verify
 
 LEASE_S = "2"
-KEPT_KEYS = {names.JOBS, names.RECONCILER, names.WORKERS, names.SLOTS}
+KEPT_KEYS = {names.JOBS, names.ACTIVE, names.RECONCILER, names.WORKERS, names.SLOTS}
 """What the ledger holds beside its jobs."""
 KEPT_FILES = {
     *("job.json", "classes.json", "summary.json", "files.parquet", "report.html", ".lock"),
@@ -75,7 +75,7 @@ class SharedCluster:
     def forget_jobs(self) -> None:
         """Remove every job from the ledger."""
         with self.server.client(database=1) as database:
-            kept = KEPT_KEYS - {names.JOBS}
+            kept = KEPT_KEYS - {names.JOBS, names.ACTIVE}
             for key in set(database.keys("*")) - kept:
                 database.delete(key)
 

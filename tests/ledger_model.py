@@ -43,6 +43,8 @@ class State(NamedTuple):
     reserved: int = 0
     enumerated: bool = False
     finishing: bool = False
+    active: bool = True
+    """The job is on the list of those that the reconciler looks at."""
     ok: int = 0
     batches: tuple[Batch | None, ...] = (None,) * len(NAMES)
 
@@ -127,6 +129,14 @@ class Ledger:
 
     def shift(self, s: State, state: str, allowed: tuple[str, ...]) -> Answer:
         return ("shifted", s._replace(state=state)) if s.state in allowed else (s.state, s)
+
+    def active(self, s: State) -> Answer:
+        """How long a job that has ended stays listed is not counted either."""
+        if s.state in {"done", "cancelled"} and not s.flying():
+            return "left", s._replace(active=False)
+        if s.state in {"paused", "done"}:
+            return 0, s
+        return sum(not s.batch(name).leased for name in s.flying()), s
 
     def sweep(self, s: State, missing: bool) -> Answer:
         for name in s.flying():
@@ -243,10 +253,13 @@ class World:
         return self._message(w._replace(producer=after), PRODUCED[number], +1)
 
     def _reconciler(self, w: Snapshot) -> Iterator[Snapshot]:
-        s = w.ledger
-        waiting = sum(not s.batch(name).leased for name in s.flying())
-        missing = s.state in {"running", "cancelled"} and sum(w.queue) < waiting
-        due, ledger = self.call(s, "sweep", missing)
+        if not w.ledger.active:
+            return
+        messages, ledger = self.call(w.ledger, "active")
+        if messages == "left":
+            yield w._replace(ledger=ledger)
+            return
+        due, ledger = self.call(ledger, "sweep", sum(w.queue) < messages)
         after = w._replace(ledger=ledger)
         for name in due:
             after = self._message(after, name, +1)
@@ -374,6 +387,7 @@ class World:
             yield w._replace(ledger=ledger)
         if phase == "close":
             yield w._replace(ledger=self.call(w.ledger, "close", len(PRODUCED))[1])
+        yield w._replace(ledger=self.call(w.ledger, "active")[1])
         yield w._replace(ledger=self.call(w.ledger, "sweep", True)[1])
         yield w._replace(ledger=self.call(w.ledger, "drain")[1])
         for i, worker in enumerate(w.workers):
@@ -435,6 +449,8 @@ def check(w: Snapshot) -> None:
     rows = w.rows()
     if len(rows) != len(set(rows)):
         raise Broken(f"an item has two rows: {w}")
+    if not w.ledger.active and not ended(w):
+        raise Broken(f"nobody looks at a job with work left: {w}")
     if w.ledger.state == "done":
         if rows != [1, 2, 3]:
             raise Broken(f"the job is done with the rows {rows}: {w}")

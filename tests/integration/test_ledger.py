@@ -24,7 +24,7 @@ from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.ledger.answers import RUN_BYTES, Claim, Committed
 from shardmill.ledger.client import ANSWER_S
-from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SWEEP_LIMIT, Ledger
+from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SHOWN_S, SWEEP_LIMIT, Ledger
 from shardmill.ledger.told import Failure, Live, Share, Told
 
 JOB = "clips-123456"
@@ -410,11 +410,11 @@ def test_a_paused_job_is_stopped_and_goes_on_later(ledger):
 
     assert claim(ledger) == Claim(verdict="stopped")
     assert sweep(ledger, missing=True) == {}
-    assert ledger.waiting(JOB) == 0
+    assert ledger.active() == {JOB: 0}
     assert ledger.snapshot(JOB).reason == "disk full"
     assert ledger.shift(JOB, "running", allowed=["paused"])
     assert ledger.snapshot(JOB).reason == ""
-    assert ledger.waiting(JOB) == 2
+    assert ledger.active() == {JOB: 2}
     assert sweep(ledger, missing=True) == {"b1": "probe", "b2": "probe"}
     assert claim(ledger).attempts == 1, "a message that found the job paused is no attempt"
 
@@ -432,7 +432,7 @@ def test_cancelled_batches_are_dropped_when_claimed(ledger, database):
     for batch_id in ("waiting", "expired"):
         assert claim(ledger, batch_id) == Claim(verdict="stopped")
     ledger.release(JOB, "held", fence=fence)
-    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+    assert sorted(database.keys()) == [names.ACTIVE, names.job_key(JOB), names.JOBS]
 
 
 @pytest.mark.parametrize(
@@ -613,6 +613,51 @@ def test_a_job_that_has_ended_is_remembered_for_a_week(ledger, database, end):
     assert database.keys() == []
 
 
+@pytest.mark.parametrize("end", [finished, cancel])
+def test_a_job_is_active_for_minutes_after_its_end(ledger, database, end):
+    assert ledger.active() == {JOB: 0}
+
+    end(ledger)
+
+    assert ledger.active() == {JOB: None}, "nothing of it is left to do"
+    ended_ms = int(database.hget(names.job_key(JOB), "ended_ms"))
+    database.hset(names.job_key(JOB), "ended_ms", ended_ms - SHOWN_S * 1000)
+    assert ledger.active() == {}
+    assert not database.exists(names.ACTIVE)
+    assert ledger.jobs() == [JOB], "it is remembered all the same"
+    ledger.open(job(), {})
+    assert ledger.active() == {JOB: 0}
+
+
+def test_a_cancelled_job_is_active_as_long_as_a_batch_is_in_flight(ledger, database):
+    reserve(ledger)
+    fence = claim(ledger).fence
+    cancel(ledger)
+    database.hset(names.job_key(JOB), "ended_ms", 0)
+
+    assert ledger.active() == {JOB: 0}
+    ledger.release(JOB, "b1", fence=fence)
+    assert ledger.active() == {}
+
+
+def test_more_jobs_than_one_script_looks_at_are_all_active(ledger, monkeypatch):
+    monkeypatch.setattr("shardmill.ledger.ledger.ACTIVE_LIMIT", 2)
+    for name in ("a", "c", "d", "e"):
+        ledger.open(job(name=name), {})
+    reserve(ledger)
+
+    assert ledger.active() == {"a": 0, "c": 0, JOB: 1, "d": 0, "e": 0}
+
+
+def test_a_list_of_active_jobs_that_was_lost_is_made_again(ledger, database):
+    database.delete(names.ACTIVE)
+    assert ledger.active() == {}
+
+    ledger.list_again()
+
+    assert ledger.active() == {JOB: 0}
+
+
 def test_a_job_that_is_taken_up_again_does_not_expire(ledger, database):
     cancel(ledger)
 
@@ -645,7 +690,7 @@ def test_opening_clears_what_an_earlier_opening_left(ledger, database):
 
     ledger.open(job(), {})
 
-    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+    assert sorted(database.keys()) == [names.ACTIVE, names.job_key(JOB), names.JOBS]
 
 
 @pytest.fixture
@@ -707,7 +752,7 @@ def test_the_snapshot_tells_the_numbers(ledger):
     counters = {"ok": 7, "failed:crash": 1, "worked_us": 7}
     assert counted(ledger, *counters) == counters
     assert 100 <= told.seconds < 160
-    assert ledger.waiting(JOB) == 1
+    assert ledger.active() == {JOB: 1}
 
 
 def test_a_job_comes_back_as_it_was_opened(ledger):
@@ -814,7 +859,7 @@ def test_a_batch_whose_payload_is_damaged_pauses_its_job_at_the_end(ledger, data
     told = ledger.snapshot(JOB)
     assert (told.state, told.inflight) == ("paused", 0)
     assert "run the same command again" in told.reason
-    assert sorted(database.keys()) == [names.job_key(JOB), names.JOBS]
+    assert sorted(database.keys()) == [names.ACTIVE, names.job_key(JOB), names.JOBS]
 
 
 @pytest.mark.parametrize("harm", ["evicted", "half gone"])

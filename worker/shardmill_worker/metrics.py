@@ -1,7 +1,8 @@
 """``python -m shardmill_worker.metrics``: the ledger's numbers, for Prometheus.
 
 Flower counts events, which get lost; these come from the ledger at the moment they are asked
-for.  Labels are jobs, states and error classes, never files, so their number stays small.
+for.  Labels are active jobs, states and error classes, never files: a job's series end some
+minutes after the job does, so their number stays small.
 """
 
 import argparse
@@ -94,7 +95,7 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield everything; only ``shardmill_redis_up`` if Redis does not answer."""
         try:
-            found = {job: self._snapshot(job) for job in self._ledger.jobs()}
+            found = {job: self._snapshot(job) for job in self._ledger.active()}
             queued, workers = self._ledger.queued(), len(self._ledger.workers())
         except LedgerUnavailable:
             yield GaugeMetricFamily("shardmill_redis_up", "1 if Redis answers", value=0)

@@ -15,6 +15,8 @@ SEES: Final = "shardmill_sees"
 
 JOBS: Final = "shardmill:jobs"
 """Set of the names of all jobs in the ledger."""
+ACTIVE: Final = "shardmill:active"
+"""Set of those of them that run, are paused, or ended in the last minutes."""
 RECONCILER: Final = "shardmill:reconciler"
 """Lock of the one worker that looks for lost messages."""
 WORKERS: Final = "shardmill:workers"

@@ -29,6 +29,10 @@ FINISH_ID: Final = "finish"
 """Name of a job's one finish batch."""
 SWEEP_LIMIT: Final = 1000
 """Batches that one sweep returns at most; the next one goes on behind them."""
+SHOWN_S: Final = 300
+"""For so long a job that has ended stays among the active ones: metrics read its last numbers."""
+ACTIVE_LIMIT: Final = 1000
+"""Jobs that one script looks at."""
 KEEP_S: Final = 7 * 24 * 3600
 """For so long Redis remembers a job that is done or cancelled."""
 LOST: Final = "Redis lost or damaged a part of the job: run the same command again to go on"
@@ -66,7 +70,8 @@ class Ledger:
         """
         values = entries.encode(job, counters, run=secrets.token_hex(RUN_BYTES))
         flat = [part for pair in values.items() for part in pair]
-        keys = [names.job_key(job.name), names.JOBS, *_sets(job.name), *_shown(job.name)]
+        keys = [names.job_key(job.name), names.JOBS, names.ACTIVE]
+        keys += [*_sets(job.name), *_shown(job.name)]
         self._run("open", keys, job.name, names.batch_key(job.name, ""), *flat)
 
     def reserve(
@@ -249,17 +254,35 @@ class Ledger:
 
         return sum(self._client.call(look))
 
-    def waiting(self, job: str) -> int:
-        """Return how many batches should have a message: none of a job that is paused."""
+    def active(self) -> dict[str, int | None]:
+        """Return the jobs that run, are paused, or ended in the last ``SHOWN_S``, sorted by name.
 
-        def look() -> list[Any]:
-            with self._client.ledger.pipeline(transaction=False) as pipe:
-                pipe.hget(names.job_key(job), "state")
-                pipe.zcard(names.waiting_key(job))
-                return pipe.execute()
+        Each comes with the number of messages that it should have, 0 while it is paused; None
+        once nothing of it is left to do.
+        """
+        found: Any = self._client.call(lambda: self._client.ledger.smembers(names.ACTIVE))
+        listed = sorted(found)
+        answers: dict[str, Any] = {}
+        for first in range(0, len(listed), ACTIVE_LIMIT):
+            chunk = listed[first : first + ACTIVE_LIMIT]
+            keys = [key for name in chunk for key in (names.job_key(name), *_sets(name))]
+            told = self._run("active", [names.ACTIVE, *keys], _ms(SHOWN_S), *chunk)
+            answers |= zip(chunk, told, strict=True)
+        return {
+            name: None if answer == "ended" else answer
+            for name, answer in answers.items()
+            if answer != "left"
+        }
 
-        state, waiting = self._client.call(look)
-        return 0 if state in {"paused", "done"} else int(waiting)
+    def list_again(self) -> None:
+        """Put every job that Redis knows on the list of the active ones.
+
+        Those that have ended leave it at the next look.  A list that was lost, or written by a
+        version without one, is whole again.
+        """
+        known = self.jobs()
+        if known:
+            self._client.call(lambda: self._client.ledger.sadd(names.ACTIVE, *known))
 
     def jobs(self) -> list[str]:
         """Return the names of all jobs, sorted; those that Redis forgot leave the list."""
@@ -275,7 +298,8 @@ class Ledger:
         there = self._client.call(look) if known else []
         for name, exists in zip(known, there, strict=True):
             if not exists:
-                keys = [names.JOBS, names.job_key(name), *_sets(name), *_shown(name)]
+                keys = [names.JOBS, names.ACTIVE, names.job_key(name)]
+                keys += [*_sets(name), *_shown(name)]
                 self._run("forget", keys, name)
         return [name for name, exists in zip(known, there, strict=True) if exists]
 

@@ -1,11 +1,12 @@
 -- open: begin a job or take it up again; counters start from what its manifest holds already.
--- KEYS job jobs waiting lease live share failures   ARGV name batch_prefix, then field value ...
-for i = 3, 4 do
+-- KEYS job jobs active waiting lease live share failures   ARGV name batch_prefix, then field value ...
+for i = 4, 5 do
   for _, batch in ipairs(redis.call('ZRANGE', KEYS[i], 0, -1)) do
     redis.call('DEL', ARGV[2] .. batch)
   end
 end
-redis.call('DEL', KEYS[1], unpack(KEYS, 3))
+redis.call('DEL', KEYS[1], unpack(KEYS, 4))
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('SADD', KEYS[3], ARGV[1])
 return redis.status_reply('OK')

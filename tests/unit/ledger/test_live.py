@@ -58,7 +58,7 @@ def test_the_last_three_failures_of_a_batch_are_told():
 
 def test_no_two_keys_of_a_ledger_are_the_same():
     jobs = ("a", "a:b", "batch")
-    keys = [names.JOBS, names.RECONCILER, names.WORKERS, names.SLOTS]
+    keys = [names.JOBS, names.ACTIVE, names.RECONCILER, names.WORKERS, names.SLOTS]
     for job in jobs:
         keys += [names.job_key(job), names.waiting_key(job), names.lease_key(job)]
         keys += [names.share_key(job), names.failures_key(job)]

@@ -99,6 +99,15 @@ class HoldsForEver(Ledger):
         return answer, s if s.state == "cancelled" else after
 
 
+class LeavesTheListEarly(Ledger):
+    """Does not see the batches of a cancelled job that are in flight."""
+
+    def active(self, s) -> Answer:
+        if s.state == "cancelled":
+            return "left", s._replace(active=False)
+        return super().active(s)
+
+
 PLANTED = {
     "a superseded claim may speak": World(NoFence()),
     "a commit counts again": World(NoGuard()),
@@ -111,6 +120,7 @@ PLANTED = {
     "the end comes before what is held": World(FinishesEarly()),
     "the end comes before all is enumerated": World(FinishesUnasked()),
     "cancelled batches stay": World(HoldsForEver()),
+    "a job with batches in flight leaves the list": World(LeavesTheListEarly()),
     "earlier attempts keep their directory": World(takes_directories=False),
 }
 

@@ -50,8 +50,8 @@ class StillLedger:
     def __init__(self, jobs: dict[str, Snapshot | None]) -> None:
         self._jobs = jobs
 
-    def jobs(self) -> list[str]:
-        return sorted(self._jobs)
+    def active(self) -> dict[str, int | None]:
+        return dict.fromkeys(self._jobs, 0)
 
     def snapshot(self, job: str) -> Snapshot:
         found = self._jobs[job]
@@ -108,7 +108,7 @@ def test_a_number_of_the_ledger(name, value):
 
 def test_a_redis_that_is_away_is_a_number_too():
     class Away(StillLedger):
-        def jobs(self) -> list[str]:
+        def active(self) -> dict[str, int | None]:
             raise LedgerUnavailable("gone")
 
     assert told(Away({})) == {"shardmill_redis_up": 0}
