@@ -130,6 +130,10 @@ class Ledger:
     def shift(self, s: State, state: str, allowed: tuple[str, ...]) -> Answer:
         return ("shifted", s._replace(state=state)) if s.state in allowed else (s.state, s)
 
+    def failed(self, s: State, name: str, *arguments: Any) -> State:
+        """What a call leaves behind whose script ends in an error: everything as it was."""
+        return s
+
     def active(self, s: State) -> Answer:
         """How long a job that has ended stays listed is not counted either."""
         if s.state in {"done", "cancelled"} and not s.flying():
@@ -219,6 +223,9 @@ class World:
         for i, worker in enumerate(w.workers):
             if worker.phase != "idle":
                 yield self._set(w, i, Worker())  # killed; its directory stays
+            if worker.phase == "commit":
+                left = self.ledger.failed(w.ledger, "commit", worker.batch, *worker.told)
+                yield w._replace(ledger=left)  # it tries again
             if worker.phase == "work":
                 yield self._released(w, i, worker)  # told to end
                 yield from self._cannot(w, i, worker)

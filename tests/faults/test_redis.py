@@ -183,3 +183,32 @@ def test_a_worker_whose_clock_is_an_hour_ahead_takes_nothing_away(
 
     assert_whole(out, all_ok(media), server=server)
     assert set(ledger.workers()) == {"ahead", "right"}
+
+
+def test_after_a_power_cut_a_claim_that_redis_forgot_meets_nothing(
+    here, server, start_worker, tmp_path, out
+):
+    """Redis comes back without its last second: the fence of the lost claim is given out again."""
+    media = slow_media(tmp_path / "in", 1)
+    command = ("submit", media, "--out", out, *SIZE)
+    assert here.run(*command).code == 0
+    with server.client(database=1) as database, server.client() as queues:
+        kept = [
+            (client, {key: client.dump(key) for key in client.keys("*")})
+            for client in (database, queues)
+        ]
+        worker = start_worker("one")
+        wait_for(lambda: busy(out), "an attempt at work")
+        worker.kill()
+        worker.wait()
+        wait_for(lambda: len(here.processes()) == 0, "its decoders to end")
+        for client, dumped in kept:
+            client.flushdb()
+            for key, value in dumped.items():
+                client.restore(key, 0, value)
+    assert busy(out)  # what the dead attempt was writing
+
+    start_worker("two")
+
+    assert here.run(*command, "--wait").code == 0
+    assert_whole(out, all_ok(media), server=server)

@@ -44,6 +44,7 @@ class Slot:
 
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.meanwhile = meanwhile
+        self.stopping = threading.Event()
 
     def slot(self) -> "Slot":
         return self

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import (
@@ -26,6 +26,7 @@ from shardmill.ledger.answers import Claim
 from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
 from shardmill.ledger.told import Told
 from shardmill_worker.announcer import summed_up
+from shardmill_worker.backoff import Backoff
 from shardmill_worker.lease import Lease
 from shardmill_worker.reach import obstacle
 from shardmill_worker.stages import Stages
@@ -47,6 +48,7 @@ class Worker(Struct, frozen=True, kw_only=True):
     decoders: Decoders
     publish: Publish
     tell: Tell
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 def perform(worker: Worker, job_name: str, batch_id: str) -> str:
@@ -57,6 +59,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         InvalidMessage: The ledger's entry is not ours.
     """
     settings, ledger = worker.settings, worker.ledger
+    worker.backoff.wait(worker.decoders.stopping)
     began_s = time.perf_counter()
     claim = ledger.claim(
         job_name,
@@ -95,9 +98,8 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     except (OSError, DatasetDamaged) as fault:  # OSError: an EnvironmentFault, or one of our own
         if not lease.release():
             return "lost"  # who came after us has taken our directory away
-        reason = f"{worker.name}: {fault}"
-        ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
-        return f"paused: {fault}"
+        return _cannot(worker, job_name, fault)
+    worker.backoff.reset()
     children = {child.batch_id(job.spec.key): child for child in done.children}
     if done.shortfall and lease.holds():
         ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
@@ -107,6 +109,19 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
     if counted != "counted":  # known: of a call whose answer was lost nobody knows what it said
         publish_finish(worker, job_name)
     return summed_up(done.counters, followers=len(children))
+
+
+def _cannot(worker: Worker, job_name: str, fault: OSError | DatasetDamaged) -> str:
+    """Leave a job to other workers, or pause it if there is none that can work on it."""
+    reason = f"{worker.name}: {fault}"
+    if isinstance(fault, DatasetDamaged):
+        worker.ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
+        return f"paused: {fault}"
+    if worker.ledger.fault(job_name, worker=worker.name, reason=reason) == "noted":
+        worker.backoff.extend()
+        return f"left to other workers: {fault}"
+    worker.backoff.reset()
+    return f"paused: {fault}"
 
 
 def _lease(worker: Worker, job: str, batch_id: str, claim: Claim) -> Lease:

@@ -6,6 +6,7 @@ this costs the item at hand and nothing else.  It never raises for an item that 
 
 import math
 import multiprocessing.util
+import os
 import signal
 import sys
 import threading
@@ -31,6 +32,12 @@ from shardmill.contract.tally import Tally
 from shardmill_worker import fork_server
 from shardmill_worker.engine.work import Answer, ProbeWork, Work
 
+MAX_ITEMS: Final = 100_000
+"""A decoder that has done so many is replaced: what libraries leak stays small."""
+MAX_DESCRIPTORS: Final = 100
+"""A decoder between two pieces of work has about a dozen."""
+MAX_REST_BYTES: Final = 1 << 30
+"""Resident memory of a decoder between two pieces of work; most need a tenth."""
 TICK_S: Final = 0.1
 """How often a slot looks at its decoder."""
 MAX_FALSE_STARTS: Final = 5
@@ -127,6 +134,7 @@ class Slot:
         self._pipe: Connection[Work, Any] | None = None
         self._decoded: Any = None
         self._finished: Any = None
+        self._items_done = 0
         self.tally: Tally | None = None
         """What the manifest part comes to that the decoder wrote last."""
 
@@ -191,6 +199,7 @@ class Slot:
                 kind, content = message
                 if kind == "done":
                     self.tally = content
+                    self._items_done += self.finished
                     return
                 yield from content
             now = time.monotonic()
@@ -254,6 +263,8 @@ class Slot:
             if self._stopping.is_set():
                 raise ShuttingDown
             try:
+                if self._process is not None and self._is_worn():
+                    self.kill()
                 if self._process is None:
                     self._start()
                 assert self._pipe is not None
@@ -267,7 +278,20 @@ class Slot:
                 return
         raise EnvironmentFault(f"no decoder process can be started on this machine ({last})")
 
+    def _is_worn(self) -> bool:
+        """Tell whether the decoder, at rest, holds what files should have given back, or is old."""
+        try:
+            descriptors = len(os.listdir(f"/proc/{self._process.pid}/fd"))
+        except OSError:
+            descriptors = 0  # no Linux, or just gone
+        return (
+            self._items_done >= MAX_ITEMS
+            or descriptors > MAX_DESCRIPTORS
+            or self._memory_bytes() > MAX_REST_BYTES
+        )
+
     def _start(self) -> None:
+        self._items_done = 0
         self._pipe, theirs = self._context.Pipe()
         self._decoded = self._context.RawValue("Q", 0)
         self._finished = self._context.RawValue("Q", 0)

@@ -18,6 +18,7 @@ ShardmillError
     └── InternalError         a bug of ours
 """
 
+from errno import EACCES, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM
 from typing import ClassVar, Final
 
 MORE_MEMORY: Final = "give the process more memory (the container's limit, ulimit -v), then go on"
@@ -57,6 +58,16 @@ class EnvironmentFault(ShardmillError, OSError):
 
     Nothing is wrong with the items at hand: the job pauses and no attempt is charged.
     """
+
+
+ITEM_ERRNOS: Final = frozenset({ENOENT, EACCES, EPERM, ENAMETOOLONG, ELOOP, ENOTDIR, EISDIR})
+"""What the system may say of one file; all else it says of the machine: no descriptors, no memory,
+a drive that fails or is away."""
+
+
+def is_of_machine(error: OSError) -> bool:
+    """Tell whether an error of opening or reading a file is no fault of the file."""
+    return error.errno is not None and error.errno not in ITEM_ERRNOS
 
 
 class LedgerUnavailable(EnvironmentFault):

@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from msgspec import Struct
 from msgspec.structs import asdict, astuple
 
-from shardmill.contract.errors import TooLarge
+from shardmill.contract.errors import TooLarge, is_of_machine
 from shardmill.contract.sampling import MAX_TIME_NS, NS_PER_S
 
 LEAST_PICTURES: Final = 2
@@ -188,7 +188,9 @@ def pictures_at(path: str) -> list[NumberedFile]:
                 continue
             try:
                 status = entry.stat()
-            except OSError:
+            except OSError as error:
+                if is_of_machine(error):
+                    raise
                 found.append(NumberedFile(number, entry.name, 0, 0))
                 continue
             if S_ISREG(status.st_mode):

@@ -58,6 +58,11 @@ def failures_key(job: str) -> str:
     return f"shardmill:{job}:failures"
 
 
+def faults_key(job: str) -> str:
+    """Hash: worker to why it cannot work on the job now."""
+    return f"shardmill:{job}:faults"
+
+
 def batch_key(job: str, batch_id: str) -> str:
     """Hash: stage, payload, attempts, fence and owner of one batch in flight."""
     return f"shardmill:{job}:batch:{batch_id}"

@@ -13,12 +13,15 @@ from shardmill.ledger.told import Failure, Live, Share
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]
 Held = Literal["held", "lost", "cancelled"]
+Faulted = Literal["noted", "paused", "stopped"]
 Committed = Literal["known", "counted", "last"]
 COMMITTED: Final[tuple[Committed, ...]] = get_args(Committed)
 """By the number that the script answers with."""
 
 RUN_BYTES: Final = 4
 """Of the number that tells one opening of a job from all others."""
+ATTEMPT_BYTES: Final = 4
+"""Of the random number that tells one claim of a batch from all others, whatever Redis forgot."""
 CLAIM_BITS: Final = 20
 """Of a fence that count the claims of a batch; those above are the run's."""
 
@@ -30,6 +33,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     """``claimed``: go on; ``exhausted``: split it or give it up; the others: walk away."""
     fence: int = 0
     """Number of this claim; a later one makes it void, and so does opening the job again."""
+    token: str = ""
+    """Random, of this call alone: a Redis that went back a second gives a fence out twice."""
     attempts: int = 0
     """Claims charged to the batch, this one included."""
     batch: Batch | None = None
@@ -43,7 +48,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     @property
     def attempt(self) -> str:
         """Part of the names of the attempt's files, which no other attempt has."""
-        return f"{self.fence % 2**CLAIM_BITS}{self.run}"
+        return f"{self.token}{self.run}"
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from shardmill.ledger.told import Failure, Live, Share
 
 _TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 
+MOST: Final = 2**53
 BEFORE: Final = ("inputs", "probed", "frames")
 """Counters of which the ledger remembers what they were when the job was opened."""
 
@@ -26,7 +27,7 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
         counters: What its manifest holds already; remembered apart, so that rates are of this run.
         run: Tells this opening from others.
     """
-    before = {f"{name}_before": counters.get(name, 0) for name in BEFORE}
+    before = {f"{name}_before": clamped(counters.get(name, 0)) for name in BEFORE}
     entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
@@ -39,7 +40,12 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
     }
     if job.inputs is not None:
         entry["files"] = job.inputs
-    return entry | before | dict(counters)
+    return entry | before | {name: clamped(amount) for name, amount in counters.items()}
+
+
+def clamped(amount: int) -> int:
+    """Return what a counter can hold: Redis's scripts count in doubles, exact up to 2**53."""
+    return max(-MOST, min(MOST, amount))
 
 
 def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:

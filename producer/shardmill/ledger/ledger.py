@@ -14,15 +14,18 @@ from shardmill.contract.names import STAGES, Stage
 from shardmill.contract.settings import Settings
 from shardmill.ledger import entries
 from shardmill.ledger.answers import (
+    ATTEMPT_BYTES,
     COMMITTED,
     RUN_BYTES,
     Claim,
     Committed,
+    Faulted,
     Held,
     Reserved,
     Snapshot,
 )
 from shardmill.ledger.client import Client
+from shardmill.ledger.entries import clamped
 from shardmill.ledger.told import NOTHING, Live, Told
 
 FINISH_ID: Final = "finish"
@@ -33,6 +36,8 @@ SHOWN_S: Final = 300
 """For so long a job that has ended stays among the active ones: metrics read its last numbers."""
 ACTIVE_LIMIT: Final = 1000
 """Jobs that one script looks at."""
+FAULT_S: Final = 3600
+"""A fault of a machine of which nothing more is heard counts for so long."""
 KEEP_S: Final = 7 * 24 * 3600
 """For so long Redis remembers a job that is done or cancelled."""
 LOST: Final = "Redis lost or damaged a part of the job: run the same command again to go on"
@@ -71,7 +76,7 @@ class Ledger:
         values = entries.encode(job, counters, run=secrets.token_hex(RUN_BYTES))
         flat = [part for pair in values.items() for part in pair]
         keys = [names.job_key(job.name), names.JOBS, names.ACTIVE]
-        keys += [*_sets(job.name), *_shown(job.name)]
+        keys += [*_sets(job.name), *_beside(job.name)]
         self._run("open", keys, job.name, names.batch_key(job.name, ""), *flat)
 
     def reserve(
@@ -100,7 +105,8 @@ class Ledger:
         Raises:
             InvalidMessage: The ledger's payload is no batch; the batch was dropped.
         """
-        owner = f"{worker}/{secrets.token_hex(4)}"
+        attempt = secrets.token_hex(ATTEMPT_BYTES)
+        owner = f"{worker}/{attempt}"
         verdict, *rest = self._run(
             "claim", _batch_keys(job, batch_id), batch_id, owner, _ms(lease_s), max_attempts
         )
@@ -112,7 +118,13 @@ class Ledger:
         except InvalidMessage:
             self._run("drop", _batch_keys(job, batch_id), batch_id, fence)
             raise
-        return Claim(verdict=verdict, fence=int(fence), attempts=int(attempts), batch=batch)
+        return Claim(
+            verdict=verdict,
+            fence=int(fence),
+            token=attempt,
+            attempts=int(attempts),
+            batch=batch,
+        )
 
     def beat(self, job: str, batch_id: str, *, fence: int, lease_s: float, live: Live) -> Held:
         """Renew a lease and tell how much of the batch's estimated work is done."""
@@ -142,9 +154,9 @@ class Ledger:
                 happens if there was a later claim.
             told: What people are to see of it while the job runs.
         """
-        keys = [*_batch_keys(job, batch_id), *_shown(job)[1:]]
+        keys = [*_batch_keys(job, batch_id), *_beside(job)[1:]]
         keys += [names.batch_key(job, child) for child in children]
-        added = {name: amount for name, amount in counters.items() if amount}
+        added = {name: clamped(amount) for name, amount in counters.items() if amount}
         followers = [[name, child.stage, child.encode()] for name, child in children.items()]
         answer: int = self._run(
             "commit",
@@ -157,6 +169,18 @@ class Ledger:
     def release(self, job: str, batch_id: str, *, fence: int) -> bool:
         """Give a batch back, uncharged; False if it was no longer held."""
         return bool(self._run("release", _batch_keys(job, batch_id), batch_id, fence))
+
+    def fault(self, job: str, *, worker: str, reason: str) -> Faulted:
+        """Note that a worker cannot work on a job now; pause the job once no worker can.
+
+        Args:
+            job: Name of the job.
+            worker: Name of the worker; what it commits next takes the note away.
+            reason: What is wrong with its machine, one sentence.
+        """
+        keys = [names.job_key(job), names.WORKERS, names.faults_key(job)]
+        answer: Faulted = self._run("fault", keys, worker, reason, _ms(FAULT_S))
+        return answer
 
     def close(self, job: str, *, batches: int) -> None:
         """Tell that every input is enumerated.
@@ -207,7 +231,7 @@ class Ledger:
 
     def shift(self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]) -> bool:
         """Change a job's state if it is one of ``allowed``; True if it was."""
-        keys = [names.job_key(job), *_shown(job)[1:]]
+        keys = [names.job_key(job), *_beside(job)[1:]]
         answer = self._run("shift", keys, state, reason, _ms(KEEP_S), *allowed)
         return bool(answer == "shifted")
 
@@ -240,7 +264,7 @@ class Ledger:
         Raises:
             InvalidMessage: The entry is no job of this version.
         """
-        keys = [names.job_key(name), *_sets(name), *_shown(name)]
+        keys = [names.job_key(name), *_sets(name), *_beside(name)]
         return entries.snapshot(name, self._run("snapshot", keys))
 
     def queued(self) -> int:
@@ -299,7 +323,7 @@ class Ledger:
         for name, exists in zip(known, there, strict=True):
             if not exists:
                 keys = [names.JOBS, names.ACTIVE, names.job_key(name)]
-                keys += [*_sets(name), *_shown(name)]
+                keys += [*_sets(name), *_beside(name)]
                 self._run("forget", keys, name)
         return [name for name, exists in zip(known, there, strict=True) if exists]
 
@@ -340,9 +364,10 @@ def _sets(job: str) -> list[str]:
     return [names.waiting_key(job), names.lease_key(job)]
 
 
-def _shown(job: str) -> list[str]:
-    """What is for display only."""
-    return [names.live_key(job), names.share_key(job), names.failures_key(job)]
+def _beside(job: str) -> list[str]:
+    """What workers add to a job while they work on it, and what goes with its end."""
+    shown = [names.live_key(job), names.share_key(job), names.failures_key(job)]
+    return [*shown, names.faults_key(job)]
 
 
 def _batch_keys(job: str, batch_id: str) -> list[str]:

@@ -1,5 +1,6 @@
 -- open: begin a job or take it up again; counters start from what its manifest holds already.
--- KEYS job jobs active waiting lease live share failures   ARGV name batch_prefix, then field value ...
+-- KEYS job jobs active waiting lease live share failures faults   ARGV name batch_prefix, then field value ...
+assert(#ARGV >= 4 and #ARGV % 2 == 0)  -- before the first write, for Redis takes nothing back
 for i = 4, 5 do
   for _, batch in ipairs(redis.call('ZRANGE', KEYS[i], 0, -1)) do
     redis.call('DEL', ARGV[2] .. batch)

@@ -1,5 +1,5 @@
 -- snapshot: tell a job's numbers of one moment; a script, for a full Redis refuses a transaction.
--- KEYS job waiting lease live share failures
+-- KEYS job waiting lease live share failures faults
 local time = redis.call('TIME')
 return {
   redis.call('HGETALL', KEYS[1]), redis.call('ZCARD', KEYS[2]), redis.call('ZCARD', KEYS[3]),

@@ -58,6 +58,20 @@ def no_exclusive_renames():
     ctypes.CDLL = Without
 
 
+def fail_inputs(number):
+    """Open no input, as on a machine that is out of descriptors or has lost a drive."""
+    opened = os.open
+
+    def open_(path, *arguments, **more):
+        if isinstance(path, str) and "/in/" in path:
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, *arguments, **more)
+
+    os.open = open_
+
+
+if "inputs" in WORDS:
+    fail_inputs(getattr(errno, os.environ["TEST_INPUT_ERRNO"]))
 if "no-links" in WORDS:
     os.link = raiser(errno.EPERM)
 if "no-exclusive-renames" in WORDS:

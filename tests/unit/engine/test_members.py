@@ -1,5 +1,6 @@
 """Files in archives are opened where they lie, and refused where the archive lies about them."""
 
+import errno
 import io
 import os
 import struct
@@ -271,3 +272,28 @@ def test_names_without_their_suffix():
         "cat": "cat",
     }
     assert {name: without_suffix(name) for name in told} == told
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_read_that_fails_is_no_verdict_on_a_member(tmp_path, monkeypatch, *, pack):
+    item = pack(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(
+        EnvironmentFault, match=r"cannot read x\.(zip|tar)/1\.png: Input/output error"
+    ):
+        whole(tmp_path, item)
+
+
+def test_no_room_for_a_member_is_the_machine_s_fault(tmp_path, monkeypatch):
+    item = zipped(tmp_path)
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(EnvironmentFault, match="cannot unpack a file of an archive"):
+        whole(tmp_path, item)

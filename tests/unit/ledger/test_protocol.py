@@ -108,6 +108,13 @@ class LeavesTheListEarly(Ledger):
         return super().active(s)
 
 
+class FailsInTheMiddle(Ledger):
+    """A commit removes the batch before it finds that a number is too large to be counted."""
+
+    def failed(self, s, name, *arguments) -> State:
+        return s.put(arguments[0], None) if name == "commit" else s
+
+
 PLANTED = {
     "a superseded claim may speak": World(NoFence()),
     "a commit counts again": World(NoGuard()),
@@ -121,6 +128,7 @@ PLANTED = {
     "the end comes before all is enumerated": World(FinishesUnasked()),
     "cancelled batches stay": World(HoldsForEver()),
     "a job with batches in flight leaves the list": World(LeavesTheListEarly()),
+    "a commit fails in the middle": World(FailsInTheMiddle()),
     "earlier attempts keep their directory": World(takes_directories=False),
 }
 

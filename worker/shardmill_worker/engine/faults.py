@@ -239,6 +239,15 @@ def output_faults(out: str) -> Iterator[None]:
         ) from error
 
 
+def machine_fault(path: str, error: OSError) -> EnvironmentFault:
+    """Return the fault that a file cannot be read for a reason that is not its own."""
+    reason = error.strerror or str(error)
+    return EnvironmentFault(
+        f"cannot read {printable(path)}: {reason}; mend the machine or its mount, or leave the "
+        "file out with --exclude, then resume the job"
+    )
+
+
 def missing_root(root: str) -> EnvironmentFault | None:
     """Return the fault if the input directory itself is gone."""
     if os.path.isdir(root):

@@ -21,6 +21,7 @@ from shardmill.contract.errors import (
     Skip,
     Unreadable,
     Unsupported,
+    is_of_machine,
 )
 from shardmill.contract.image_sequence import (
     NumberedFile,
@@ -36,7 +37,7 @@ from shardmill.contract.sampling import Selection
 from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.decode import SourceFrame, source_frames
-from shardmill_worker.engine.faults import missing_root
+from shardmill_worker.engine.faults import machine_fault, missing_root
 from shardmill_worker.engine.gathering import Keep, Kept
 from shardmill_worker.engine.input_file import refuse_outside
 from shardmill_worker.engine.media import Media, open_media
@@ -228,6 +229,8 @@ def _listed(root: str, item: Item) -> list[NumberedFile]:
     except OSError as error:
         if (fault := missing_root(root)) is not None:
             raise fault from error
+        if is_of_machine(error):
+            raise machine_fault(item.path, error) from error
         raise Unreadable(f"The folder of the pictures cannot be read: {error.strerror}.") from error
     expected = item.sequence
     assert expected is not None

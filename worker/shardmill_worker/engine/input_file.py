@@ -12,10 +12,17 @@ from typing import IO
 from msgspec import Struct
 
 from shardmill.contract.archive import Extent, Pread, contents, extent_of
-from shardmill.contract.errors import ChangedInput, Empty, EnvironmentFault, Forbidden, Unreadable
+from shardmill.contract.errors import (
+    ChangedInput,
+    Empty,
+    EnvironmentFault,
+    Forbidden,
+    Unreadable,
+    is_of_machine,
+)
 from shardmill.contract.quantity import printable
 from shardmill.contract.row import Item
-from shardmill_worker.engine.faults import missing_root
+from shardmill_worker.engine.faults import machine_fault, missing_root
 
 
 class InputFile(Struct, frozen=True):
@@ -32,23 +39,50 @@ def open_item(root: str, item: Item) -> Iterator[InputFile]:
 
     Raises:
         ItemError: The file cannot be opened, is empty, or changed since the job was written.
-        EnvironmentFault: The input directory itself is missing.
+        EnvironmentFault: The input directory is missing, or this machine cannot read now.
     """
-    descriptor = _open(root, item)
+    reading = _Reading(_open(root, item))
     try:
-        found = _check_unchanged(descriptor, item)
-        pread = partial(os.pread, descriptor)
+        found = _check_unchanged(reading, item)
         if item.member is None:
-            yield InputFile(item.size_bytes, pread)
+            yield InputFile(item.size_bytes, reading.pread)
         else:
-            extent = extent_of(pread, found.st_size, item.member, item.size_bytes)
+            extent = extent_of(reading.pread, found.st_size, item.member, item.size_bytes)
             if item.size_bytes == 0:
                 raise Empty("The file has no bytes.")
-            with _member(pread, extent) as file:
+            with _member(reading.pread, extent) as file:
                 yield file
-        _check_unchanged(descriptor, item)
+        _check_unchanged(reading, item)
     finally:
-        os.close(descriptor)
+        os.close(reading.descriptor)
+        if reading.fault is not None:  # whatever was concluded from it
+            raise machine_fault(item.path, reading.fault) from reading.fault
+
+
+class _Reading:
+    """An open file that remembers an error of its machine: libav may go on as if it had ended."""
+
+    __slots__ = ("descriptor", "fault")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.fault: OSError | None = None
+
+    def pread(self, length: int, offset: int) -> bytes:
+        try:
+            return os.pread(self.descriptor, length, offset)
+        except OSError as error:
+            # An impossible offset comes from a header that lies.
+            if error.errno != errno.EINVAL and is_of_machine(error):
+                self.fault = error
+            raise
+
+    def stat(self) -> os.stat_result:
+        try:
+            return os.fstat(self.descriptor)
+        except OSError as error:
+            self.fault = error
+            raise
 
 
 @contextmanager
@@ -57,20 +91,31 @@ def _member(pread: Pread, extent: Extent) -> Iterator[InputFile]:
     if not extent.is_deflated:
         yield InputFile(extent.size_bytes, partial(_within, pread, extent))
         return
-    with tempfile.TemporaryFile(prefix="shardmill-", buffering=0) as unpacked:
+    with _temporary_file() as unpacked:
         for piece in contents(pread, extent):
             _write(unpacked, piece)
         yield InputFile(extent.size_bytes, partial(os.pread, unpacked.fileno()))
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(prefix="shardmill-", buffering=0)
+    except OSError as error:
+        raise _no_room(error) from error
 
 
 def _write(file: IO[bytes], piece: bytes) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise EnvironmentFault(
-            f"cannot unpack a file of an archive in {tempfile.gettempdir()}: {error.strerror}; "
-            "make room there, or name another directory in TMPDIR, then resume the job"
-        ) from error
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"cannot unpack a file of an archive in {tempfile.gettempdir()}: {error.strerror}; "
+        "make room there, or name another directory in TMPDIR, then resume the job"
+    )
 
 
 def _within(pread: Pread, extent: Extent, length: int, offset: int) -> bytes:
@@ -126,12 +171,14 @@ def _open(root: str, item: Item) -> int:
         fault = missing_root(root)
         if fault is not None:
             raise fault from error
+        if isinstance(error, OSError) and is_of_machine(error):
+            raise machine_fault(path, error) from error
         reason = getattr(error, "strerror", None) or error
         raise Unreadable(f"The file cannot be opened: {reason}.") from error
 
 
-def _check_unchanged(descriptor: int, item: Item) -> os.stat_result:
-    found = os.fstat(descriptor)
+def _check_unchanged(reading: _Reading, item: Item) -> os.stat_result:
+    found = reading.stat()
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("Expected a regular file, found a directory, pipe or device.")
     size_bytes = found.st_size if item.archive is not None else item.size_bytes
