@@ -1,9 +1,13 @@
 """Numbers that a header claims and that cannot be: the row is there without them, the job ends."""
 
+import io
 import json
 import math
+import os
 import struct
 import subprocess
+import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,3 +72,87 @@ def test_no_fact_holds_what_cannot_be(name, claim):
 @pytest.mark.parametrize(("name", "value"), [("fps", 29.97), ("duration_s", 86400.0), ("fps", 0)])
 def test_facts_hold_what_can_be(name, value):
     assert getattr(Facts(**{name: value}), name) == value
+
+
+NAME = b"a.mp4"
+IN_EXTRA = 2**32 - 1
+"""A number of a zip's entry that stands in its extra part (APPNOTE 4.5.3)."""
+
+
+def zip_that_claims(*, size: int, packed: int, offset: int) -> bytes:
+    """A zip of one stored file of ten bytes, whose directory says otherwise in its zip64 part."""
+    extra = struct.pack("<2H3Q", 1, 24, size, packed, offset)
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 45, 0, 0, 0, 0, 0, 10, 10, len(NAME), 0)
+    local += NAME + b"0123456789"
+    numbers = (IN_EXTRA, IN_EXTRA, len(NAME), len(extra))
+    entry = struct.pack(
+        "<4s2B5H3I3H2H2I", b"PK\1\2", 45, 3, 45, 0, 0, 0, 0, 0, *numbers, 0, 0, 0, 0, IN_EXTRA
+    )
+    entry += NAME + extra
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(local), 0)
+    return local + entry + end
+
+
+def tar_that_claims(size: int) -> bytes:
+    """A tar of one file of ten bytes, whose header says otherwise in base 256 (GNU tar)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        member = tarfile.TarInfo("b.mp4")
+        member.size = 10
+        tar.addfile(member, io.BytesIO(b"x" * 10))
+    data = bytearray(stream.getvalue())
+    data[124:136] = b"\x80" + size.to_bytes(11, "big")
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+ARCHIVES = {
+    "size.zip": zip_that_claims(size=2**64 - 1, packed=2**64 - 1, offset=0),
+    "large.zip": zip_that_claims(size=2**62, packed=2**62, offset=0),
+    "offset.zip": zip_that_claims(size=10, packed=10, offset=2**63),
+    "behind.zip": zip_that_claims(size=10, packed=10, offset=2**63 - 1),
+    "size.tar": tar_that_claims(2**70),
+    "large.tar": tar_that_claims(2**62),
+}
+
+
+def test_archives_that_claim_the_impossible_cost_their_members_only(there, tmp_path):
+    media, out = tmp_path / "media", tmp_path / "out"
+    media.mkdir()
+    short_video(media / "sound.mkv")
+    for name, data in ARCHIVES.items():
+        (media / name).write_bytes(data)
+
+    done = there.submit(media, "--archives", "--out", out)
+
+    assert done.code == 3, done.err
+    sql = "select path, status, size_bytes from files"
+    rows = [json.loads(line) for line in there.run("query", out, sql, "--json").out.splitlines()]
+    status = {row["path"].partition("/")[0]: row["status"] for row in rows}
+    assert status == {"sound.mkv": "ok"} | dict.fromkeys(ARCHIVES, "failed")
+    assert all(0 <= row["size_bytes"] < 2**53 for row in rows)
+    for command in ("status", "failures", "verify", "report"):
+        assert there.run(command, out).code in {0, 3}
+        assert "Traceback" not in there.run(command, out).err
+
+
+def test_a_time_of_change_that_no_manifest_holds_costs_its_file_only(there, tmp_path):
+    media, out = tmp_path / "media", tmp_path / "out"
+    media.mkdir()
+    short_video(media / "sound.mkv")
+    odd = media / "odd.mkv"
+    odd.write_bytes((media / "sound.mkv").read_bytes())
+    os.utime(odd, (0, datetime(2300, 1, 1, tzinfo=UTC).timestamp()))
+
+    assert there.submit(media, "--out", out).code == 3
+
+    sql = "select path, error_class, error_message from files order by path"
+    odd_row, sound = (
+        json.loads(line) for line in there.run("query", out, sql, "--json").out.splitlines()
+    )
+    assert sound["error_class"] is None
+    assert odd_row["error_class"] == "unsupported"
+    assert "touch the file" in odd_row["error_message"]
+    os.utime(odd)
+    assert there.submit(media, "--out", out).code == 0

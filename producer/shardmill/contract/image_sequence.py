@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, astuple
 
 from shardmill.contract.errors import TooLarge, is_of_machine
+from shardmill.contract.quantity import storable_mtime_ns
 from shardmill.contract.sampling import MAX_TIME_NS, NS_PER_S
 
 LEAST_PICTURES: Final = 2
@@ -194,7 +195,8 @@ def pictures_at(path: str) -> list[NumberedFile]:
                 found.append(NumberedFile(number, entry.name, 0, 0))
                 continue
             if S_ISREG(status.st_mode):
-                size_bytes, mtime_ns = status.st_size, status.st_mtime_ns
+                size_bytes = status.st_size
+                mtime_ns = storable_mtime_ns(status.st_mtime_ns)
                 found.append(NumberedFile(number, entry.name, size_bytes, mtime_ns))
     return sorted(found, key=lambda picture: (picture.number, picture.name))
 

@@ -71,3 +71,15 @@ def printable(text: str) -> str:
         return text
     safe = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
+
+
+TIMES_OF_CHANGE_NS: Final = range(-(2**63), 2**63)
+"""What a manifest can hold: from the year 1677 to 2262; file systems hold more."""
+
+
+def storable_mtime_ns(mtime_ns: int) -> int:
+    """Return a time of change as a manifest can hold it; one that it cannot, as the last or first.
+
+    Who opens such a file refuses it, because its changes would not be seen.
+    """
+    return min(max(mtime_ns, TIMES_OF_CHANGE_NS.start), TIMES_OF_CHANGE_NS.stop - 1)

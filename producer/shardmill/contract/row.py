@@ -195,7 +195,7 @@ class Facts(Struct, frozen=True):
         """Forget what a header claims that cannot be: NaN, negative or beyond all reason."""
         for name, most in _MOST_CLAIMED:
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= most:
+            if value is not None and value != 0 and not _LEAST_CLAIMED <= value <= most:
                 force_setattr(self, name, None)
 
 
@@ -206,6 +206,8 @@ _MOST_CLAIMED: Final = (
     ("frames_header", 1e15),
 )
 """Numbers of ``Facts`` that nothing but a header may be behind, and the most that is believed."""
+_LEAST_CLAIMED: Final = 1e-9
+"""A nanosecond, say; what is less, and not zero, divides into infinities."""
 
 
 class Outcome(Struct, frozen=True):

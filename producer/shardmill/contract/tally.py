@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import fields
 
 from shardmill.contract.row import Row
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.sampling import MAX_TIME_NS, NS_PER_S
 
 _COLUMNS: Final = [
     *("status", "error_class", "clip_id", "frames_kept", "size_bytes"),
@@ -76,7 +76,11 @@ class Tally(Struct, frozen=True, kw_only=True):
         status, error_class = table["status"], table["error_class"]
         ok, failed = pc.equal(status, "ok"), pc.equal(status, "failed")
         whole = pc.equal(table["segment"], 0)
-        lasting = pc.multiply(table["duration_s"], NS_PER_S)
+        claimed = table["duration_s"]
+        is_possible = pc.and_(
+            pc.greater_equal(claimed, 0), pc.less_equal(claimed, MAX_TIME_NS / NS_PER_S)
+        )
+        lasting = pc.multiply(pc.if_else(is_possible, claimed, None), NS_PER_S)
         lasting = pc.divide(lasting, table["segments"]).filter(ok)
         causes = pc.fill_null(error_class.filter(failed), "internal").to_pylist()
         return cls(

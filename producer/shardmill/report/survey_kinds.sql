@@ -3,7 +3,7 @@ select
     coalesce(kind, '?') as kind,
     coalesce(codec, '?') as codec,
     count(*) as files,
-    sum(size_bytes)::bigint as bytes
+    sum(size_bytes) as bytes
 from files
 where status = 'ok'
 group by all

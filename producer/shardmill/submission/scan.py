@@ -16,7 +16,7 @@ from msgspec import Struct
 from shardmill.contract.archive import Member, is_archive
 from shardmill.contract.errors import InvalidInput
 from shardmill.contract.image_sequence import ImageSequence
-from shardmill.contract.quantity import printable
+from shardmill.contract.quantity import printable, storable_mtime_ns
 from shardmill.contract.row import Item
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -249,7 +249,7 @@ def _look(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> Found | Place
         return None
     status = entry.stat()
     is_file = S_ISREG(status.st_mode)
-    return Found(path, status.st_size, status.st_mtime_ns) if is_file else None
+    return _found(path, status) if is_file else None
 
 
 def found_at(base: str, path: str) -> Found:
@@ -258,4 +258,8 @@ def found_at(base: str, path: str) -> Found:
         status = os.stat(os.path.join(base, path))
     except OSError:
         return Found(path, 0, 0)
-    return Found(path, status.st_size, status.st_mtime_ns)
+    return _found(path, status)
+
+
+def _found(path: str, status: os.stat_result) -> Found:
+    return Found(path, status.st_size, storable_mtime_ns(status.st_mtime_ns))

@@ -12,6 +12,7 @@ from shardmill.contract.quantity import (
     format_span,
     parse_bytes,
     printable,
+    storable_mtime_ns,
 )
 
 
@@ -127,3 +128,11 @@ def test_printable_text_is_one_line_of_utf8_and_stays_as_it_is(text):
 )
 def test_a_span_is_rounded_outward(least_s, most_s, told):
     assert format_span(least_s, most_s) == told
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "stored_ns"),
+    [(0, 0), (2**63 - 1, 2**63 - 1), (2**63, 2**63 - 1), (-(2**63) - 1, -(2**63)), (-5, -5)],
+)
+def test_a_time_of_change_fits_into_64_bits(mtime_ns, stored_ns):
+    assert storable_mtime_ns(mtime_ns) == stored_ns

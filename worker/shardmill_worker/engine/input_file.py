@@ -18,9 +18,10 @@ from shardmill.contract.errors import (
     EnvironmentFault,
     Forbidden,
     Unreadable,
+    Unsupported,
     is_of_machine,
 )
-from shardmill.contract.quantity import printable
+from shardmill.contract.quantity import TIMES_OF_CHANGE_NS, printable
 from shardmill.contract.row import Item
 from shardmill_worker.engine.faults import machine_fault, missing_root
 
@@ -181,6 +182,11 @@ def _check_unchanged(reading: _Reading, item: Item) -> os.stat_result:
     found = reading.stat()
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("Expected a regular file, found a directory, pipe or device.")
+    if found.st_mtime_ns not in TIMES_OF_CHANGE_NS:
+        raise Unsupported(
+            "Its time of change lies outside the years 1677 to 2262, so changes would not be seen: "
+            "touch the file, then run the same command again."
+        )
     size_bytes = found.st_size if item.archive is not None else item.size_bytes
     if (found.st_size, found.st_mtime_ns) != (size_bytes, item.mtime_ns):
         raise ChangedInput(

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from shardmill.contract.archive import ZIP, Member, Obstacle, extent_of
 from shardmill.contract.errors import ItemError
+from shardmill.contract.quantity import storable_mtime_ns
 from shardmill.contract.roots import Roots
 from shardmill.submission.archives.entry import BadArchive, Entry, Stretch
 from shardmill.submission.archives.kind import kind_of
@@ -49,7 +50,7 @@ def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:
         return
     try:
         status = os.fstat(descriptor)
-        listing = _Listing(archive.path, status.st_mtime_ns, wanted)
+        listing = _Listing(archive.path, storable_mtime_ns(status.st_mtime_ns), wanted)
         whole = Stretch(partial(os.pread, descriptor), 0, status.st_size)
         yield from listing.inputs(whole, archive.path, depth=1)
     finally:

@@ -1,12 +1,19 @@
 """What an archive's list tells, whatever its format."""
 
+from typing import Final
+
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from shardmill.contract.archive import Obstacle, Pread
 
 
 class BadArchive(Exception):
     """The list is damaged or cut off: there is no telling what else it would name."""
+
+
+_MOST_BYTES: Final = 2**53
+"""Of a member or an archive: eight petabytes, more than any file system holds in one file."""
 
 
 class Entry(Struct, frozen=True):
@@ -19,6 +26,12 @@ class Entry(Struct, frozen=True):
     """In the file, as ``Item.archive_offset``."""
     packed_bytes: int | None = None
     obstacle: Obstacle | None = None
+
+    def __post_init__(self) -> None:
+        """Take an entry whose numbers are impossible for a damaged one."""
+        numbers = (self.size_bytes, self.offset, self.packed_bytes or 0)
+        if not all(0 <= number <= _MOST_BYTES for number in numbers):
+            force_setattr(self, "obstacle", "damaged")
 
 
 class Stretch(Struct, frozen=True):
