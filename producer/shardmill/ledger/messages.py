@@ -60,7 +60,7 @@ def ask(
         replies = app.control.broadcast(
             command, arguments=arguments, reply=True, limit=answers, timeout=patience_s
         )
-    except OperationalError as error:
+    except (OperationalError, redis.RedisError) as error:
         raise LedgerUnavailable(f"Redis takes no messages: {error}") from error
     return {
         node.partition("@")[2]: answer
