@@ -12,6 +12,9 @@ OUT   = out
 SPEC  =
 TESTS =
 SCALE = full
+SEEDS = 0-199
+SECONDS = 20
+JOBS  = 1
 
 COMMA := ,
 .SUFFIXES:
@@ -82,7 +85,11 @@ correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write do
 
 .PHONY: cases
 cases: $(VENV)/dev.stamp ## Run the faults found in real use against their oracles (SHARDMILL_CASES)
-	@$(BIN)/python -m pytest -q -rA tests/integration/test_cases.py
+	@$(BIN)/python -m pytest -q -rA tests/integration/test_cases.py tests/integration/test_sick_machine_cases.py
+
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## Try jobs on machines and drives that fail at random, a seed each (SEEDS=0-199 SECONDS=20 JOBS=1)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seeds $(SEEDS) --seconds $(SECONDS) --jobs $(JOBS)
 
 .PHONY: pictures
 pictures: $(VENV)/dev.stamp ## Write docs/*.png anew, from real runs

@@ -69,6 +69,22 @@ class PrivateRedis:
         self._process.kill()
         self._process.wait()
 
+    def snapshot(self) -> bytes:
+        """Return all that the server holds."""
+        with self.client() as client:
+            client.save()
+        return self._dump.read_bytes()
+
+    def set_back(self, snapshot: bytes) -> None:
+        """Let the server crash and come back with what it held at an earlier time."""
+        self.kill()
+        self._dump.write_bytes(snapshot)
+        self.start()
+
+    @property
+    def _dump(self) -> Path:
+        return Path(self._directory, "dump.rdb")
+
     def freeze(self) -> None:
         """Let the server take connections and answer nothing."""
         assert self._process is not None

@@ -41,3 +41,12 @@ def parent(pid: int) -> int:
     """Return the parent's process id; 0 if the process is gone."""
     state = _read(str(pid), "stat").rpartition(b")")[2].split()
     return int(state[1]) if state else 0
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process, and theirs."""
+    parents = {int(each): parent(int(each)) for each in filter(str.isdecimal, os.listdir("/proc"))}
+    family = [pid]
+    for member in family:
+        family += [child for child, of in parents.items() if of == member]
+    return family[1:]
