@@ -4,8 +4,6 @@
 a test of the kind, made with input of its own; what is open is named.
 """
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,29 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from case_folder import FOLDER, MARKS, classes, told
 from command_line import Shell
 from source_tree import ROOT
 
-FOLDER = Path(os.environ.get("SHARDMILL_CASES") or ROOT.parent / "shared" / "cases")
-pytestmark = [
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="there is no folder of cases beside the clone"),
-    pytest.mark.needs_redis,
-    pytest.mark.timeout(300),
-]
+pytestmark = MARKS
 
 Check = Callable[[Shell, Path, Path], None]
 """Asserts that a case, by its folder, comes out right in an output directory."""
-
-
-def told(there: Shell, out: Path, sql: str) -> list[dict]:
-    asked = there.run("query", out, sql, "--json")
-    assert asked.code == 0, asked.err
-    return [json.loads(line) for line in asked.out.splitlines()]
-
-
-def classes(there: Shell, out: Path) -> dict[str, str | None]:
-    rows = told(there, out, "select path, error_class from files where path not like '%.md'")
-    return {row["path"]: row["error_class"] for row in rows}
 
 
 def frames(there: Shell, out: Path) -> list[int]:
@@ -198,7 +181,8 @@ SHOWN_ELSEWHERE = {
 }
 """Folders without media of their own, or whose fault needs more than a command."""
 LATER = ("D-", "R")
-"""Starts of the names of folders about loaders and about sick machines: not mended yet."""
+"""Starts of the names of folders about loaders, not mended yet, and about sick machines: those
+have a file of their own."""
 
 
 @pytest.mark.parametrize("name", CHECKS)
