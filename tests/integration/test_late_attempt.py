@@ -4,6 +4,8 @@ No kill from outside meets that instant, so here the attempts run in this proces
 ledger, real files and a slot that decodes on the spot and then lets others have their turn.
 """
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from awaiting import wait_for
 from cluster import assert_whole
 from made_media import pictures
 from private_redis import PrivateRedis
-from shardmill.contract import leftovers
+from shardmill.contract import files, leftovers
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.job import Job
@@ -186,6 +188,27 @@ def test_a_job_over_whose_end_workers_vanish_pauses_and_is_ended_when_resumed(cl
     assert cluster.ledger.shift("job", "running", allowed=["paused"])
     cluster.finish()
     assert cluster.state == "done"
+    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+
+
+def test_a_commit_whose_folder_cannot_be_synced_keeps_its_shard(cluster, monkeypatch):
+    """The part is seen by all, so the next attempt counts it; nobody makes its shard again."""
+    sync = files.sync_directory
+
+    def fail(path: str) -> None:
+        if path == Layout(str(cluster.out)).manifest:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        sync(path)
+
+    monkeypatch.setattr(files, "sync_directory", fail)
+    told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
+    assert "Input/output error" in told
+    monkeypatch.undo()
+    cluster.ledger.shift("job", "running", allowed=["paused"])
+
+    another_does_it(cluster)
+
+    cluster.finish()
     assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
 
 

@@ -342,6 +342,8 @@ class Stages:
         part = self._layout.part(batch_id)
         try:
             self._committed = files.publish(waiting, part)
+            if self._committed:  # all see it from here on, whether or not the disk has it
+                files.sync_directory(self._layout.manifest)
         except FileNotFoundError as error:
             if not os.path.exists(waiting):
                 raise LeaseLost from error  # who came after us has taken it away

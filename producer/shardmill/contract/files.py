@@ -81,7 +81,7 @@ def read_json(path: str) -> Any:
 def publish(waiting: str, name: str) -> bool:
     """Give a durable file a name that no other file has: True for the first caller only.
 
-    The file may keep its first name too.
+    The file may keep its first name too.  The new one is durable once its folder is synced.
 
     Raises:
         FileNotFoundError: ``waiting`` or the folder of ``name`` is gone.
@@ -96,9 +96,7 @@ def publish(waiting: str, name: str) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if not _publish_by_rename(waiting, name, before):
-            return False
-    sync_directory(os.path.dirname(name))
+        return _publish_by_rename(waiting, name, before)
     return True
 
 
