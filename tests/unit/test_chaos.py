@@ -1,6 +1,7 @@
 """What ``make chaos`` does to a job's calls, and what it calls a fault of the data set."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ import pytest
 
 from chaos.content import Content
 from chaos.trial import SHIM
+from out_dir import OutDir
 
 PROGRAM = """
 import errno, os, shutil
@@ -36,30 +38,29 @@ print(shutil._use_fd_functions, os.mkdir in os.supports_dir_fd)
 """
 
 
-def sick(place: Path, *, share: str = "1") -> list[str]:
-    """Run the program above with the shim; return its lines."""
+def sick(place: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a Python program whose calls on two folders fail, while there is a file ``on``."""
     for name in ("in", "out"):
-        (place / name).mkdir()
+        (place / name).mkdir(exist_ok=True)
     (place / "in" / "x").touch()
     told = {
         "CHAOS_ON": str(place / "on"),
         "CHAOS_IN": str(place / "in"),
         "CHAOS_OUT": str(place / "out"),
         "CHAOS_LOG": str(place / "log"),
-        "CHAOS_SHARE": share,
+        "CHAOS_SHARE": "1",
         "CHAOS_SEED": "7",
         "PYTHONPATH": str(SHIM),
     }
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return subprocess.run(
+        [sys.executable, *command], env=os.environ | told, capture_output=True, text=True
+    )
 
 
 def test_a_lost_reply_is_a_call_that_was_done_and_an_open_that_fails_does_nothing(tmp_path):
     (tmp_path / "on").touch()
 
-    assert sick(tmp_path) == [
+    assert sick(tmp_path, "-c", PROGRAM).stdout.splitlines() == [
         "EEXIST True",
         "ENOENT True",
         "EEXIST True",
@@ -78,7 +79,7 @@ def test_a_lost_reply_is_a_call_that_was_done_and_an_open_that_fails_does_nothin
 
 
 def test_nothing_fails_while_the_storm_is_off(tmp_path):
-    lines = sick(tmp_path)
+    lines = sick(tmp_path, "-c", PROGRAM).stdout.splitlines()
 
     assert [line.split()[0] for line in lines[:6]] == ["done"] * 6
     assert not (tmp_path / "log").exists()
@@ -99,3 +100,17 @@ RIGHT = Content(rows=[("a", "ok", None), ("b", "ok", None)], clips=[("a", "1", 5
 def test_a_data_set_that_differs_from_the_right_one_is_a_fault(found, fault):
     assert RIGHT.faults_of(found)[0] == fault
     assert RIGHT.faults_of(RIGHT) == []
+
+
+def test_a_command_says_in_one_sentence_which_file_it_cannot_open(tmp_path):
+    OutDir(str(tmp_path / "out")).job(inputs=0)
+    (tmp_path / "on").touch()
+
+    failed = sick(tmp_path, "-m", "shardmill", "status", str(tmp_path / "out"))
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"shardmill: cannot use {tmp_path}/out/job.json: (Input/output error|Stale file handle|"
+        "Too many open files); mend that, then run the same command again\n",
+        failed.stderr,
+    )

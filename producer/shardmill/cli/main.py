@@ -117,6 +117,12 @@ def main() -> NoReturn:
         # Whoever read the output has enough; Python must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAULT)
+    except OSError as error:
+        if error.filename is None or "--debug" in sys.argv:
+            raise
+        path = printable(os.fsdecode(error.filename))
+        _say(f"cannot use {path}: {error.strerror}; mend that, then run the same command again")
+        sys.exit(FAULT)
     sys.exit(result if isinstance(result, int) else 0)
 
 
