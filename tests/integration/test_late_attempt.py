@@ -254,3 +254,38 @@ def test_a_late_attempt_commits_nothing_that_the_next_run_removes(cluster, setti
     assert told == ["lost"]
     named = {shard for part in layout.parts() for shard in shards_of(part)}
     assert named == set(layout.shard_names())
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_commit_of_which_nobody_knows_whether_it_was_done_keeps_its_shard(
+    cluster, monkeypatch, *, is_done
+):
+    """The drive goes away over the link, and does not say either whether the name is there."""
+    link, lstat = os.link, os.lstat
+    manifest = Layout(str(cluster.out)).manifest
+
+    def away(path: object) -> None:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
+
+    def linked(source: str, target: str) -> None:
+        if is_done:
+            link(source, target)
+        monkeypatch.setattr(
+            os,
+            "lstat",
+            lambda path, **more: (
+                away(path) if str(path).startswith(manifest) else lstat(path, **more)
+            ),
+        )
+        away(target)
+
+    monkeypatch.setattr(os, "link", linked)
+    told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
+    assert "timed out" in told
+    monkeypatch.undo()
+    cluster.ledger.shift("job", "running", allowed=["paused"])
+
+    another_does_it(cluster)
+
+    cluster.finish()
+    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})

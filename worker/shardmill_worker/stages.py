@@ -75,7 +75,7 @@ class Stages:
         self._slot = slot
         self._lease = lease
         self._idle_s = idle_s
-        self._committed = False
+        self._may_be_committed = False
         spec = job.spec
         self._depth: Depth = "check" if spec.check else "count" if spec.count_frames else "header"
 
@@ -99,7 +99,7 @@ class Stages:
         try:
             return self._do(batch_id)
         except BaseException:
-            if not self._committed:  # what is committed is no longer ours to remove
+            if not self._may_be_committed:  # what is committed is no longer ours to remove
                 self._withdraw_shards(batch_id)
             raise
         finally:
@@ -125,6 +125,7 @@ class Stages:
 
     def _take_up(self, batch: Batch, batch_id: str) -> Done:
         """Count what another attempt committed, and go on with what it left."""
+        files.sync_directory(self._layout.manifest)  # it may have died before it came to that
         rows = _rows_of(self._layout.part(batch_id))
         known = {(row.item.path, row.item.segment) for row in rows}
         left = [(item.path, item.segment) not in known for item in batch.items]
@@ -340,16 +341,18 @@ class Stages:
     def _commit(self, waiting: str, batch_id: str) -> bool:
         """Give a written manifest part its name: the commit.  False if another was first."""
         part = self._layout.part(batch_id)
+        self._may_be_committed = True
         try:
-            self._committed = files.publish(waiting, part)
-            if self._committed:  # all see it from here on, whether or not the disk has it
-                files.sync_directory(self._layout.manifest)
+            self._may_be_committed = files.publish(waiting, part)
         except FileNotFoundError as error:
+            self._may_be_committed = False
             if not os.path.exists(waiting):
                 raise LeaseLost from error  # who came after us has taken it away
             manifest = self._layout.manifest
             raise EnvironmentFault(f"{manifest} is gone: run the same command again") from error
-        return self._committed
+        if self._may_be_committed:
+            files.sync_directory(self._layout.manifest)
+        return self._may_be_committed
 
 
 def _rows_of(part: str) -> list[Row]:

@@ -84,19 +84,19 @@ def publish(waiting: str, name: str) -> bool:
     The file may keep its first name too.  The new one is durable once its folder is synced.
 
     Raises:
-        FileNotFoundError: ``waiting`` or the folder of ``name`` is gone.
-        OSError: The file system refuses, or has no such operation.
+        FileNotFoundError: ``waiting`` or the folder of ``name`` is gone; nothing was published.
+        OSError: Anything else; nobody knows whether the file has its name.
     """
     before = os.lstat(waiting)
     try:
         os.link(waiting, name)
     except FileExistsError:
-        if not _is_same(name, before):
-            return False
+        return _is_same(name, before)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno in _NO_LINKS:
+            return _publish_by_rename(waiting, name, before)
+        if not _is_same(name, before):
             raise
-        return _publish_by_rename(waiting, name, before)
     return True
 
 

@@ -66,6 +66,21 @@ def test_a_link_whose_reply_was_lost_is_known_as_done(tmp_path, waiting, lose):
     assert files.publish(str(waiting), str(tmp_path / "name"))
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOENT])
+def test_a_link_that_was_made_though_an_error_was_reported_is_known(
+    tmp_path, waiting, monkeypatch, *, number
+):
+    link = os.link
+
+    def done_but_failed(source: str, target: str) -> None:
+        link(source, target)
+        raise OSError(number, os.strerror(number), target)
+
+    monkeypatch.setattr(os, "link", done_but_failed)
+
+    assert files.publish(str(waiting), str(tmp_path / "name"))
+
+
 def test_a_name_that_another_has_is_not_taken_for_a_lost_reply(tmp_path, waiting, lose):
     (tmp_path / "name").write_bytes(b"mine")  # the same bytes, another file
     lose("link")
