@@ -1,6 +1,7 @@
 """A machine that cannot read now is no fault of the files, and keeps no work from others."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,69 @@ def test_a_sick_worker_leaves_its_batches_to_a_healthy_one(
     assert_whole(out, {f"{n:02}.png": "ok" for n in range(COUNT)}, server=server)
     told = here.run("query", out, "select distinct worker from files", "--json").out
     assert json.loads(told) == {"worker": "well"}
+
+
+def shards(out: Path) -> list[tuple[str, int]]:
+    return sorted((path.name, path.stat().st_mtime_ns) for path in (out / "shards").iterdir())
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    for number in range(2 * COUNT):
+        place = folder / ("ab"[number % 2])
+        place.mkdir(parents=True, exist_ok=True)
+        picture(place / f"{number:02}.png", seed=number)
+    return folder
+
+
+def test_a_folder_that_cannot_be_listed_keeps_its_frames(here, two_folders, out):
+    assert here.run("run", two_folders, "--out", out, *SIZE).code == 0
+    made = shards(out)
+    (two_folders / "a" / "new.png").write_bytes((two_folders / "a" / "00.png").read_bytes())
+    here.environment |= {
+        "PYTHONPATH": str(ODD),
+        "TEST_FILE_SYSTEM": "unlisted",
+        "TEST_UNLISTED": str(two_folders / "b"),
+    }
+
+    done = here.run("run", two_folders, "--out", out, *SIZE)
+
+    assert done.code == 0
+    assert f"what was made of {COUNT} files that cannot be looked at now stays" in done.err
+    assert set(made) < set(shards(out))
+    assert here.run("status", out, "--json").json["ok"] == 2 * COUNT + 1
+    assert here.run("verify", out).code == 0
+
+
+def test_a_drive_that_is_away_costs_no_frame_unless_it_is_said(here, two_folders, out):
+    assert here.run("run", two_folders, "--out", out, *SIZE).code == 0
+    made, results = shards(out), sorted(os.listdir(out))
+    (two_folders / "b").rename(two_folders.parent / "away")
+    (two_folders / "b").mkdir()
+
+    refused = here.run("run", two_folders, "--out", out, *SIZE)
+
+    assert refused.code == 2
+    assert refused.only_sentence == (
+        f"{COUNT} of the {2 * COUNT} rows of {out} are about files that are no longer there: mount "
+        "what is missing, or give --prune to remove them with their frames"
+    )
+    assert (shards(out), sorted(os.listdir(out))) == (made, results)
+    assert here.run("status", out, "--json").json["state"] == "done"
+
+    assert here.run("run", two_folders, "--out", out, *SIZE, "--prune").code == 0
+    assert here.run("status", out, "--json").json["ok"] == COUNT
+    assert here.run("verify", out).code == 0
+
+
+def test_a_few_files_that_are_gone_need_no_word(here, two_folders, out):
+    assert here.run("run", two_folders, "--out", out, *SIZE).code == 0
+    for path in sorted((two_folders / "b").iterdir())[:10]:
+        path.unlink()
+
+    assert here.run("run", two_folders, "--out", out, *SIZE).code == 0
+    assert here.run("status", out, "--json").json["ok"] == 2 * COUNT - 10
 
 
 def test_a_job_pauses_once_both_workers_are_sick(here, start_worker, ledger, media, out):

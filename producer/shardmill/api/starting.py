@@ -132,6 +132,7 @@ def request_of(
         spec=with_absolute_paths(spec or Spec()),
         goal=goal,
         overwrite=overwrite,
+        prune=inputs.prune,
     )
 
 

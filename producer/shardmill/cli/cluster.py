@@ -11,6 +11,7 @@ from shardmill.cli.options import (
     EXTRACT_FIELDS,
     inputs_arguments,
     local_path,
+    prune_option,
     redis_option,
     settings_of,
     spec_options,
@@ -28,6 +29,7 @@ from shardmill.contract.settings import PREFIX, Settings
 @click.option("--wait", is_flag=True, help="stay until the job is done, and tell how it goes")
 @spec_options(EXTRACT_FIELDS)
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
+@prune_option
 @click.option("--allow-failures", is_flag=True, help="with --wait: exit with 0 in any case")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
 def submit_command(out: str, redis_url: str | None, wait: bool, **options: Any) -> int:

@@ -13,6 +13,7 @@ from shardmill.cli.options import (
     PROBE_FIELDS,
     inputs_arguments,
     local_path,
+    prune_option,
     spec_options,
     take_inputs,
     take_spec,
@@ -29,6 +30,7 @@ from shardmill.cli.watching import Watching
 @spec_options(EXTRACT_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another spec's work: replace it")
+@prune_option
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
 def run_command(out: str, jobs: int | None, **options: Any) -> int:
@@ -70,6 +72,7 @@ def run_command(out: str, jobs: int | None, **options: Any) -> int:
 @spec_options(PROBE_FIELDS)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="decoders at a time  [cores]")
 @click.option("--overwrite", is_flag=True, help="OUT holds another job's work: replace it")
+@prune_option
 @click.option("--allow-failures", is_flag=True, help="exit with 0 even if some files failed")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end")
 def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:

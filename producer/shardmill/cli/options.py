@@ -104,12 +104,19 @@ def inputs_arguments(command: Command) -> Command:
     return directories(listed(command))
 
 
+prune_option = click.option(
+    "--prune", is_flag=True, help="remove the rows of files that are gone, even if many are"
+)
+"""Whether rows of more than a tenth of the files may go."""
+
+
 def take_inputs(options: dict[str, Any]) -> Inputs:
     """Take what says which files to take out of a command's options."""
     list_file = options.pop("list_file")
     if list_file not in (None, STANDARD_INPUT):
         list_file = local_path(list_file)
-    return Inputs(tuple(map(local_path, options.pop("directories"))), list_file)
+    directories = tuple(map(local_path, options.pop("directories")))
+    return Inputs(directories, list_file, prune=options.pop("prune", False))
 
 
 redis_option = click.option(

@@ -26,6 +26,9 @@ class Inputs(Struct, frozen=True):
     """Input directories, of different names, or archives."""
     list_file: str | Path | None = None
     """File of paths below them, ``-`` for standard input; None takes what is there."""
+    prune: bool = False
+    """Of files that an earlier run found and that are gone, remove the rows however many they
+    are: where it is more than a tenth, a drive may be away."""
 
     @property
     def words(self) -> list[str]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -43,13 +43,15 @@ from shardmill.submission.locate import at_work_elsewhere
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.reach import check_reach
 from shardmill.submission.request import Request
-from shardmill.submission.resume import remove_results, take_out_broken, take_out_stale
+from shardmill.submission.resume import broken_parts, remove_results, take_out_stale
 from shardmill.submission.scan import Found
 from shardmill.submission.spool import Spool, Todo
 from shardmill.submission.watcher import Watcher
 
 WINDOW_PAUSE_S: Final = 0.05
 """How often a full window is looked at."""
+FEW_ROWS: Final = 10
+"""So many rows go without a question."""
 RESUMES: Final = 3
 """How often an earlier run is resumed that pauses again and again."""
 PATIENCE_S: Final = 300.0
@@ -168,17 +170,19 @@ class Feeder:
 
     def _compare(self) -> None:
         layout, request = self._layout, self._request
-        remove_results(layout)
         self._await_earlier_work()
         leftovers.end_attempts(layout)
-        if not request.retry and (broken := take_out_broken(layout)):
-            shards = "1 shard is" if broken == 1 else f"{broken:,} shards are"
-            self._note(f"{shards} missing or damaged: what lay there is made again")
-        leftovers.remove(layout, leftovers.find(layout))
-        self._spool.add_manifest(layout, request.spec, again=request.retry or None)
+        broken = {} if request.retry else broken_parts(layout)
+        self._spool.add_manifest(layout, request.spec, again=request.retry or None, broken=broken)
         if request.retry:
             self._spool.add_rows_as_inputs(request.roots)
-        self._spool.compare()
+        if kept := self._spool.compare():
+            which = "1 file that" if kept == 1 else f"{kept:,} files that"
+            self._note(f"what was made of {which} cannot be looked at now stays as it is")
+        self._check_gone()
+        remove_results(layout)
+        self._take_out(broken)
+        leftovers.remove(layout, leftovers.find(layout))
         known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
         self._classes = number_classes(known, self._labels())
         self._leave_out()
@@ -192,6 +196,28 @@ class Feeder:
                     self._label(path, source),
                 ),
             )
+
+    def _check_gone(self) -> None:
+        """Stop before the rows of many files go: a drive may be away.
+
+        Raises:
+            OutputConflict: More than a tenth would go, and nobody has said that they should.
+        """
+        gone, rows = self._spool.gone_count(), self._spool.row_count()
+        if self._request.prune or gone <= FEW_ROWS or gone * 10 <= rows:
+            return
+        raise OutputConflict(
+            f"{gone:,} of the {rows:,} rows of {self._layout.out} are about files that are no "
+            "longer there: mount what is missing, or give --prune to remove them with their frames"
+        )
+
+    def _take_out(self, broken: Mapping[str, int]) -> None:
+        """Take parts out of the manifest, with how many of their shards are broken."""
+        for part in broken:
+            files.remove(part)
+        if count := sum(broken.values()):
+            shards = "1 shard is" if count == 1 else f"{count:,} shards are"
+            self._note(f"{shards} missing or damaged: what lay there is made again")
 
     def _labels(self) -> Iterable[str]:
         if self._request.spec.is_annotated:

@@ -58,6 +58,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """Absolute path of a list of inputs, ``-`` for standard input; None takes what is there."""
     overwrite: bool = False
     """Replace another spec's work."""
+    prune: bool = False
+    """Remove the rows of files that are gone, however many."""
     retry: tuple[str, ...] = ()
     """Do only the failed items of these error classes; none means all that is missing, changed or
     failed."""

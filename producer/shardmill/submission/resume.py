@@ -13,29 +13,27 @@ from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.submission.spool import Spool
 
 
-def take_out_broken(layout: Layout) -> int:
-    """Take the parts out of the manifest whose shards are not there as their index says.
+def broken_parts(layout: Layout) -> dict[str, int]:
+    """Return the manifest parts whose shards are not there as their index says.
 
     A shard is held against its index by its size, which costs no reading; ``verify`` reads all.
-    What is left of it is then an orphan.
 
     Returns:
-        How many shards are missing, of another size, or without a readable index.
+        Path of a part to how many of its shards are missing, of another size, or without a
+        readable index.
 
     Raises:
         DatasetDamaged: A part cannot be read.
     """
     if not layout.parts():
-        return 0
+        return {}
     from shardmill.contract.manifest import shards_of  # which brings Arrow
 
-    count = 0
-    for part in layout.parts():
-        broken = sum(not _is_there(layout, shard) for shard in shards_of(part))
-        if broken:
-            files.remove(part)
-        count += broken
-    return count
+    found = {
+        part: sum(not _is_there(layout, shard) for shard in shards_of(part))
+        for part in layout.parts()
+    }
+    return {part: count for part, count in found.items() if count}
 
 
 def _is_there(layout: Layout, shard: str) -> bool:

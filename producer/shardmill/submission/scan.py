@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from errno import ENOENT, ENOTDIR
 from fnmatch import translate
 from stat import S_ISREG
 from typing import Any, Final
@@ -56,6 +57,8 @@ class Found(Struct, frozen=True):
     """Where in an archive it lies; None for a file of its own."""
     sequence: ImageSequence | None = None
     """The image sequence whose folder and name are the path; None for a file."""
+    is_unknown: bool = False
+    """True for a file or folder that could not be looked at now: rows of it and below it stay."""
 
     @property
     def file(self) -> str:
@@ -212,7 +215,7 @@ def scan(
                 raise InvalidInput(f"{root} cannot be read: {error.strerror}") from error
             on_unreadable(f"folder {folder} cannot be read: {error.strerror}")
             if not wanted.leaves_out_folder(folder):
-                yield Found(folder.rstrip("/"), 0, 0)
+                yield _not_seen(folder.rstrip("/"), error)
 
 
 def _entries(
@@ -228,7 +231,8 @@ def _entries(
                 seen = _look(entry, path, wanted)
             except OSError as error:
                 on_unreadable(f"{path} cannot be read: {error.strerror}")
-                seen = Found(path, 0, 0) if _would_hold_inputs(entry, path, wanted) else None
+                is_input = _would_hold_inputs(entry, path, wanted)
+                seen = _not_seen(path, error) if is_input else None
             if seen is not None:
                 yield path, seen
 
@@ -256,9 +260,14 @@ def found_at(base: str, path: str) -> Found:
     """Return a file as it is now; what cannot be looked at has size 0, and probing tells why."""
     try:
         status = os.stat(os.path.join(base, path))
-    except OSError:
-        return Found(path, 0, 0)
+    except OSError as error:
+        return _not_seen(path, error)
     return _found(path, status)
+
+
+def _not_seen(path: str, error: OSError) -> Found:
+    """Return what cannot be looked at; only some errors say that it is gone."""
+    return Found(path, 0, 0, is_unknown=error.errno not in {ENOENT, ENOTDIR})
 
 
 def _found(path: str, status: os.stat_result) -> Found:

@@ -74,8 +74,8 @@ class Spool:
         """Take in inputs; of a path in an archive the last counts, as when it is unpacked."""
         self._db.execute("begin")
         self._db.executemany(
-            "insert into input (path, size, mtime, member, sequence, rank) "
-            "values (?, ?, ?, ?, ?, ?) "
+            "insert into input (path, size, mtime, member, sequence, rank, unknown) "
+            "values (?, ?, ?, ?, ?, ?, ?) "
             "on conflict (path) do update set size = excluded.size, mtime = excluded.mtime, "
             "member = excluded.member where excluded.member is not null",
             map(self._values, found),
@@ -86,7 +86,8 @@ class Spool:
         member = None if found.member is None else found.member.encode()
         sequence = None if found.sequence is None else found.sequence.encode()
         path = _blob(found.path)
-        return path, found.size_bytes, found.mtime_ns, member, sequence, self._rank(path)
+        values = path, found.size_bytes, found.mtime_ns, member, sequence
+        return *values, self._rank(path), found.is_unknown
 
     def count(self) -> int:
         """Return how many inputs there are, those left out among them."""
@@ -101,21 +102,27 @@ class Spool:
         return count
 
     def add_manifest(
-        self, layout: Layout, spec: Spec, *, again: Collection[str] | None = None
+        self,
+        layout: Layout,
+        spec: Spec,
+        *,
+        again: Collection[str] | None = None,
+        broken: Collection[str] = (),
     ) -> None:
         """Take in the rows of an output directory.
 
         Args:
             layout: The output directory.
             spec: Says whether annotations tell of inputs, and of their splits.
+            broken: Parts that are left out.
             again: Classes of the failed rows to be tried again; None means all, and that what is
                 to be left out is decided anew.
 
         Raises:
             DatasetDamaged: A manifest part cannot be read.
         """
-        decided_anew = set(layout.left_out_parts() if again is None else ())
-        parts = [part for part in layout.parts() if part not in decided_anew]
+        without = {*broken, *(layout.left_out_parts() if again is None else ())}
+        parts = [part for part in layout.parts() if part not in without]
         if not parts:
             return
         from shardmill.submission import earlier  # which brings Arrow
@@ -150,9 +157,26 @@ class Spool:
         self._db.executemany("delete from input where path = ?", ((path,) for path in tried))
         self.add(_as_it_is_now(_found(path, *found), roots) for path, found in tried.items())
 
-    def compare(self) -> None:
-        """Hold the rows against the inputs, once all are here."""
+    def compare(self) -> int:
+        """Hold the rows against the inputs, once all are here.
+
+        Returns:
+            How many files with rows could not be looked at; they count as unchanged.
+        """
+        kept = 0
+        if self._count("select count(*) from input where unknown"):
+            self._db.executescript(_sql("spool_unknown"))
+            kept = self._count("select count(distinct path) from kept")
         self._db.executescript(_sql("spool_compare"))
+        return kept
+
+    def row_count(self) -> int:
+        """Return how many rows there are."""
+        return self._count("select count(*) from row")
+
+    def gone_count(self) -> int:
+        """Return how many of them are about files that are no inputs any more."""
+        return self._count("select count(*) from row where path not in (select path from input)")
 
     def of_equal_size(self) -> Iterator[Found]:
         """Yield the inputs that have the size of another one, by path."""

@@ -3,10 +3,11 @@
 -- several items), and one that is missing makes the others stale; but where the file has several
 -- annotations, each row is on its own.  So `own` is the segment of such a row, and else -1.  Inputs
 -- are done if they have rows and none is stale.  A member is where in an archive a file lies; a
--- sequence is what tells an image sequence from another state of it, null for a file.
+-- sequence is what tells an image sequence from another state of it, null for a file.  What is unknown could not be
+-- looked at.
 create table input (
     path blob primary key, size integer, mtime integer, member text, sequence text, rank integer,
-    done integer default 0
+    unknown integer default 0, done integer default 0
 ) without rowid;
 create table part (id integer primary key, file text);
 create table row (

@@ -70,6 +70,20 @@ def fail_inputs(number):
     os.open = open_
 
 
+def hide_a_folder():
+    """List one folder as a drive does that is away for a moment."""
+    scandir = os.scandir
+
+    def scanned(path="."):
+        if os.fsdecode(path).rstrip("/") == os.environ["TEST_UNLISTED"]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scandir(path)
+
+    os.scandir = scanned
+
+
+if "unlisted" in WORDS:
+    hide_a_folder()
 if "inputs" in WORDS:
     fail_inputs(getattr(errno, os.environ["TEST_INPUT_ERRNO"]))
 if "no-links" in WORDS:

@@ -64,6 +64,61 @@ def test_without_a_manifest_everything_is_to_do_sorted_by_path(spool, out):
     assert spool.stale_rows() == {}
 
 
+UNKNOWN = Found("a", 0, 0, is_unknown=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_to_do"),
+    [
+        (["a/1", "a/b/2", "a"], []),
+        (["a/1", "a0", "a.mp4", "b/a/1"], ["a.mp4", "a0", "b/a/1"]),
+        ([], ["a"]),
+        (["b"], ["a", "b"]),
+    ],
+)
+def test_rows_of_what_cannot_be_looked_at_and_below_it_stay(spool, out, rows, is_to_do):
+    """All others are gone, or have changed."""
+    if rows:
+        out.part("b1", *(ok(path) for path in rows))
+    spool.add([UNKNOWN, *inputs(*(path for path in rows if path in is_to_do), size_bytes=7)])
+    spool.add_manifest(out.layout, Spec())
+
+    kept = spool.compare()
+
+    assert kept == len(rows) - len(is_to_do) + ("a" in is_to_do)
+    assert todo(spool) == sorted(is_to_do)
+    assert spool.gone_count() == 0
+    assert spool.row_count() == len(rows)
+
+
+def test_failed_rows_of_what_cannot_be_looked_at_are_tried_again(spool, out):
+    out.part("b1", failed("a/1", "crash"), ok("a/2"))
+    spool.add([UNKNOWN])
+    spool.add_manifest(out.layout, Spec())
+    spool.compare()
+
+    assert todo(spool) == ["a/1"]
+
+
+def test_rows_without_an_input_are_counted_as_gone(spool, out):
+    out.part("b1", ok("a"), ok("b"), ok("c"))
+    spool.add(inputs("a", size_bytes=7))
+    spool.add_manifest(out.layout, Spec())
+    spool.compare()
+
+    assert (spool.gone_count(), spool.row_count()) == (2, 3)
+
+
+def test_rows_of_broken_parts_are_left_out(spool, out):
+    out.part("b1", ok("a"))
+    out.part("b2", ok("b"))
+    spool.add(inputs("a", "b"))
+    spool.add_manifest(out.layout, Spec(), broken=[out.layout.part("b1")])
+    spool.compare()
+
+    assert todo(spool) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("row", "found", "is_stale", "is_to_do"),
     [

@@ -180,8 +180,13 @@ def _open(root: str, item: Item) -> int:
 
 def _check_unchanged(reading: _Reading, item: Item) -> os.stat_result:
     found = reading.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise Unreadable(
+            "Expected a file, found a folder: it could not be listed when the inputs were "
+            "gathered, or took a file's place; run the same command again."
+        )
     if not stat.S_ISREG(found.st_mode):
-        raise Unreadable("Expected a regular file, found a directory, pipe or device.")
+        raise Unreadable("Expected a regular file, found a pipe or a device.")
     if found.st_mtime_ns not in TIMES_OF_CHANGE_NS:
         raise Unsupported(
             "Its time of change lies outside the years 1677 to 2262, so changes would not be seen: "

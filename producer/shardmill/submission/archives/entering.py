@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shardmill.contract.archive import ZIP, Member, Obstacle, extent_of
 from shardmill.contract.errors import ItemError
@@ -46,13 +47,15 @@ def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:
         # A named pipe that took its place meanwhile would block an open for ever.
         descriptor = os.open(roots.place(archive.path), os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        yield archive  # probing tells what is the matter
+        yield replace(archive, is_unknown=True)  # probing tells what is the matter
         return
     try:
         status = os.fstat(descriptor)
         listing = _Listing(archive.path, storable_mtime_ns(status.st_mtime_ns), wanted)
         whole = Stretch(partial(os.pread, descriptor), 0, status.st_size)
         yield from listing.inputs(whole, archive.path, depth=1)
+    except OSError:  # of the drive: what else lies in the archive is unknown
+        yield replace(archive, is_unknown=True)
     finally:
         os.close(descriptor)
 

@@ -31,6 +31,8 @@ def entries_of_tar(stretch: Stretch) -> Iterator[Entry]:
                     yield _entry(member, stretch)
             end = tar.offset
     except _BROKEN as error:
+        if file.fault is not None:
+            raise file.fault from error
         raise BadArchive from error
     if any(stretch.exactly(tarfile.BLOCKSIZE, end)):
         raise BadArchive  # a header that the library took for the end
@@ -63,13 +65,19 @@ class _Headers:
         self._stretch = stretch
         self._position = 0
         self.allowance = HEADERS_BYTES
+        self.fault: OSError | None = None
+        """Of the drive; the library takes it for a broken header."""
 
     def read(self, length: int) -> bytes:
         """Return what follows."""
         if length > self.allowance:
             raise tarfile.ReadError("headers of such a size are no headers")
         self.allowance -= length
-        data = self._stretch.read(length, self._position)
+        try:
+            data = self._stretch.read(length, self._position)
+        except OSError as error:
+            self.fault = error
+            raise
         self._position += len(data)
         return data
 

@@ -1,5 +1,6 @@
 """Archives are taken for folders: which of their members are inputs, and under which path."""
 
+import errno
 import os
 import tarfile
 import zipfile
@@ -199,3 +200,25 @@ def test_a_name_that_leads_out_is_an_input_in_the_archive(tmp_path):
             tar.addfile(tarfile.TarInfo(name))
 
     assert set(told(inputs(tmp_path))) == {"x.tar/out.png", "x.tar/root.png"}
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("pack", [py_tar, py_zip])
+def test_a_drive_that_fails_over_an_archive_makes_no_damage_of_it(
+    tmp_path, monkeypatch, *, pack, after
+):
+    files = {f"{number}.png": bytes(3000) for number in range(9)}
+    archive = pack(tmp_path / f"x.{pack.__name__[3:]}", tree(tmp_path / ".files", files))
+    pread, reads = os.pread, iter(range(10**6))
+
+    def read(*arguments: int) -> bytes:
+        if next(reads) >= after:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(*arguments)
+
+    monkeypatch.setattr(os, "pread", read)
+    found = inputs(tmp_path)
+
+    unknown = [each for each in found if each.is_unknown]
+    assert [each.path for each in unknown] == [archive.name] or len(found) == len(files)
+    assert not any(each.member and each.member.obstacle for each in found)
