@@ -530,3 +530,31 @@ def test_names_that_are_no_text_keep_their_row(here, tmp_path, out):
     before = shards(out)
     assert here.run("run", media, "--out", out, *SIZE).code == 0
     assert shards(out) == before
+
+
+def test_directories_whose_names_are_no_text_do(here, tmp_path):
+    media = pictures(tmp_path / os.fsdecode(b"in\xff"), 3)
+    out = tmp_path / os.fsdecode(b"out\xfe")
+
+    done = here.run("run", media, "--out", out, *SIZE)
+
+    assert done.code == 0, done.err
+    assert (out / "report.html").read_text("utf-8").count("in\\") > 0
+    for command in ("status", "verify", "failures", "report"):
+        told = here.run(command, out)
+        assert (told.code, "Traceback" in told.err) == (0, False), told.err
+
+
+def test_a_damaged_index_pauses_the_next_job_and_is_named(here, media, out):
+    assert here.run("run", media, "--out", out, *SIZE).code == 0
+    (index,) = sorted((out / "index").glob("*.arrow"))
+    data = bytearray(index.read_bytes())
+    data[len(data) // 3] ^= 255
+    index.write_bytes(data)
+    picture(media / "new.png", seed=99)
+
+    done = here.run("run", media, "--out", out, *SIZE)
+
+    assert done.code == 4
+    assert f"{index.name} does not match its own checksum; `shardmill verify` names" in done.out
+    assert "SIG" not in done.out

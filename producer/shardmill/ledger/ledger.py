@@ -11,6 +11,7 @@ from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage
 from shardmill.contract.job import Job, State
 from shardmill.contract.names import STAGES, Stage
+from shardmill.contract.quantity import printable
 from shardmill.contract.settings import Settings
 from shardmill.ledger import entries
 from shardmill.ledger.answers import (
@@ -179,7 +180,7 @@ class Ledger:
             reason: What is wrong with its machine, one sentence.
         """
         keys = [names.job_key(job), names.WORKERS, names.faults_key(job)]
-        answer: Faulted = self._run("fault", keys, worker, reason, _ms(FAULT_S))
+        answer: Faulted = self._run("fault", keys, worker, printable(reason), _ms(FAULT_S))
         return answer
 
     def close(self, job: str, *, batches: int) -> None:
@@ -232,7 +233,7 @@ class Ledger:
     def shift(self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]) -> bool:
         """Change a job's state if it is one of ``allowed``; True if it was."""
         keys = [names.job_key(job), *_beside(job)[1:]]
-        answer = self._run("shift", keys, state, reason, _ms(KEEP_S), *allowed)
+        answer = self._run("shift", keys, state, printable(reason), _ms(KEEP_S), *allowed)
         return bool(answer == "shifted")
 
     def job(self, name: str) -> tuple[Job, str] | None:

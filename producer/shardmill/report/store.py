@@ -27,10 +27,15 @@ from shardmill.contract.errors import (
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 
+NAMES_EACH: Final = "`shardmill verify` names each damaged file"
 MEMORY_LIMIT: Final = "512MB"
 """What a query may hold in memory; larger sorts and joins go through ``Layout.tmp``."""
 _THREADS: Final = 4  # each takes its share of the memory, whatever the machine's cores
 _ROWS_AT_ONCE: Final = 1024
+_LEAST_ROWS: Final = 2048
+"""Of a batch: as many as DuckDB looks at together."""
+_LEAST_BYTES: Final = 1 << 23
+"""Of a batch of fewer rows: clips may have any number of frames."""
 
 
 class _Parts(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
@@ -46,11 +51,57 @@ class _Parts(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no type
         super().__init__(fragments, schema.append(pa.field("part", pa.string())), form, disk)
 
     def scanner(self, **options: Any) -> ds.Scanner:
-        """Return a scanner that forgets each file behind it.
+        """Return a scanner that forgets each file behind it, and yields batches of many rows.
 
-        Arrow would keep what it learnt of every Parquet file: 0.1 MB a part, measured.
+        Arrow would keep what it learnt of every Parquet file: 0.1 MB a part, measured.  DuckDB
+        sets aside as much for a batch of two rows as for one of two thousand: 0.1 MB again.
         """
-        return super().scanner(cache_metadata=False, **options)
+        reader = super().scanner(cache_metadata=False, **options).to_reader()
+        joined = pa.RecordBatchReader.from_batches(reader.schema, _joined(reader))
+        return ds.Scanner.from_batches(joined)
+
+
+def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of at least ``_LEAST_ROWS`` rows or ``_LEAST_BYTES``, but for the last one."""
+    group: list[pa.RecordBatch] = []
+    rows = size_bytes = 0
+    for batch in batches:
+        group.append(batch)
+        rows += batch.num_rows
+        size_bytes += batch.nbytes
+        if rows >= _LEAST_ROWS or size_bytes >= _LEAST_BYTES:
+            yield pa.concat_batches(group)
+            group, rows, size_bytes = [], 0, 0
+    if group:
+        yield pa.concat_batches(group)
+
+
+class ClipIndex(_Parts):
+    """Index parts as one table, each of which is held against its checksum before it is scanned.
+
+    Arrow follows the offsets in them without a look: damaged ones would end the process.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._unchecked = list(paths)
+        super().__init__(self._unchecked, ds.IpcFileFormat(), index.SCHEMA)
+        self.damage: DatasetDamaged | None = None
+        """What was found wrong, for DuckDB passes no exception on."""
+
+    def scanner(self, **options: Any) -> ds.Scanner:
+        """Return a scanner.
+
+        Raises:
+            DatasetDamaged: One of the files is damaged.
+        """
+        try:
+            while self._unchecked:
+                index.check_index(self._unchecked[-1])
+                self._unchecked.pop()
+        except DatasetDamaged as damage:
+            self.damage = DatasetDamaged(f"{damage}; {NAMES_EACH}")
+            raise
+        return super().scanner(**options)
 
 
 def sql(name: str) -> str:
@@ -84,17 +135,19 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     return con
 
 
-def add_clips(con: duckdb.DuckDBPyConnection, index_parts: Iterable[str]) -> None:
+def add_clips(con: duckdb.DuckDBPyConnection, index_parts: Iterable[str]) -> ClipIndex:
     """Give a connection the tables ``clips`` and ``frames`` over some index parts."""
-    con.register("clip_index", _Parts(index_parts, ds.IpcFileFormat(), index.SCHEMA))
+    table = ClipIndex(index_parts)
+    con.register("clip_index", table)
     con.execute(sql("views"))
+    return table
 
 
-def connect(out: str) -> duckdb.DuckDBPyConnection:
+def connect(out: str) -> tuple[duckdb.DuckDBPyConnection, ClipIndex]:
     """Return a connection for untrusted SQL with the tables ``files``, ``clips``, ``frames``.
 
     It can neither read nor write any file, see Python's variables, load an extension or change
-    a setting.  Close it after use.
+    a setting.  Close it after use.  What lies behind ``clips`` and ``frames`` comes with it.
 
     Raises:
         UsageError: ``out`` is no output directory.
@@ -106,13 +159,13 @@ def connect(out: str) -> duckdb.DuckDBPyConnection:
     con = open_files(out)
     try:
         shards = ask(con, "select distinct shard from files where shard is not null")
-        add_clips(con, [layout.index_of(row["shard"]) for row in shards])
+        clip_index = add_clips(con, [layout.index_of(row["shard"]) for row in shards])
     except DatasetDamaged:
         con.close()
         raise
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
-    return con
+    return con, clip_index
 
 
 def job_of(out: str) -> Job:
@@ -161,8 +214,7 @@ def _faults() -> Iterator[None]:
         raise EnvironmentFault(f"cannot sum up the manifest: {_first_line(error)}") from error
     except duckdb.Error as error:
         raise DatasetDamaged(
-            f"cannot read the manifest or index: {_first_line(error)}; "
-            "`shardmill verify` names each damaged file"
+            f"cannot read the manifest or index: {_first_line(error)}; {NAMES_EACH}"
         ) from error
 
 
@@ -182,15 +234,18 @@ def query(out: str, text: str) -> Iterator[Answer]:
 
     Raises:
         UsageError: The SQL is wrong or wants more than these tables; also while rows are read.
-        DatasetDamaged: The manifest cannot be read.
+        DatasetDamaged: The manifest cannot be read, or the index of a shard.
     """
-    with closing(connect(out)) as con:
+    con, clip_index = connect(out)
+    with closing(con):
         try:
             con.execute(text)
             if con.description is None:
                 raise UsageError(f"expected one SQL query, got {text!r:.80}")
             yield Answer(tuple(column[0] for column in con.description), _rows(con))
         except duckdb.Error as error:
+            if clip_index.damage is not None:
+                raise clip_index.damage from error
             raise UsageError(f"this query has no answer: {_first_line(error)}") from error
 
 

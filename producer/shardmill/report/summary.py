@@ -11,8 +11,10 @@ import duckdb
 from msgspec.structs import replace
 
 from shardmill.contract import files
+from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.files import read_json, write_json
 from shardmill.contract.holder import is_locked
+from shardmill.contract.index import check_index
 from shardmill.contract.job import Job, Status, version
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
@@ -92,6 +94,7 @@ def finish(job: Job) -> Status:
         found = _status(job, inputs_of(con, job), tally_of(con))
         (clips,) = store.ask(con, store.sql("clip_frames"))
         (steps,) = store.ask(con, store.sql("steps"))
+        _check_indexes(con, layout)
         failed = failures.groups_of(con, job.out)
         remarks = Remarks.of(con, job.spec)
     status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
@@ -104,6 +107,19 @@ def finish(job: Job) -> Status:
         layout.summary, status.encode() | details | clips | remarks.encode(job.spec) | profile
     )
     return status
+
+
+def _check_indexes(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
+    """See that the index of every shard is what was written.
+
+    Raises:
+        DatasetDamaged: One is not.
+    """
+    for row in store.ask(con, "select distinct shard from files where shard is not null"):
+        try:
+            check_index(layout.index_of(row["shard"]))
+        except DatasetDamaged as damage:
+            raise DatasetDamaged(f"{damage}; {store.NAMES_EACH}") from damage
 
 
 def _status(job: Job, inputs: int | None, sums: Tally) -> Status:

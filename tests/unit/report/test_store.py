@@ -1,6 +1,7 @@
 """The tables show committed rows only, and SQL over them can touch nothing else."""
 
 import os
+import struct
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from out_dir import FRAME_NS, OutDir, Video, failed
 from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
+from shardmill.contract.index import open_index
 from shardmill.report import store
 
 
@@ -113,7 +115,8 @@ def test_sql_cannot_see_the_variables_of_its_caller(out):
     out.job(inputs=0)
     secret = pa.table({"x": [1]})
 
-    with closing(store.connect(out.out)) as con, pytest.raises(duckdb.CatalogException):
+    con, _ = store.connect(out.out)
+    with closing(con), pytest.raises(duckdb.CatalogException):
         con.execute("select * from secret")
 
     assert secret.num_rows == 1
@@ -180,3 +183,42 @@ def test_a_query_of_ours_that_lacks_memory_says_what_to_do(tmp_path):
 
         with pytest.raises(EnvironmentFault, match=r"Out of Memory.*give the process more memory"):
             store.ask(con, "select list(i::varchar) from range(1000000) t(i)")
+
+
+def offsets_led_away(path: str) -> None:
+    """Let the text offsets of an index lead out of its buffers, as a few flipped bytes can."""
+    offsets = [0]
+    for text in open_index(path)["path"].to_pylist():
+        offsets.append(offsets[-1] + len(text.encode()))
+    data = Path(path).read_bytes()
+    sound = struct.pack(f"<{len(offsets)}i", *offsets)
+    assert sound in data
+    away = struct.pack(f"<{len(offsets)}i", 0, *[2_000_000_000] * (len(offsets) - 1))
+    Path(path).write_bytes(data.replace(sound, away, 1))
+
+
+def test_a_damaged_index_ends_a_query_in_one_sentence(out):
+    """Without a look at its checksum it ends the process."""
+    shard = out.shard("b0", Video("a.mp4"), Video("b.mp4"))
+    out.job()
+    offsets_led_away(out.layout.index_of(shard))
+
+    assert rows(out, "select count(*) from files") == [(2,)]
+    for table in ("clips", "frames"):
+        with pytest.raises(
+            DatasetDamaged, match="does not match its own checksum; `shardmill verify`"
+        ):
+            rows(out, f"select max(path) from {table}")
+
+
+def test_many_small_parts_take_no_more_memory_than_a_few(out, monkeypatch):
+    """DuckDB sets aside for a batch of two rows what it does for one of thousands."""
+    for number in range(800):
+        out.shard(f"{number:04}", Video(f"{number:04}.mp4"))
+    out.job()
+    monkeypatch.setattr(store, "MEMORY_LIMIT", "28MB")
+
+    with closing(store.open_files(out.out)) as con:
+        shards = store.ask(con, "select distinct shard from files")
+        store.add_clips(con, [out.layout.index_of(row["shard"]) for row in shards])
+        assert store.ask(con, store.sql("page/duplicates"), examples=9) is not None

@@ -27,7 +27,7 @@ from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.files import read_json
 from shardmill.contract.job import Job, Status
 from shardmill.contract.layout import Layout
-from shardmill.contract.quantity import format_bytes
+from shardmill.contract.quantity import format_bytes, printable
 from shardmill.contract.spec import Spec
 from shardmill.report import failures, store
 from shardmill.report.page import figures, told
@@ -82,7 +82,7 @@ def write(out: str, status: Status) -> str:
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
         files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
-        files.write(partial, text.encode())
+        files.write(partial, text.encode("utf-8", "backslashreplace"))
         files.replace(partial, layout.report)
         files.sync_directory(layout.out)
     except OSError as error:
@@ -118,7 +118,7 @@ def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
             "steps": figures.of_steps(con),
             "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
             "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
-            "command": job.command("run"),
+            "command": printable(job.command("run")),
             "spec": json.dumps(job.spec.encode(), indent=1),
             "versions": told.versions(),
             "begun_by": str(read_json(layout.job).get("shardmill")),
@@ -130,11 +130,11 @@ def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) ->
     """Return what the index tells; a damaged one must not keep the rest from being told."""
     shards = store.ask(con, "select distinct shard from files where shard is not null")
     sheet = contact_sheet(con, layout, classes=classes)
+    clip_index = store.add_clips(con, [layout.index_of(row["shard"]) for row in shards])
     try:
-        store.add_clips(con, [layout.index_of(row["shard"]) for row in shards])
         duplicates = store.ask(con, store.sql("page/duplicates"), examples=EXAMPLES)
     except DatasetDamaged as error:
-        return _FromIndex(sheet, [], str(error))
+        return _FromIndex(sheet, [], str(clip_index.damage or error))
     return _FromIndex(sheet, duplicates)
 
 

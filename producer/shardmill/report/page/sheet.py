@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.framing import read_range
-from shardmill.contract.index import ClipEntry, entry_at, open_index
+from shardmill.contract.index import ClipEntry, check_index, entry_at
 from shardmill.contract.layout import Layout
 from shardmill.report import store
 
@@ -102,7 +102,7 @@ def _picture(layout: Layout, chosen: dict[str, Any]) -> tuple[Picture, int]:
         OSError: The shard cannot be read.
         ValueError: The frame is none, or too large.
     """
-    index = open_index(layout.index_of(chosen["shard"]))
+    index = check_index(layout.index_of(chosen["shard"]))
     row = pc.index(index["clip_id"], chosen["clip_id"]).as_py()
     if row < 0:
         raise DatasetDamaged(f"the index of {chosen['shard']} has no clip {chosen['clip_id']}")

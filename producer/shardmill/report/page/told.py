@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from shardmill.contract.job import Job, Status
-from shardmill.contract.quantity import format_bytes, format_count, format_duration
+from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
 from shardmill.contract.sampling import NS_PER_S
 
 PACKAGES: Final = (
@@ -24,7 +24,7 @@ def sentence(job: Job, status: Status, *, shards: int) -> str:
     inputs = format_count(tally.items, "input")
     if status.state != "done" and status.inputs is not None:
         inputs = f"{tally.items:,} of {format_count(status.inputs, 'input')}"
-    source = f"{inputs} ({format_bytes(tally.bytes_in)}) of {', '.join(job.roots.paths)}"
+    source = f"{inputs} ({format_bytes(tally.bytes_in)}) of {printable(', '.join(job.roots.paths))}"
     if job.goal == "probe":
         done = f"{source} were looked at"
     else:
