@@ -210,7 +210,9 @@ class Trial:
 
     def _without_names(self, said: str) -> str:
         """Return a sentence as other trials say it: without the names that they do not share."""
-        said = said.replace(str(self._out), "OUT").replace(str(self._setting.media), "IN")
+        socket = self._server.url.removeprefix("unix://")
+        for name, text in (("OUT", self._out), ("IN", self._setting.media), ("SOCKET", socket)):
+            said = said.replace(str(text), name)
         return HEX.sub("#", WORKER.sub("w: ", said))
 
     def _come_to_the_end(self) -> bool:
