@@ -248,9 +248,9 @@ somebody else's."""
 
 def damage_that_verify_sees(home: Shell, case: Path, place: Path) -> None:
     media, out = place / "in", place / "out"
-    for label in ("bouncing", "sliding"):
-        sound(media / label)
-        pictures(media / label, 3)
+    for frames, label in enumerate(("bouncing", "sliding"), start=4):
+        video(media / label / "a.mp4", frames=frames)
+        video(media / label / "b.mkv", frames=frames * 3)
     (media / "sliding" / "broken.png").write_bytes(bytes(500))
     assert home.run("run", media, "--out", out, *SMALL, "--clips-per-shard", "2").code == 3
     mutated = script(home, case / "mutate.py", out)
@@ -345,7 +345,7 @@ CHECKS: dict[str, Check] = {
 }
 SHOWN_ELSEWHERE = {
     "R14-redis-lua": "integration/test_secure_redis.py",
-    "R17-slow-redis": "integration/test_metrics.py",
+    "R17-slow-redis": "integration/test_reconciler.py",
     "R19-report-fsync": "integration/test_end_of_a_run.py",
 }
 """Folders that need an administrator, a measurement or a power cut."""
