@@ -346,7 +346,7 @@ CHECKS: dict[str, Check] = {
 SHOWN_ELSEWHERE = {
     "R14-redis-lua": "integration/test_secure_redis.py",
     "R17-slow-redis": "integration/test_reconciler.py",
-    "R19-report-fsync": "integration/test_end_of_a_run.py",
+    "R19-report-fsync": "faults/test_file_systems.py",
 }
 """Folders that need an administrator, a measurement or a power cut."""
 
