@@ -532,9 +532,8 @@ def test_names_that_are_no_text_keep_their_row(here, tmp_path, out):
     assert shards(out) == before
 
 
-def test_directories_whose_names_are_no_text_do(here, tmp_path):
+def test_an_input_directory_whose_name_is_no_text_does(here, tmp_path, out):
     media = pictures(tmp_path / os.fsdecode(b"in\xff"), 3)
-    out = tmp_path / os.fsdecode(b"out\xfe")
 
     done = here.run("run", media, "--out", out, *SIZE)
 
@@ -545,9 +544,20 @@ def test_directories_whose_names_are_no_text_do(here, tmp_path):
         assert (told.code, "Traceback" in told.err) == (0, False), told.err
 
 
+def test_an_output_directory_whose_name_is_no_text_is_refused(here, media, tmp_path):
+    done = here.run("run", media, "--out", tmp_path / os.fsdecode(b"out\xfe"), *SIZE)
+
+    assert (done.code, done.only_sentence.partition(", got")[0]) == (
+        2,
+        "expected a path of UTF-8 for --out",
+    )
+    assert "\\xfe" in done.only_sentence or "\\udcfe" in done.only_sentence
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
 def test_a_damaged_index_pauses_the_next_job_and_is_named(here, media, out):
     assert here.run("run", media, "--out", out, *SIZE).code == 0
-    (index,) = sorted((out / "index").glob("*.arrow"))
+    index, *_ = (out / "index").glob("*.arrow")
     data = bytearray(index.read_bytes())
     data[len(data) // 3] ^= 255
     index.write_bytes(data)

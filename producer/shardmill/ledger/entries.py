@@ -31,7 +31,7 @@ def encode(job: Job, counters: Mapping[str, int], *, run: str) -> dict[str, str 
     entry: dict[str, str | int] = {
         "state": "running",
         "reason": "",
-        "out": json.dumps(job.out),
+        "out": job.out,
         "roots": json.dumps(job.roots.paths),
         "goal": job.goal,
         "spec": json.dumps(job.spec.encode()),
@@ -60,7 +60,7 @@ def decode(name: str, values: Mapping[str, str]) -> tuple[Job, str]:
             name=name,
             root=root,
             more_roots=tuple(more_roots),
-            out=_path(json.loads(values["out"])),
+            out=values["out"],
             goal=values["goal"],  # type: ignore[arg-type]
             spec=_spec(values["spec"]),
             inputs=int(values["files"]) if "files" in values else None,
@@ -93,7 +93,7 @@ def snapshot(name: str, answer: Sequence[Any]) -> Snapshot | None:
         return Snapshot(
             state=values["state"],  # type: ignore[arg-type]
             reason=values["reason"],
-            out=_path(json.loads(values["out"])),
+            out=values["out"],
             inputs=int(values["inputs"]) if "inputs" in values else None,
             counters={k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS},
             inflight=waiting + leased,

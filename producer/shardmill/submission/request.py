@@ -19,6 +19,7 @@ from shardmill.contract.errors import (
 from shardmill.contract.job import Goal, Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.leftovers import is_half_written
+from shardmill.contract.quantity import printable
 from shardmill.contract.roots import Roots
 from shardmill.contract.spec import CONTENT_VERSION, Spec
 from shardmill.submission.annotations.words import check_options
@@ -107,6 +108,11 @@ class Request(Struct, frozen=True, kw_only=True):
             )
 
     def _check_out(self) -> None:
+        if not _is_text(self.out):
+            raise OutputConflict(
+                f"expected a path of UTF-8 for --out, got {printable(self.out)}: give another "
+                "name, for what reads the tables in it opens no others"
+            )
         if os.path.exists(self.out) and not os.path.isdir(self.out):
             raise OutputConflict(f"expected a directory for --out, found a file at {self.out}")
         nearest = self.nearest_out
@@ -236,3 +242,8 @@ def _check_names(roots: tuple[str, ...]) -> None:
             raise InvalidInput(
                 f"expected directories that lie apart, {inside} lies in {root}: give the outer one"
             )
+
+
+def _is_text(path: str) -> bool:
+    """Tell whether a path is UTF-8: Python keeps other bytes as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
