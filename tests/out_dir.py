@@ -13,6 +13,7 @@ import numpy as np
 import simplejpeg
 from msgspec.structs import replace
 
+from shardmill.contract.classes import write_classes
 from shardmill.contract.framing import Framing
 from shardmill.contract.index import ClipEntry, FrameTable, write_index
 from shardmill.contract.job import Job
@@ -103,18 +104,23 @@ class OutDir:
         self.layout = Layout(self.out)
         self.layout.make()
 
-    def job(self, inputs: int | None = None, started_s: float = 1_000_000.0) -> Job:
-        """Write ``job.json``; as many inputs as there are rows unless told."""
+    def job(
+        self, inputs: int | None = None, started_s: float = 1_000_000.0, spec: Spec | None = None
+    ) -> Job:
+        """Write ``job.json`` and ``classes.json``; as many inputs as there are rows unless told."""
         job = Job(
             name="test",
             root="/videos",
             out=self.out,
-            spec=Spec(),
+            spec=spec or Spec(),
             goal=self.goal,
             inputs=sum(map(len, self.rows.values())) if inputs is None else inputs,
             started_s=started_s,
         )
         job.write()
+        items = [row.item for rows in self.rows.values() for row in rows]
+        numbered = ((i.label, i.label_id) for i in items if i.label_id is not None)
+        write_classes(self.layout, dict(numbered))
         return job
 
     def part(self, batch: str, *rows: Row) -> None:

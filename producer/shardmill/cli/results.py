@@ -21,7 +21,10 @@ def verify_command(out: str, deep: bool, as_json: bool) -> int:
       shardmill verify shards
 
     Checked: inputs = ok + failed + skipped; one row an input; every clip in its shard once; the
-    checksums of every clip and record.
+    checksums of every clip and record; one number for each class; job.json, and once the job is
+    finished summary.json, files.parquet, report.html and shards that belong to no row.
+
+    Each problem comes with what mends it.
     """
     from shardmill.report.verify import verify
 

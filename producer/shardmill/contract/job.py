@@ -59,7 +59,9 @@ class Job(Struct, frozen=True, kw_only=True):
             "started_s": self.started_s,
             "spec": self.spec.encode(),
         }
-        write_json(Layout(self.out).job, values)
+        from shardmill.contract.seal import sealed_values  # whose checksum few programs need
+
+        write_json(Layout(self.out).job, sealed_values(values))
 
     @property
     def roots(self) -> Roots:

@@ -79,10 +79,20 @@ def find(layout: Layout, *, run: str = "") -> list[Leftover]:
     Raises:
         DatasetDamaged: A manifest part cannot be read, so nobody knows what is committed.
     """
-    committed = _committed(layout)
-    stems = {os.path.splitext(shard)[0] for shard in committed}
-    parts = [each for each in _parts(layout, run) if _stem(each) not in stems]
+    parts = orphans(layout, _committed(layout), run=run)
     return sorted([*_in_work(layout, run), *parts], key=lambda leftover: leftover.path)
+
+
+def orphans(layout: Layout, committed: set[str], *, run: str = "") -> list[Leftover]:
+    """Return the files of shards and indexes that belong to none of the committed shards.
+
+    Args:
+        layout: The output directory.
+        committed: Names of the shards that manifest parts name.
+        run: As for ``find``.
+    """
+    stems = {os.path.splitext(shard)[0] for shard in committed}
+    return [each for each in _parts(layout, run) if _stem(each) not in stems]
 
 
 def everything(layout: Layout) -> list[Leftover]:

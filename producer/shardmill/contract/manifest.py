@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, get_args, get_origin
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec.structs import astuple
 
@@ -117,6 +118,19 @@ def _opened(path: str) -> Iterator[pq.ParquetFile]:
         if isinstance(error, MemoryError) or type(error) is pa.ArrowException:  # no thread, too
             raise EnvironmentFault(f"cannot read {path}: {error}; {MORE_MEMORY}") from error
         raise DatasetDamaged(f"{path} is no manifest part: {error}") from error
+
+
+def classes_of(path: str) -> set[tuple[str, int]]:
+    """Return the labels that the rows of one part have, each with its number.
+
+    Raises:
+        DatasetDamaged: The file is no manifest part, or a row has labels without numbers.
+    """
+    table = read_columns(path, ["labels", "label_ids"])
+    labels, numbers = (pc.list_flatten(table[name]) for name in table.column_names)
+    if len(labels) != len(numbers):
+        raise DatasetDamaged(f"{path} has {len(labels)} labels and {len(numbers)} numbers of them")
+    return set(zip(labels.to_pylist(), numbers.to_pylist(), strict=True))
 
 
 def shards_of(path: str) -> set[str]:

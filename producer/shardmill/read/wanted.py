@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from shardmill.contract.classes import read_classes
 from shardmill.contract.errors import UsageError
-from shardmill.contract.files import read_json
 from shardmill.contract.layout import Layout
 
 
@@ -57,7 +57,7 @@ class Wanted:
 
 def _known(out: str, labels: Collection[str]) -> set[str]:
     try:
-        classes = read_json(Layout(out).classes)
+        classes = read_classes(Layout(out))
     except FileNotFoundError:
         classes = {}
     if unknown := sorted(set(labels) - set(classes)):

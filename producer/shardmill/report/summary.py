@@ -18,6 +18,7 @@ from shardmill.contract.index import check_index
 from shardmill.contract.job import Job, Status, version
 from shardmill.contract.layout import Layout
 from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.seal import OPEN, SEAL, seal_file, sealed_values
 from shardmill.contract.tally import Tally
 from shardmill.report import failures, store
 from shardmill.report.failures import FailureGroup
@@ -103,9 +104,8 @@ def finish(job: Job) -> Status:
     document.write(job.out, status)
     details = _details(job, status.tally, failed)
     profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
-    write_json(
-        layout.summary, status.encode() | details | clips | remarks.encode(job.spec) | profile
-    )
+    told = status.encode() | details | clips | remarks.encode(job.spec) | profile
+    write_json(layout.summary, sealed_values(told))
     return status
 
 
@@ -158,8 +158,9 @@ def write_files(layout: Layout) -> None:
             store.ask(
                 con,
                 f"copy (from files order by path, segment) to '{target}' "
-                "(format parquet, compression zstd)",
+                f"(format parquet, compression zstd, kv_metadata {{{SEAL}: '{OPEN}'}})",
             )
+        seal_file(partial)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         files.replace(partial, layout.files)

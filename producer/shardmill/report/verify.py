@@ -1,11 +1,13 @@
 """Proof that an output directory is whole: nothing missing, nothing doubled, no byte changed.
 
-Four questions, each over what the one before found readable: is every manifest part sound; is
-the index of every shard; do manifest and index agree with each other and with ``job.json``; do
-the bytes of every shard agree with its index.
+Five questions, each over what the one before found readable: is every manifest part sound; is
+the index of every shard; do manifest and index agree with each other and with ``job.json``; are
+the files beside them whole, and do they fit the rows; do the bytes of every shard agree with its
+index.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shardmill.contract import manifest
-from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract import leftovers, manifest
+from shardmill.contract.errors import ITEM_ERRORS, DatasetDamaged
 from shardmill.contract.index import FRAME_COLUMNS, check_index, open_index, record_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import SUFFIXES, Layout
@@ -26,6 +28,7 @@ from shardmill.contract.seal import check_seal
 from shardmill.contract.tally import Tally
 from shardmill.report import store, summary
 from shardmill.report.shard_bytes import faults
+from shardmill.report.verify_results import is_finished, wrong_classes, wrong_job, wrong_results
 
 MOST: Final = 20
 """How many problems of one kind, or of one shard, are told."""
@@ -78,7 +81,7 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
     """
     job = store.job_of(out)
     layout = Layout(out)
-    problems: list[Problem] = []
+    problems = [_problem(*wrong) for wrong in wrong_job(layout)]
     parts = list(_sound_parts(layout, problems))
     with closing(store.open_files(out, parts)) as con:
         tally = summary.tally_of(con)
@@ -88,9 +91,14 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
         sound = set(_sound_indexes(layout, shards, problems))
         store.add_clips(con, map(layout.index_of, sound))
         problems += _row_problems(con, job, {shard["shard"] for shard in shards} - sound)
+        problems += (_problem(*wrong) for wrong in wrong_classes(con, layout, most=MOST))
+        if not problems and is_finished(layout):  # of wrong rows, results cannot be right
+            problems += (_problem(*wrong) for wrong in wrong_results(con, job, inputs, tally))
+            problems += _orphans(layout, {shard["shard"] for shard in shards})
     done = 0
     for shard in shards:
         if shard["shard"] in sound:
+            problems += _link_problems(layout, shard["shard"], shard["part"])
             problems += _byte_problems(layout, shard["shard"], shard["part"], deep=deep)
         done += shard["clips"]
         if advance is not None:
@@ -158,11 +166,13 @@ def _row_problems(
         store.sql("verify_rows"),
         most=MOST,
         extract=job.goal == "extract",
+        annotated=job.spec.is_annotated,
+        splits=None if job.spec.is_annotated else [split.name for split in job.spec.splits],
+        classes=list(ITEM_ERRORS),
         unreadable=sorted(unreadable),
     )
     for row in found:
-        mend = _redo(row["part"]) if row["part"] is not None else (RUN_AGAIN,)
-        yield Problem(row["file"], row["wrong"], *mend)
+        yield _problem(row["file"], row["wrong"], row["part"])
 
 
 def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iterator[Problem]:
@@ -174,6 +184,14 @@ def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iter
         records = layout.record_index_of(shard)
         if wrong := _record_index_fault(records, index):
             yield Problem(os.path.relpath(records, layout.out), wrong, *_redo(part))
+
+
+def _link_problems(layout: Layout, shard: str, part: str) -> Iterator[Problem]:
+    """Yield which of a shard's files are links, so that what they hold may change unseen."""
+    for path in layout.files_of(shard):
+        if os.path.islink(path):
+            file = os.path.relpath(path, layout.out)
+            yield Problem(file, "is a symbolic link, not a file", *_redo(part))
 
 
 def _record_index_fault(path: str, index: pa.Table) -> str | None:
@@ -188,6 +206,17 @@ def _record_index_fault(path: str, index: pa.Table) -> str | None:
     except OSError as error:
         return f"cannot be read: {error}"
     return None if found == expected else "does not tell where the records of its shard lie"
+
+
+def _orphans(layout: Layout, committed: set[str]) -> Iterator[Problem]:
+    """Yield the first few files that belong to no shard of the manifest."""
+    clean = f"remove it with `shardmill clean {shlex.quote(layout.out)} --yes`"
+    for orphan in leftovers.orphans(layout, committed)[:MOST]:
+        yield Problem(orphan.path, "belongs to no row", clean)
+
+
+def _problem(file: str, wrong: str, part: str | None) -> Problem:
+    return Problem(file, wrong, *(_redo(part) if part is not None else (RUN_AGAIN,)))
 
 
 def _redo(part: str) -> tuple[str, str]:

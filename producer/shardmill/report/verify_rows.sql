@@ -1,5 +1,6 @@
 -- Contradictions within the manifest, and between manifest and index: the first $most of each
--- kind.  Shards in $unreadable have no index to compare with and are told of elsewhere.
+-- kind.  Shards in $unreadable have no index to compare with and are told of elsewhere.  $classes
+-- are those of errors, $splits those of the job; null where annotations name them.
 
 with
 item as (
@@ -55,6 +56,43 @@ problem as (
     select 'idle clip', path, format('is {} but names a clip', status), part
     from item
     where status <> 'ok' and clip_id is not null
+    union all
+    select 'clip of no shard', path, 'has a clip or frames, though the job makes none', part
+    from item
+    where not $extract and (clip_id is not null or shard is not null or bytes_out is not null)
+    union all
+    select 'unknown end', path, format('has the status {}', status), part
+    from item
+    where status not in ('ok', 'failed', 'skipped')
+    union all
+    select 'unknown error', path, coalesce(format('has the error class {}', error_class), 'is failed without an error class'), part
+    from item
+    where error_class not in (select unnest($classes)) or (status = 'failed' and error_class is null)
+    union all
+    select 'contradictory end', path, format('is {} but tells of an error otherwise', status), part
+    from item
+    where
+        (error_message is null and (status <> 'ok' or error_class is not null))
+        or (status = 'skipped' and error_class is not null)
+    union all
+    select 'unknown split', path, format('is of split {}, which the job has not', split), part
+    from item
+    where $splits is not null and split is not null and not list_contains($splits, split)
+    union all
+    select 'annotation of nothing', path, 'holds an annotation, though the job has none', part
+    from item
+    where extra is not null and not $annotated
+    union all
+    select
+        'part of others',
+        'manifest/' || part,
+        format('holds the rows of another part: {} names shard {}', min(path), min(shard)),
+        part
+    from item
+    where
+        not blind
+        and not starts_with(parse_filename(shard), regexp_replace(part, '\.parquet$', '') || '-')
+    group by part
     union all
     select
         'lost clip',

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from shardmill.contract import files, leftovers
 from shardmill.contract.batch import Batch
+from shardmill.contract.classes import known_classes, write_classes
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -19,7 +20,6 @@ from shardmill.contract.errors import (
     LedgerUnavailable,
     OutputConflict,
 )
-from shardmill.contract.files import read_json, write_json
 from shardmill.contract.holder import Holder
 from shardmill.contract.job import Job
 from shardmill.contract.labels import LabelOf, no_label, number_classes
@@ -172,6 +172,7 @@ class Feeder:
         layout, request = self._layout, self._request
         self._await_earlier_work()
         leftovers.end_attempts(layout)
+        known = self._known_classes()
         broken = {} if request.retry else broken_parts(layout)
         self._spool.add_manifest(layout, request.spec, again=request.retry or None, broken=broken)
         if request.retry:
@@ -183,10 +184,9 @@ class Feeder:
         remove_results(layout)
         self._take_out(broken)
         leftovers.remove(layout, leftovers.find(layout))
-        known = read_json(layout.classes) if os.path.exists(layout.classes) else {}
         self._classes = number_classes(known, self._labels())
         self._leave_out()
-        write_json(layout.classes, self._classes)
+        write_classes(layout, self._classes)
         if request.spec.splits:
             pattern = request.spec.split_pattern
             self._spool.deal(
@@ -218,6 +218,12 @@ class Feeder:
         if count := sum(broken.values()):
             shards = "1 shard is" if count == 1 else f"{count:,} shards are"
             self._note(f"{shards} missing or damaged: what lay there is made again")
+
+    def _known_classes(self) -> dict[str, int]:
+        known, is_written = known_classes(self._layout)
+        if not is_written:
+            self._note("classes.json is lost or does not fit the rows: it is made again from them")
+        return known
 
     def _labels(self) -> Iterable[str]:
         if self._request.spec.is_annotated:

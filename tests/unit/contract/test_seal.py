@@ -1,10 +1,19 @@
 """A seal is a CRC-32C of all the file, worked out here by hand."""
 
+import json
+
 import pytest
 
 from out_dir import crc32c
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.seal import OPEN, check_seal, sealed
+from shardmill.contract.seal import (
+    OPEN,
+    check_seal,
+    check_values,
+    seal_file,
+    sealed,
+    sealed_values,
+)
 
 WRITTEN = b"head " + OPEN.encode() + b" tail"
 
@@ -34,3 +43,43 @@ def test_a_file_without_a_seal_is_told(tmp_path, data):
 
     with pytest.raises(DatasetDamaged, match="expected a file with its own checksum"):
         check_seal(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("filler_bytes", [0, 1, 3_000_000])
+def test_a_file_of_any_size_is_sealed_in_its_place(tmp_path, filler_bytes):
+    path = tmp_path / "file"
+    data = b"crc32c:" + b"x" * filler_bytes + OPEN.encode() + b" tail"
+    path.write_bytes(data)
+
+    seal_file(str(path))
+
+    assert path.read_bytes() == sealed(data)
+    check_seal(str(path))
+    path.write_bytes(path.read_bytes() + b"!")
+    with pytest.raises(DatasetDamaged):
+        check_seal(str(path))
+
+
+VALUES = {"b": 1.5, "a": {"\u00e9": [None, True]}}
+
+
+def test_values_carry_the_checksum_of_their_json():
+    """That of another CRC-32C, which follows the polynomial."""
+    text = b'{"a": {"\\u00e9": [null, true]}, "b": 1.5}'
+
+    assert sealed_values(VALUES) == VALUES | {"seal": f"crc32c:{crc32c(text):08x}"}
+    check_values("x.json", json.loads(json.dumps(sealed_values(VALUES))))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(VALUES, id="no seal"),
+        pytest.param(sealed_values(VALUES) | {"b": 1.6}, id="another value"),
+        pytest.param(sealed_values(VALUES) | {"c": 0}, id="one more"),
+        pytest.param([1], id="no object"),
+    ],
+)
+def test_values_that_are_not_those_that_were_sealed_are_refused(values):
+    with pytest.raises(DatasetDamaged, match=r"^x\.json "):
+        check_values("x.json", values)

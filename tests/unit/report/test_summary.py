@@ -17,6 +17,7 @@ from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
 from shardmill.contract.manifest import read_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.seal import check_values
 from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
 from shardmill.report import remarks, summary
@@ -143,6 +144,8 @@ def test_a_finished_job_tells_what_it_was(out):
     assert 100 <= status.seconds < 110
     with open(out.layout.summary) as file:
         written = json.load(file)
+    check_values(out.layout.summary, written)
+    del written["seal"]
     assert written == status.encode() | {
         "version": metadata.version("shardmill"),
         "spec": job.spec.encode(),

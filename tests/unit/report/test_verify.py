@@ -15,6 +15,7 @@ from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped, tfrecord
 from shardmill.contract.errors import DatasetDamaged, UsageError
 from shardmill.contract.index import open_index
 from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
+from shardmill.contract.spec import Spec
 from shardmill.report.shard_bytes import faults
 from shardmill.report.verify import MOST, Problem, verify
 
@@ -64,7 +65,7 @@ def test_a_probe_job_needs_no_clips(tmp_path):
     assert verify(out.out).problems == ()
 
 
-def test_left_overs_that_no_row_names_are_no_problem(out):
+def test_left_overs_of_a_job_that_is_not_finished_are_no_problem(out):
     out.shard("b9", Video("orphan.mp4"), commit=False)
 
     assert verify(out.out).problems == ()
@@ -355,7 +356,7 @@ def test_a_row_that_counts_otherwise_than_the_index_is_found(out, field, value):
 
 def test_a_clip_in_the_shard_of_another_split_is_found(out):
     shard = out.shard("b3", Video("s.mp4"), split="val")
-    out.job()
+    out.job(spec=Spec(split="train=0.5,val=0.5"))
     assert verify(out.out).problems == ()
     (row,) = out.rows["b3"]
     out.part("b3", replace(row, item=replace(row.item, split="train")))

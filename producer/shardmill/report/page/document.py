@@ -28,6 +28,7 @@ from shardmill.contract.files import read_json
 from shardmill.contract.job import Job, Status
 from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_bytes, printable
+from shardmill.contract.seal import OPEN, sealed
 from shardmill.contract.spec import Spec
 from shardmill.report import failures, store
 from shardmill.report.page import figures, told
@@ -82,7 +83,7 @@ def write(out: str, status: Status) -> str:
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
         files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
-        files.write(partial, text.encode("utf-8", "backslashreplace"))
+        files.write(partial, sealed(text.encode("utf-8", "backslashreplace")))
         files.replace(partial, layout.report)
         files.sync_directory(layout.out)
     except OSError as error:
@@ -158,6 +159,7 @@ def _render(content: dict[str, Any]) -> str:
         odd_names=ODD,
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files
         style=Markup(_file("page.css")),  # noqa: S704 - our own file
+        seal=OPEN,
         licences=Markup(_file("vendor/LICENSES.txt")),  # noqa: S704 - as its authors wrote it
         hashes=" ".join(map(_hash, scripts)),
         plots=[
