@@ -11,6 +11,8 @@ import pytest
 import redis
 from kombu import Connection
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from awaiting import wait_for
 from cluster import assert_whole
@@ -165,6 +167,60 @@ def test_what_the_user_may_not_do(server, command):
     ).redis_url
     with redis.Redis.from_url(url) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*command)
+
+
+@pytest.fixture
+def user(server):
+    """A client of the user, who gives up waiting for an answer before Redis would."""
+    settings = Settings(
+        redis_url=server.url, redis_password_file=str(server.ca.parent / "password")
+    )
+    with redis.Redis.from_url(
+        settings.redis_url, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+    ) as client:
+        yield client
+
+
+def answer_of(user: "redis.Redis") -> str:
+    """Return the first word that Redis answers to a ping; nothing if it is silent."""
+    try:
+        return "PONG" if user.ping() else ""
+    except redis.ResponseError as error:
+        return str(error).split()[0]
+    except redis.TimeoutError:
+        return ""
+
+
+def run_endless(server: SecureRedis, user: "redis.Redis", text: str) -> None:
+    """Load a script that does not end and run it, until Redis answers nobody else."""
+    with server.client() as admin:
+        admin.config_set("lua-time-limit", 100)
+    digest = user.script_load(text)
+    with pytest.raises(redis.TimeoutError):
+        user.evalsha(digest, 1, "shardmill:x")
+    wait_for(lambda: answer_of(user) == "BUSY", "a Redis that is busy with the script")
+
+
+def test_an_endless_script_of_somebody_with_the_password_can_be_ended(server, user):
+    """The user may load any script; docs/threats.md says so, and docs/runbook.md what to do."""
+    run_endless(server, user, "while true do redis.call('EXISTS', KEYS[1]) end")
+
+    user.script_kill()
+
+    wait_for(lambda: answer_of(user) == "PONG", "the end of the script")
+
+
+def test_a_killed_redis_takes_nothing_over_from_an_endless_script_that_has_written(server, user):
+    """It cannot be ended alone; what it wrote is in no file, and what was there before is."""
+    user.set("shardmill:before", "there")
+    run_endless(server, user, "redis.call('SET', KEYS[1], 'x') while true do end")
+    with pytest.raises(redis.ResponseError, match="UNKILLABLE"):
+        user.script_kill()
+
+    server.kill()
+    server.start()
+
+    assert (user.get("shardmill:before"), user.get("shardmill:x")) == (b"there", None)
 
 
 def test_nobody_without_a_name(server):

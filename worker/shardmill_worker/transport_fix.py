@@ -1,4 +1,4 @@
-"""Three guarded repairs of kombu 5.7.0's Redis transport.
+"""Four guarded repairs of kombu 5.7.0's Redis transport.
 
 When Redis restarts while one slot is busy and another idle, kombu touches a channel that is
 closed already and the worker ends with an AttributeError.  Said as a ConnectionError, the same
@@ -10,6 +10,9 @@ empty queue, the message is dropped.
 When Redis is full, taking a message is allowed but noting it is not, and the worker ends with
 an OutOfMemoryError.  Said as one of connections, it tries again until there is room.  Crossing the
 note out is refused too, and kombu would hold the slot for busy ever after: here it is freed.
+
+What a worker tells of its connection (``inspect stats``, Flower) leaves the password out, but of a
+socket the whole URL is the host.  Here that URL has no password.
 """
 
 import logging
@@ -17,7 +20,9 @@ from queue import Empty
 from typing import Any
 
 import redis
+from kombu import connection as connections
 from kombu.transport import redis as transport
+from kombu.utils.url import maybe_sanitize_url
 
 log = logging.getLogger("shardmill.transport")
 
@@ -52,6 +57,14 @@ def install() -> None:
             log.warning("Redis is full: a message will come again")
             super(module.QoS, qos).ack(delivery_tag)
 
+    connection_class: Any = connections.Connection
+    original_info = connection_class.info
+
+    def info(connection: Any) -> Any:
+        shown = maybe_sanitize_url(connection.hostname)
+        return original_info(connection) | {"hostname": shown}
+
+    connection_class.info = info
     module.QoS.ack = ack
     module.Channel._get_pool = get_pool  # noqa: SLF001
     transient = (*module.Transport.connection_errors, redis.OutOfMemoryError)

@@ -9,10 +9,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from shardmill.contract.errors import UsageError
 from shardmill.contract.names import QUEUES
+from shardmill.contract.redis_url import RedisUrl
 
 PREFIX: Final = "SHARDMILL_"
 VISIBILITY_TIMEOUT_S: Final = 21_600
@@ -24,9 +24,9 @@ CPU_QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 """Where a container finds its share of the processors: ``max`` or microseconds, and a period."""
 
 
-def setting(default: Any, text: str) -> Any:
-    """Return a field of ``Settings`` with its sentence."""
-    return field(default=default, metadata={"help": text})
+def setting(default: Any, text: str, *, in_repr: bool = True) -> Any:
+    """Return a field of ``Settings`` with its sentence; one with a secret is not in ``repr``."""
+    return field(default=default, metadata={"help": text}, repr=in_repr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Settings:
     redis_url: str = setting(
         "redis://127.0.0.1:6379/0",
         "Redis: redis://, rediss:// or unix://; the ledger takes the next database",
+        in_repr=False,
     )
     """Redis of the cluster: ``redis://``, ``rediss://`` or ``unix://``."""
     redis_password_file: str = setting("", "file with the password that the Redis URL leaves out")
@@ -70,14 +71,10 @@ class Settings:
     """Seconds a worker has to end when told to."""
 
     def __post_init__(self) -> None:
-        scheme = urlsplit(self.redis_url).scheme
-        if scheme not in ("redis", "rediss", "unix"):
-            raise UsageError(
-                f"{PREFIX}REDIS_URL must begin with redis://, rediss:// or unix://, "
-                f"got {scheme or 'no scheme'!r}"
-            )
         if self.redis_password_file:
-            object.__setattr__(self, "redis_url", self._with_password())
+            url = self._redis.with_password(self._password()).text
+            object.__setattr__(self, "redis_url", url)
+        _ = self._redis
         for name, low in (("slots", 0), ("window", 0), ("max_attempts", 1)):
             self._at_least(name, low)
         for name in ("lease_s", "idle_s", "grace_s"):
@@ -89,19 +86,15 @@ class Settings:
                 f"{PREFIX}{name.upper()} must be at least {low}, got {getattr(self, name)}"
             )
 
-    def _with_password(self) -> str:
+    def _password(self) -> str:
         try:
             with open(self.redis_password_file, encoding="utf-8") as file:
-                password = file.read().strip()
+                return file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{PREFIX}REDIS_PASSWORD_FILE must name a readable file, "
                 f"got {self.redis_password_file}: {error}"
             ) from error
-        parts = urlsplit(self.redis_url)
-        host = parts.netloc.rpartition("@")[2]
-        user = parts.username or ""
-        return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -157,41 +150,21 @@ class Settings:
     @property
     def broker_url(self) -> str:
         """Where Celery's messages go, in kombu's words."""
-        parts = urlsplit(self.redis_url)
-        if parts.scheme == "unix":
-            return f"redis+socket://{parts.path}?virtual_host={self._database}"
-        if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
-            # Left to itself, kombu would take any certificate.
-            query = "&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))
-            return urlunsplit(parts._replace(query=query))
-        return self.redis_url
+        return self._redis.broker
 
     @property
     def ledger_url(self) -> str:
         """Where the ledger lies, in redis-py's words: the database after the broker's."""
-        parts = urlsplit(self.redis_url)
-        if parts.scheme == "unix":
-            return f"unix://{parts.path}?db={self._database + 1}"
-        return urlunsplit(parts._replace(path=f"/{self._database + 1}"))
+        return self._redis.ledger.text
 
     @property
     def shown_url(self) -> str:
         """The Redis URL without its password."""
-        parts = urlsplit(self.redis_url)
-        if parts.password is None:
-            return self.redis_url
-        place = f"{parts.username or ''}:***@{parts.hostname}:{parts.port or 6379}"
-        return urlunsplit(parts._replace(netloc=place))
+        return self._redis.shown
 
     @property
-    def _database(self) -> int:
-        parts = urlsplit(self.redis_url)
-        text = parse_qs(parts.query).get("db", ["0"])[0]
-        if parts.scheme != "unix":
-            text = parts.path.strip("/") or "0"
-        if not text.isdecimal():
-            raise UsageError(f"{PREFIX}REDIS_URL must name a database by number, got {text!r}")
-        return int(text)
+    def _redis(self) -> RedisUrl:
+        return RedisUrl.parse(self.redis_url, name=f"{PREFIX}REDIS_URL")
 
     @property
     def root_list(self) -> tuple[str, ...]:
