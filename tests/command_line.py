@@ -2,14 +2,13 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from shardmill.contract.layout import Layout
 from source_tree import ROOT
 
 POISON = ROOT / "tests" / "poison"
-SCRATCH = re.compile(r"shardmill-\w+-(\d+)-")
 LIMIT_S = 120
 
 
@@ -107,11 +105,15 @@ class Shell:
         """Wait until no process is left."""
         wait_for(lambda: not self.processes(), "the end of all processes")
 
-    def leftovers(self, pids: dict[int, str]) -> list[str]:
-        """Return what these processes left among the temporary files."""
-        here = [path.name for path in self.scratch.iterdir()]
-        shared = [name for name in os.listdir("/tmp") if SCRATCH.match(name)]
-        return here + [name for name in shared if int(SCRATCH.match(name)[1]) in pids]
+    def directories(self) -> set[str]:
+        """The temporary directories that processes of this shell hold, wherever they lie."""
+        return {path for pid in self.processes() for path in processes.directories_of(pid)}
+
+    def leftovers(self, directories: Iterable[str] = ()) -> set[str]:
+        """Return what is left among the temporary files, and of some directories."""
+        return {str(path) for path in self.scratch.iterdir()} | set(
+            filter(os.path.exists, directories)
+        )
 
     def kill_all(self) -> None:
         """Kill what is left: workers, and more where a test has failed."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from shardmill.submission import scratch
+from shardmill.contract import scratch
 from shardmill.submission.local import SCRATCH
 
 pytest_plugins = ("cluster", "tiers")

@@ -1,6 +1,7 @@
 """The processes of one run, found by a text that only they carry."""
 
 import os
+from contextlib import suppress
 
 
 def _read(pid: str, name: str) -> bytes:
@@ -29,6 +30,16 @@ def workers(mark: str) -> list[int]:
     return [
         pid for pid, command in carrying(mark).items() if command.endswith("-m shardmill_worker")
     ]
+
+
+def directories_of(pid: int) -> set[str]:
+    """Return the temporary directories of shardmill that a process has open, and so holds."""
+    found = set()
+    with suppress(OSError):  # gone
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return {path for path in found if os.path.basename(path).startswith("shardmill-")}
 
 
 def is_alive(pid: int) -> bool:

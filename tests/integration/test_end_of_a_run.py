@@ -16,11 +16,12 @@ import pytest
 from awaiting import wait_for
 from out_dir import OutDir, Video
 from shardmill import api
+from shardmill.contract import scratch
 from shardmill.contract.errors import EnvironmentFault, UsageError, WrongState
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import Ledger
 from shardmill.report import summary
-from shardmill.submission import locate, scratch
+from shardmill.submission import locate
 from shardmill.submission.job import Job
 from shardmill.submission.lock import OutputLock
 from shardmill.submission.watcher import Watcher
@@ -34,7 +35,7 @@ class Run:
 
     def __init__(self, redis_server: str, out: Path) -> None:
         self._out = OutDir(str(out))
-        self._directory = scratch.make("run", sockets=True)
+        self._directory = scratch.make("run", longest_parent=60)
         socket = f"{self._directory}/redis.sock"
         self.settings = Settings(redis_url=f"unix://{socket}")
         self._redis = subprocess.Popen(

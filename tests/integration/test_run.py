@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,9 +48,9 @@ def assert_sound(out: Path) -> None:
     assert verify(str(out)).problems == ()
 
 
-def assert_nothing_is_left(here: Shell, out: Path, pids: dict[int, str]) -> None:
+def assert_nothing_is_left(here: Shell, out: Path, directories: Iterable[str] = ()) -> None:
     here.wait_until_all_are_gone()
-    assert here.leftovers(pids) == []
+    assert here.leftovers(directories) == set()
     if out.exists():
         assert os.listdir(Layout(str(out)).tmp) == []
 
@@ -73,7 +73,7 @@ def test_every_input_has_one_row_and_failures_show_in_the_exit_code(here, sample
     }
     assert first.json["failures"] == {"corrupt": 1}
     assert_sound(out)
-    assert_nothing_is_left(here, out, {})
+    assert_nothing_is_left(here, out)
 
     before = shards(out)
     limits = ("--item-timeout", "50")  # may differ: they decide no content
@@ -224,7 +224,8 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(here, tmp_path, out, numb
         picture(media / f"slow@extract-{seed}.png", seed=50 + seed)
     process = here.start("run", media, "--out", out, *SIZE, "--jobs", "2")
     wait_for(lambda: MOMENTS[moment](here, out), moment)
-    pids = here.processes()
+    directories = here.directories()
+    assert directories
 
     process.send_signal(number)
     ended = here.end(process)
@@ -232,7 +233,7 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(here, tmp_path, out, numb
     assert ended.code == 4
     assert ended.err.splitlines()[-1] == "shardmill: interrupted; the same command goes on"
     assert "Traceback" not in ended.err
-    assert_nothing_is_left(here, out, pids)
+    assert_nothing_is_left(here, out, directories)
     before = shards(out) if out.exists() else {}
     assert here.run("run", media, "--out", out, *SIZE).code == 0
     assert {name: shards(out)[name] for name in before} == before
@@ -247,13 +248,13 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up(here, tmp_path, out):
     picture(media / "hang@extract.png", seed=50)
     process = here.start("run", media, "--out", out, *SIZE)
     wait_for(lambda: committed(out), "the first commit")
-    pids = here.processes()
+    directories = here.directories()
 
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
         process.send_signal(number)
 
     assert here.end(process).code == 4
-    assert_nothing_is_left(here, out, pids)
+    assert_nothing_is_left(here, out, directories)
 
 
 def test_a_killed_run_leaves_no_process_and_the_next_one_sweeps_up(here, tmp_path, out):
@@ -262,17 +263,17 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_sweeps_up(here, tmp_pat
     picture(media / "hang@extract.png", seed=50)
     process = here.start("run", media, "--out", out, *SIZE)
     wait_for(lambda: committed(out) and with_a_shard_in_work(out), "a shard in work")
-    pids = here.processes()
-    assert len(pids) >= 5, "producer, Redis, worker, fork server, decoders"
+    assert len(here.processes()) >= 5, "producer, Redis, worker, fork server, decoders"
+    directories = here.directories()
 
     process.kill()
 
     here.wait_until_all_are_gone()
     process.communicate()
-    assert here.leftovers(pids) != []
+    assert here.leftovers(directories) >= directories != set()
     (media / "hang@extract.png").unlink()
     assert here.run("run", media, "--out", out, *SIZE).code == 0
-    assert here.leftovers(pids) == []
+    assert here.leftovers(directories) == set()
     assert len(rows(out)) == 12
     assert_sound(out)
 
@@ -358,7 +359,7 @@ def test_a_probe_describes_and_extracts_nothing(here, media, out):
     )
     assert "mpeg4,2" in codecs.out.splitlines()
     assert "mpeg4" in shown.out
-    assert_nothing_is_left(here, out, {})
+    assert_nothing_is_left(here, out)
 
 
 @pytest.mark.parametrize("length", [30, 90])
@@ -497,7 +498,7 @@ def test_what_cannot_be_is_said_in_one_sentence_before_anything_is_made(
     assert (done.code, done.out) == (code, "")
     assert sentence in done.only_sentence
     assert sorted(tmp_path.rglob("*")) == before
-    assert_nothing_is_left(here, tmp_path / "nothing", {})
+    assert_nothing_is_left(here, tmp_path / "nothing")
 
 
 def test_an_input_that_vanishes_pauses_the_job(here, tmp_path, out):

@@ -8,36 +8,44 @@ import gc
 import logging
 import multiprocessing.util
 import os
-import shutil
 import signal
 import sys
 import tempfile
 from contextlib import suppress
 from typing import Final
 
+from shardmill.contract import scratch
 from shardmill.contract.errors import LedgerUnavailable
+from shardmill.contract.quantity import printable
 from shardmill_worker import fork_server
 
 # numpy's and OpenCV's thread pools would give the fork server threads, which a fork must not have.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-SHORT: Final = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
 LONGEST_PARENT: Final = 37
-"""A socket's path has at most 103 bytes on every system; 66 are for ours and multiprocessing's."""
+"""Bytes; of the 103 that a socket's path has at most, 66 are for ours and multiprocessing's."""
 _LAST: Final = -1000
 """Behind multiprocessing's own finalizers, one of which removes a directory that lies in ours."""
 
 
+class _Printable(logging.Formatter):
+    """Escapes control characters, as the name of a file may hold, in each line of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of one record."""
+        return "\n".join(map(printable, super().format(record).split("\n")))
+
+
 def main() -> int:
     """Run a worker until it is told to end; return its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(_Printable("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     logging.getLogger("shardmill").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _end)  # until Celery, once it is loaded, has its own way to end
     # A killed worker leaves its fork server's socket behind: in a directory of its own.
-    scratch = tempfile.tempdir = _scratch()
-    multiprocessing.util.Finalize(
-        None, shutil.rmtree, (scratch,), {"ignore_errors": True}, exitpriority=_LAST
-    )
+    directory = tempfile.tempdir = scratch.make("worker", longest_parent=LONGEST_PARENT)
+    multiprocessing.util.Finalize(None, scratch.remove, (directory,), exitpriority=_LAST)
     fork_server.start()
     return _work()
 
@@ -68,14 +76,6 @@ def _work() -> int:
 
 def _end(number: int, _frame: object) -> None:
     sys.exit(128 + number)
-
-
-def _scratch() -> str:
-    """Make a directory that tells whose it is, so that a killed worker's can be swept."""
-    parent = tempfile.gettempdir()
-    if len(os.fsencode(parent)) > LONGEST_PARENT:
-        parent = SHORT
-    return tempfile.mkdtemp(prefix=f"shardmill-worker-{os.getpid()}-", dir=parent)
 
 
 if __name__ == "__main__":

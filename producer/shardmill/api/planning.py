@@ -1,12 +1,11 @@
 """The verb that tells beforehand what work would come to: ``plan``."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from shardmill.api.starting import request_of, run_here
+from shardmill.contract import scratch
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.job import Goal
 from shardmill.contract.roots import Inputs
@@ -42,9 +41,8 @@ def plan(
         EnvironmentFault: This machine cannot do it.
     """
     request = request_of(directory, out, spec, goal="extract", overwrite=False)
-    scratch_name = f"shardmill-plan-{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=scratch_name) as scratch, showing(watcher) as shown:
-        probed, chosen, sampled = (f"{scratch}/{name}" for name in ("probed", "chosen", "sampled"))
+    with scratch.directory("plan") as aside, showing(watcher) as shown:
+        probed, chosen, sampled = (f"{aside}/{name}" for name in ("probed", "chosen", "sampled"))
         _run(replace(request, out=probed, goal="probe"), jobs, shown)
         foresight = Foresight(probed, request.spec)
         look = CloserLook(foresight.sample, request.spec)

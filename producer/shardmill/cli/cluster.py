@@ -18,6 +18,7 @@ from shardmill.cli.options import (
     take_inputs,
     take_spec,
 )
+from shardmill.cli.terminal import say
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import PREFIX, Settings
 
@@ -67,7 +68,7 @@ def submit_command(out: str, redis_url: str | None, wait: bool, **options: Any) 
                 status = job.wait(watcher)
             return end(status, out, allow_failures=allow_failures, as_json=as_json)
         job.wait_until_sent()
-        click.echo(f"{job.name}  submitted; watch it with: shardmill watch {job.name}")
+        say(f"{job.name}  submitted; watch it with: shardmill watch {job.name}")
         return 0
     finally:
         job.close()

@@ -1,21 +1,16 @@
 """What a person sees while a job runs, and when it has ended."""
 
-import json
 import math
 import shlex
-import shutil
-import sys
-import textwrap
 import time
-from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from shardmill.cli.live import Picture, eta, rate
+from shardmill.cli.terminal import say, say_json, say_table
 from shardmill.contract.job import Status
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
 from shardmill.contract.sampling import NS_PER_S
@@ -26,10 +21,6 @@ if TYPE_CHECKING:
     from shardmill.report.failures import FailureGroup  # with it would come DuckDB
 
 LOG_EVERY_S: Final = 5.0
-UNBOUNDED: Final = 100_000
-"""Width of a table that goes to a file: nothing is folded."""
-INDENT: Final = 11
-"""Column at which facts begin, behind their names."""
 DRAW_EVERY_S: Final = 0.5
 CHANGE_EVERY_S: Final = 1.0
 """Changes are told to machines not more often."""
@@ -58,7 +49,7 @@ class Lines(Watcher):
 
     def note(self, sentence: str) -> None:
         """Print a sentence."""
-        print(f"shardmill: {printable(sentence)}", file=sys.stderr, flush=True)
+        say(f"shardmill: {sentence}", to_error=True)
 
     def progress(self, progress: Progress) -> None:
         """Print a line if it is time, or if the job was paused."""
@@ -133,7 +124,7 @@ class JsonLines(Watcher):
 
     def note(self, sentence: str) -> None:
         """Print a sentence on standard error."""
-        print(f"shardmill: {printable(sentence)}", file=sys.stderr, flush=True)
+        say(f"shardmill: {sentence}", to_error=True)
 
     def progress(self, progress: Progress) -> None:
         """Print an object if something has changed, once a second at most, or else at times."""
@@ -153,7 +144,7 @@ class JsonLines(Watcher):
 
     @staticmethod
     def _print(status: Status, progress: Progress) -> None:
-        print(json.dumps(status.encode() | progress.encode()), flush=True)
+        say_json(status.encode() | progress.encode())
 
 
 def _counted(progress: Progress) -> tuple[object, ...]:
@@ -175,7 +166,7 @@ def summary_lines(status: Status, groups: "list[FailureGroup]", shards: int | No
     state = f"{status.state} in {format_duration(status.seconds)}"
     lines = [f"{status.job}  {state}", f"  inputs   {inputs}: {counts}"]
     if status.reason:
-        lines.append(f"  reason   {printable(status.reason)}")
+        lines.append(f"  reason   {status.reason}")
     for group in groups:
         example = group.examples[0]
         lines.append(f"  failed   {group.count:,} {group.error_class}: {example.name}")
@@ -195,37 +186,18 @@ def summary_lines(status: Status, groups: "list[FailureGroup]", shards: int | No
     return lines
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines; on a terminal, long ones go on between words, under their second column."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
-    for line in lines:
-        print(fold(line, width))
-
-
-def fold(line: str, width: int) -> str:
-    """Return a line in pieces of ``width``; names that are longer stay whole, to be copied."""
-    if len(line) <= width:
-        return line
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent=" " * INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-        replace_whitespace=False,
-    )
-
-
 def print_jobs(jobs: list[Status]) -> None:
     """Print a table of jobs."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("job", "state", "inputs", "done", "failed", "out"):
-        numeric = column in {"inputs", "done", "failed"}
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for status in jobs:
-        inputs = "counting" if status.inputs is None else f"{status.inputs:,}"
-        counts = (f"{status.tally.items:,}", f"{status.tally.failed:,}")
-        table.add_row(status.job, status.state, inputs, *counts, printable(status.out))
-    width = None if sys.stdout.isatty() else UNBOUNDED
-    Console(width=width).print(table, markup=False)
+    rows = [
+        (
+            status.job,
+            status.state,
+            "counting" if status.inputs is None else f"{status.inputs:,}",
+            f"{status.tally.items:,}",
+            f"{status.tally.failed:,}",
+            status.out,
+        )
+        for status in jobs
+    ]
+    columns = ("job", "state", "inputs", "done", "failed", "out")
+    say_table(columns, rows, right=("inputs", "done", "failed"))

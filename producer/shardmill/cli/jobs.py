@@ -1,8 +1,6 @@
 """``probe`` and ``run``: whole jobs on this machine."""
 
-import os
 import shlex
-import tempfile
 from typing import Any
 
 import click
@@ -20,6 +18,7 @@ from shardmill.cli.options import (
 )
 from shardmill.cli.outcome import end, keep_loaded, print_survey
 from shardmill.cli.watching import Watching
+from shardmill.contract import scratch
 
 
 @click.command(
@@ -88,8 +87,8 @@ def probe_command(out: str | None, jobs: int | None, **options: Any) -> int:
     allow_failures, as_json = options.pop("allow_failures"), options.pop("as_json")
     overwrite = options.pop("overwrite")
     spec, inputs = take_spec(options), take_inputs(options)
-    with tempfile.TemporaryDirectory(prefix=f"shardmill-probe-{os.getpid()}-") as scratch:
-        place = local_path(out) if out is not None else f"{scratch}/out"
+    with scratch.directory("probe") as aside:
+        place = local_path(out) if out is not None else f"{aside}/out"
         with Watching(extracting=False) as watcher:
             status = api.probe(
                 inputs,

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from shardmill.cli.terminal import say
 from shardmill.contract.errors import ShardmillError, UsageError
 from shardmill.contract.quantity import printable
 
@@ -100,18 +101,18 @@ def main() -> NoReturn:
     try:
         result: Any = shardmill.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        from shardmill.submission import scratch  # not needed for --help
+        from shardmill.contract import scratch  # not needed for --help
 
         scratch.remove_own()
-        _say("interrupted; the same command goes on")
+        say("shardmill: interrupted; the same command goes on", to_error=True)
         sys.exit(STOPPED)
     except ShardmillError as error:
         if "--debug" in sys.argv:
             raise
-        _say(printable(str(error)))
+        say(f"shardmill: {error}", to_error=True)
         sys.exit(USAGE if isinstance(error, UsageError) else FAULT)
     except BrokenPipeError:
         # Whoever read the output has enough; Python must not complain when it flushes.
@@ -120,10 +121,18 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename is None or "--debug" in sys.argv:
             raise
-        path = printable(os.fsdecode(error.filename))
-        _say(f"cannot use {path}: {error.strerror}; mend that, then run the same command again")
+        fault = f"cannot use {os.fsdecode(error.filename)}: {error.strerror}"
+        say(f"shardmill: {fault}; mend that, then run the same command again", to_error=True)
         sys.exit(FAULT)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """Print wrong usage as click does, which shows what was given as it is."""
+    printed = io.StringIO()
+    error.show(file=printed)
+    for line in printed.getvalue().splitlines():
+        say(line, to_error=True)
 
 
 def _let_everything_be_printed() -> None:
@@ -141,7 +150,3 @@ def _interrupt(*_: object) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _say(sentence: str) -> None:
-    print(f"shardmill: {sentence}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """``failures``, ``retry`` and ``clean``: what went wrong with a job, and putting it right."""
 
-import json
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -9,8 +8,9 @@ import click
 from msgspec import to_builtins
 
 from shardmill.cli.options import Bytes, local_path, redis_option, settings_of
+from shardmill.cli.terminal import say, say_json, say_lines
 from shardmill.contract.errors import UsageError
-from shardmill.contract.quantity import format_bytes, format_count, printable
+from shardmill.contract.quantity import format_bytes, format_count
 from shardmill.contract.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
 
     Files of which the frames before their damage are kept are listed apart.
     """
-    from shardmill.cli.display import print_lines
     from shardmill.report import failures, summary
 
     out = local_path(out)
@@ -41,14 +40,14 @@ def failures_command(out: str, error_class: str | None, as_json: bool) -> int:
     partial = failures.partial_groups(out, error_class)
     if as_json:
         groups = {"groups": _plain(failed), "partial_groups": _plain(partial)}
-        click.echo(json.dumps(summary.status_of(out).encode() | groups))
+        say_json(summary.status_of(out).encode() | groups)
         return 0
     if not failed:
-        click.echo("nothing failed")
+        say("nothing failed")
     for group in failed:
-        print_lines(_lines(group, f"{group.error_class}  {group.count:,} failed"))
+        say_lines(_lines(group, f"{group.error_class}  {group.count:,} failed"))
     for group in partial:
-        print_lines(_lines(group, f"{group.error_class}  {group.count:,} kept up to the damage"))
+        say_lines(_lines(group, f"{group.error_class}  {group.count:,} kept up to the damage"))
     return 0
 
 
@@ -61,7 +60,7 @@ def _lines(group: "FailureGroup", title: str) -> Iterator[str]:
     yield f"  cause    {group.cause}"
     yield f"  remedy   {group.remedy}"
     if group.retry:
-        yield f"  retry    {printable(group.retry)}"
+        yield f"  retry    {group.retry}"
     for example in group.examples:
         yield f"  example  {example.name}"
         yield f"           {example.stage}: {example.message}"
@@ -149,18 +148,18 @@ def clean_command(out: str, yes: bool, redis_url: str | None, as_json: bool) -> 
             cleaning.remove()
     if as_json:
         listed = [to_builtins(each) | {"path": each.path} for each in found]
-        click.echo(json.dumps({"out": out, "removed": yes, "bytes": size_bytes, "found": listed}))
+        say_json({"out": out, "removed": yes, "bytes": size_bytes, "found": listed})
         return 0
     for leftover in found[:LISTED]:
         size = "" if leftover.is_folder else format_bytes(leftover.size_bytes)
-        click.echo(f"{size:>9}  {printable(leftover.path)}  {leftover.why}")
+        say(f"{size:>9}  {leftover.path}  {leftover.why}")
     if len(found) > LISTED:
-        click.echo(f"{'':>9}  and {len(found) - LISTED:,} more")
+        say(f"{'':>9}  and {len(found) - LISTED:,} more")
     what = f"{format_count(len(found), 'left-over')}, {format_bytes(size_bytes)}"
     if not found:
-        click.echo("nothing to clean")
+        say("nothing to clean")
     elif yes:
-        click.echo(f"removed {what}")
+        say(f"removed {what}")
     else:
-        click.echo(f"{what}; remove with: shardmill clean {shlex.quote(out)} --yes")
+        say(f"{what}; remove with: shardmill clean {shlex.quote(out)} --yes")
     return 0

@@ -1,16 +1,13 @@
 """How a job's end is told: a short summary, or one JSON object, and the exit code."""
 
 import gc
-import json
 import os
 import shlex
 from typing import Final
 
-import click
-
+from shardmill.cli.terminal import say, say_json, say_lines, say_table
 from shardmill.contract.job import Status
 from shardmill.contract.layout import Layout
-from shardmill.contract.quantity import printable
 
 DONE: Final = 0
 SOME_FAILED: Final = 3
@@ -46,9 +43,9 @@ def end(
         keep: Where to look next, if ``out`` is about to vanish.
     """
     if as_json:
-        click.echo(json.dumps(status.encode()))
+        say_json(status.encode())
     else:
-        from shardmill.cli.display import print_lines, summary_lines
+        from shardmill.cli.display import summary_lines
         from shardmill.report import failures, remarks  # by now nobody waits for a first file
 
         # Of a job that stopped the status has to do: OUT or memory may be what it lacks.
@@ -60,8 +57,8 @@ def end(
             lines += [f"  {word:<8} {sentence}" for word, sentence in remarks.sentences(out)]
         report = Layout(out).report
         if keep is None and os.path.exists(report):
-            lines.append(f"  report   {printable(shlex.quote(report))}")
-        print_lines([*lines, f"  next     {keep or _next(status, out)}"])
+            lines.append(f"  report   {shlex.quote(report)}")
+        say_lines([*lines, f"  next     {keep or _next(status, out)}"])
     return exit_code(status, allow_failures=allow_failures)
 
 
@@ -78,17 +75,8 @@ def _next(status: Status, out: str) -> str:
 
 def print_survey(out: str) -> None:
     """Print how the files of a manifest are distributed."""
-    from rich.console import Console
-    from rich.table import Table
-
     from shardmill.report import survey
 
-    console = Console()
     for section in survey.sections(out):
-        table = Table(box=None, pad_edge=False, title_justify="left", title=section.title)
-        for i, column in enumerate(section.columns):
-            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-        for row in section.rows:
-            table.add_row(*row)
-        console.print(table)
-        console.print()
+        say_table(section.columns, section.rows, right=section.columns[1:], title=section.title)
+        say()

@@ -1,6 +1,5 @@
 """``plan``: what a run would come to."""
 
-import json
 import math
 import os
 import shlex
@@ -8,8 +7,6 @@ from typing import Any
 
 import click
 from msgspec import to_builtins
-from rich.console import Console
-from rich.table import Table
 
 from shardmill import api
 from shardmill.cli.options import (
@@ -21,6 +18,7 @@ from shardmill.cli.options import (
     take_spec,
 )
 from shardmill.cli.outcome import DONE, SOME_FAILED
+from shardmill.cli.terminal import say, say_json, say_table
 from shardmill.cli.watching import Watching
 from shardmill.contract.quantity import format_bytes, format_count, format_duration
 from shardmill.report.failures import FailureGroup
@@ -51,12 +49,13 @@ def plan_command(out: str, jobs: int | None, **options: Any) -> int:
         plan = api.plan(inputs, out=local_path(out), spec=spec, jobs=jobs, watcher=watcher)
     cores = jobs or os.cpu_count() or 1
     if as_json:
-        click.echo(json.dumps(_plain(plan) | {"cores": cores}))
+        say_json(_plain(plan) | {"cores": cores})
     else:
-        _print(plan, cores)
+        _say(plan, cores)
         what = f"{shlex.join(inputs.words)} --out {shlex.quote(out)}"
-        click.echo(f"\n  next     shardmill run {what} …")
-        click.echo("           with the same options")
+        say()
+        say(f"  next     shardmill run {what} …")
+        say("           with the same options")
     return SOME_FAILED if plan.failures and not allow_failures else DONE
 
 
@@ -72,25 +71,24 @@ def _plain(plan: Plan) -> dict[str, Any]:
     return values
 
 
-def _print(plan: Plan, cores: int) -> None:
+def _say(plan: Plan, cores: int) -> None:
     clips = f", as {format_count(plan.clips, 'clip')}" if plan.clips != plan.sound else ""
-    click.echo(f"{format_count(plan.inputs, 'file')}: {plan.sound:,} can be used{clips}")
+    say(f"{format_count(plan.inputs, 'file')}: {plan.sound:,} can be used{clips}")
     for group in plan.failures:
         example = group.examples[0]
-        click.echo(f"  unfit    {group.count:,} {group.error_class}: {example.path}")
-        click.echo(f"           {example.message}")
+        say(f"  unfit    {group.count:,} {group.error_class}: {example.path}")
+        say(f"           {example.message}")
     if plan.skipped:
-        click.echo(
-            f"  left out {plan.skipped:,}: no annotation, no file, duplicates, or no picture in it"
-        )
+        say(f"  left out {plan.skipped:,}: no annotation, no file, duplicates, or no picture in it")
     if plan.clips:
-        click.echo(f"  frames   {_told(plan.frames, lambda value: f'{value:,.0f}')}")
-        click.echo(f"  stored   {_told(plan.bytes_out, format_bytes)}")
+        say(f"  frames   {_told(plan.frames, lambda value: f'{value:,.0f}')}")
+        say(f"  stored   {_told(plan.bytes_out, format_bytes)}")
         wall = Forecast(plan.core_s.value / cores, plan.core_s.error / cores)
-        click.echo(f"  time     {_told(wall, format_duration)} on {format_count(cores, 'core')}")
-        click.echo(f"  sample   {_sample(plan)}")
-        click.echo("\nMemory to hold it all, as uint8 RGB, clips cut off after")
-        Console().print(_memory(plan))
+        say(f"  time     {_told(wall, format_duration)} on {format_count(cores, 'core')}")
+        say(f"  sample   {_sample(plan)}")
+        say()
+        say("Memory to hold it all, as uint8 RGB, clips cut off after")
+        _say_memory(plan)
 
 
 def _told(forecast: Forecast, shown: Any) -> str:
@@ -105,17 +103,17 @@ def _sample(plan: Plan) -> str:
     return f"{told}: {reasons}" if reasons else told
 
 
-def _memory(plan: Plan) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("  frames", "clips cut", "frames kept", "memory", "all filled up"):
-        table.add_column(heading, justify="right")
+def _say_memory(plan: Plan) -> None:
+    columns = ("  frames", "clips cut", "frames kept", "memory", "all filled up")
     whole = max(1, plan.truncations[-1].frames_kept)
-    for row in plan.truncations:
-        table.add_row(
+    rows = [
+        (
             f"{row.frames:,}",
             f"{row.clips_cut / plan.clips:.0%}",
             f"{row.frames_kept / whole:.0%}",
             format_bytes(row.bytes_ragged),
             format_bytes(row.bytes_padded),
         )
-    return table
+        for row in plan.truncations
+    ]
+    say_table(columns, rows, right=columns)

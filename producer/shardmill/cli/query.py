@@ -1,12 +1,9 @@
 """``query``: the dataset asked in SQL, on the terminal or into a file."""
 
-import json
-import sys
-from typing import Any
-
 import click
 
 from shardmill.cli.options import local_path
+from shardmill.cli.terminal import say_csv, say_json, say_table
 from shardmill.contract.errors import UsageError
 
 
@@ -37,6 +34,9 @@ def query_command(out: str, sql: str | None, form: str | None, file: str | None)
         order by random() limit 1" --csv
 
     Without SQL, --to writes all three tables into one SQLite file.
+
+    In CSV, text that begins with = + - @, a tab or a carriage return gets an apostrophe in front,
+    for a spreadsheet would run it; --json and SQLite leave it as it is.
     """
     from shardmill.report import export, store
 
@@ -52,25 +52,10 @@ def query_command(out: str, sql: str | None, form: str | None, file: str | None)
         raise UsageError("expected a query, such as 'from files'; only --to does without one")
     with store.query(out, sql) as answer:
         if form == "csv":
-            export.write_csv(sys.stdout, answer)
+            say_csv(answer.columns, answer.rows)
         elif form == "json":
             for row in answer.rows:
-                click.echo(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str))
+                say_json(dict(zip(answer.columns, row, strict=True)))
         else:
-            _print_table(answer.columns, answer.rows)
+            say_table(answer.columns, answer.rows)
     return 0
-
-
-def _print_table(columns: tuple[str, ...], rows: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from shardmill.cli.display import UNBOUNDED
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else UNBOUNDED
-    Console(width=width).print(table, markup=False)

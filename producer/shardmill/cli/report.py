@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from shardmill.cli.options import local_path
+from shardmill.cli.terminal import say
 
 
 @click.command("report", no_args_is_help=True)
@@ -28,7 +29,7 @@ def report_command(out: str, show: bool) -> int:
     out = local_path(out)
     store.job_of(out)  # else a wrong name would be looked for in the cluster
     path = write(out, api.status(out))
-    click.echo(path)
+    say(path)
     if show:
         webbrowser.open(Path(path).resolve().as_uri())
     return 0

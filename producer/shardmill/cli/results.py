@@ -1,12 +1,12 @@
 """``verify``: whether a finished job is whole."""
 
-import json
 import shlex
 
 import click
 from msgspec import to_builtins
 
 from shardmill.cli.options import local_path
+from shardmill.cli.terminal import say, say_json
 
 
 @click.command("verify", no_args_is_help=True)
@@ -30,16 +30,17 @@ def verify_command(out: str, deep: bool, as_json: bool) -> int:
 
     verdict = verify(local_path(out), deep=deep)
     if as_json:
-        click.echo(json.dumps(to_builtins(verdict)))
+        say_json(to_builtins(verdict))
         return 1 if verdict.problems else 0
     tally = verdict.tally
     for problem in verdict.problems:
-        click.echo(f"{problem.file}: {problem.wrong}\n    {problem.mend}")
-    click.echo(
+        say(f"{problem.file}: {problem.wrong}")
+        say(f"    {problem.mend}")
+    say(
         f"{'damaged' if verdict.problems else 'sound'}: {verdict.inputs or 0:,} inputs = "
         f"{tally.ok:,} ok + {tally.failed:,} failed + {tally.skipped:,} skipped; "
         f"{tally.clips:,} clips, {tally.frames:,} frames in {shlex.quote(out)}"
     )
     if any(problem.part for problem in verdict.problems):
-        click.echo(f"  next     shardmill retry {shlex.quote(out)} --damaged")
+        say(f"  next     shardmill retry {shlex.quote(out)} --damaged")
     return 1 if verdict.problems else 0

@@ -1,12 +1,10 @@
 """``list``, ``status``, ``watch``, ``pause``, ``resume``, ``cancel``: jobs at work."""
 
-import json
-
 import click
 
 from shardmill.cli.options import local_path, redis_option, settings_of
+from shardmill.cli.terminal import say, say_json, say_lines
 from shardmill.contract.job import Status
-from shardmill.contract.quantity import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 job_argument = click.argument("job", metavar="OUT|JOB", type=click.Path(path_type=str))
@@ -27,11 +25,11 @@ def list_command(redis_url: str | None, as_json: bool) -> int:
 
     jobs = api.jobs(settings=settings_of(redis_url))
     if as_json:
-        click.echo(json.dumps({"jobs": [status.encode() for status in jobs]}))
+        say_json({"jobs": [status.encode() for status in jobs]})
     elif jobs:
         print_jobs(jobs)
     else:
-        click.echo("no jobs", err=True)
+        say("no jobs", to_error=True)
     return 0
 
 
@@ -154,7 +152,7 @@ def cancel_command(job: str, redis_url: str | None, as_json: bool) -> int:
 def _say(status: Status, given: str, *, as_json: bool) -> None:
     """Tell what a control has led to."""
     if as_json:
-        click.echo(json.dumps(status.encode()))
+        say_json(status.encode())
         return
     then = f"shardmill {'resume' if status.state == 'paused' else 'watch'} {given}"
     told = {
@@ -162,18 +160,18 @@ def _say(status: Status, given: str, *, as_json: bool) -> None:
         "paused": f"paused: no more work is given out; go on with: {then}",
         "cancelled": "cancelled: what is committed stays; the same command goes on later",
     }
-    click.echo(f"{status.job}  {printable(told[status.state])}")
+    say(f"{status.job}  {told[status.state]}")
 
 
 def _tell(status: Status, *, as_json: bool) -> None:
     """Tell how far a job is."""
     import os
 
-    from shardmill.cli.display import print_lines, summary_lines
+    from shardmill.cli.display import summary_lines
     from shardmill.report import failures
 
     if as_json:
-        click.echo(json.dumps(status.encode()))
+        say_json(status.encode())
         return
     groups = failures.groups(status.out) if os.path.isdir(status.out) else []
-    print_lines(summary_lines(status, groups, None))
+    say_lines(summary_lines(status, groups, None))

@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, ValidationError, convert, field
 
 from shardmill.contract.errors import DatasetDamaged, InvalidInput, InvalidSpec
 from shardmill.contract.files import read_json, write_json
@@ -17,6 +17,23 @@ State = Literal["running", "paused", "cancelled", "done"]
 Goal = Literal["probe", "choose", "extract"]
 _FIRST_CONTENT: Final = 1
 """The content version of jobs that do not name theirs."""
+_MOST_ITEMS: Final = 2**53
+_LATEST_S: Final = 2.0**37
+"""In the year 6325."""
+
+
+class _Written(Struct, frozen=True, kw_only=True):
+    """What ``job.json`` must hold, whoever wrote it."""
+
+    name: Annotated[str, Meta(pattern=r"\A[\w.-]{1,100}\Z")]
+    root: str
+    more_roots: tuple[str, ...] = ()
+    list_file: str | None = None
+    goal: Goal
+    content_version: Annotated[int, Meta(ge=_FIRST_CONTENT, le=_MOST_ITEMS)] = _FIRST_CONTENT
+    inputs: Annotated[int, Meta(ge=0, le=_MOST_ITEMS)] | None
+    started_s: Annotated[float, Meta(ge=0, le=_LATEST_S)]
+    spec: dict[str, Any]
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -99,23 +116,29 @@ class Job(Struct, frozen=True, kw_only=True):
         """
         path = Layout(out).job
         try:
-            values = read_json(path)
-            return cls(
-                name=values["name"],
-                root=values["root"],
-                more_roots=tuple(values.get("more_roots", ())),
-                list_file=values.get("list_file"),
-                out=os.path.abspath(out),
-                spec=Spec.decode(values["spec"]),
-                goal=values["goal"],
-                content_version=values.get("content_version", _FIRST_CONTENT),
-                inputs=values["inputs"],
-                started_s=values["started_s"],
-            )
+            written = convert(read_json(path), _Written)
+            spec = Spec.decode(written.spec)
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError, InvalidSpec) as error:
-            raise DatasetDamaged(f"{path} is no job of this version: {error!r}") from error
+        except (ValidationError, InvalidSpec) as error:
+            raise DatasetDamaged(f"{path} is no job of this version: {error}") from error
+        for place in (written.root, *written.more_roots, written.list_file):
+            if place not in (None, STANDARD_INPUT) and not os.path.isabs(place):
+                raise DatasetDamaged(
+                    f"{path} is no job of this version: expected an absolute path, got {place!r}"
+                )
+        return cls(
+            name=written.name,
+            root=written.root,
+            more_roots=written.more_roots,
+            list_file=written.list_file,
+            out=os.path.abspath(out),
+            spec=spec,
+            goal=written.goal,
+            content_version=written.content_version,
+            inputs=written.inputs,
+            started_s=written.started_s,
+        )
 
 
 class Status(Struct, frozen=True, kw_only=True):

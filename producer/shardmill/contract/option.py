@@ -8,6 +8,8 @@ from functools import partial
 from numbers import Real
 from typing import Any
 
+import msgspec
+
 from shardmill.contract.errors import InvalidSpec
 from shardmill.contract.sampling import NS_PER_S
 
@@ -124,9 +126,11 @@ def decoded(kind: type, values: Mapping[str, Any]) -> Any:
             "upgrade shardmill"
         )
     try:
-        return kind(**with_tuples(values))
-    except TypeError as error:
+        spec = kind(**with_tuples(values))
+        msgspec.convert(values, kind)  # checks the types, which a dataclass does not
+    except (TypeError, msgspec.ValidationError) as error:
         raise InvalidSpec(f"expected a spec's plain values, found {error}") from error
+    return spec
 
 
 def with_lists(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import csv
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +14,8 @@ from shardmill.report.store import Answer
 
 TABLES: Final = ("files", "clips", "frames")
 """All that a query can ask."""
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""How text begins that spreadsheets take for a formula (OWASP, CSV injection)."""
 _INTEGERS: Final = range(-(2**63), 2**63)
 """What SQLite holds as a number; DuckDB's sums may be larger."""
 
@@ -64,17 +66,26 @@ class _UnixLines:
         self._file.write(line.removesuffix("\r\n") + "\n")
 
 
-def write_csv(file: Any, answer: Answer) -> None:
-    """Write an answer to a text file, a line of names first."""
+def write_csv(file: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table to a text file, a line of names first.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front, which makes it text
+    there; numbers stay as they are.
+    """
     writer = csv.writer(_UnixLines(file), lineterminator="\r\n")
-    writer.writerow(answer.columns)
-    writer.writerows(answer.rows)
+    writer.writerow(map(_inert, columns))
+    writer.writerows(map(_inert, row) for row in rows)
+
+
+def _inert(cell: object) -> object:
+    is_formula = isinstance(cell, str) and cell.startswith(_FORMULAS)
+    return f"'{cell}" if is_formula else cell
 
 
 def _to_csv(out: str, path: str, questions: Mapping[str, str]) -> None:
     (sql,) = questions.values()
     with store.query(out, sql) as answer, open(path, "w", encoding="utf-8", newline="") as file:
-        write_csv(file, answer)
+        write_csv(file, answer.columns, answer.rows)
 
 
 def _to_sqlite(out: str, path: str, questions: Mapping[str, str]) -> None:
@@ -85,8 +96,10 @@ def _to_sqlite(out: str, path: str, questions: Mapping[str, str]) -> None:
             for name, sql in questions.items():
                 with store.query(out, sql) as answer:
                     _add_table(con, name, answer)
-    except sqlite3.OperationalError as error:
-        raise UsageError(f"expected an answer that SQLite can hold: {error}") from error
+    except (sqlite3.Error, OverflowError) as error:
+        raise UsageError(
+            f"expected an answer that SQLite can hold, but: {error}: change the query"
+        ) from error
 
 
 def _add_table(con: sqlite3.Connection, name: str, answer: Answer) -> None:

@@ -1,7 +1,6 @@
 """The producer: compares inputs with what is done, then feeds batches into the window."""
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from shardmill.contract import files, leftovers
+from shardmill.contract import files, leftovers, scratch
 from shardmill.contract.batch import Batch
 from shardmill.contract.classes import known_classes, write_classes
 from shardmill.contract.errors import (
@@ -32,7 +31,7 @@ from shardmill.contract.split import group_of
 from shardmill.contract.tally import Tally
 from shardmill.ledger import messages
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission import left_out, said, scratch
+from shardmill.submission import left_out, said
 from shardmill.submission.application import application
 from shardmill.submission.batches import probe_batches
 from shardmill.submission.dealing import Dealer
@@ -357,7 +356,7 @@ class Feeder:
         self._ended.set()
         with self._feeding:
             self._spool.close()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            scratch.remove(self._scratch)
             if self._lock is not None:
                 self._lock.close()
             self._app.close()

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, Any, Final, Self
 
+from shardmill.contract import scratch
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import Settings
-from shardmill.submission import scratch, tether
+from shardmill.submission import tether
 
 START_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.01
@@ -29,6 +30,8 @@ SERVERS: Final = ("redis-server", "valkey-server")
 """Programs that will do, the first that is found."""
 SCRATCH: Final = "run"
 """Kind of the temporary directory of an embedded cluster."""
+LONGEST_PARENT: Final = 60
+"""Bytes; of the 103 that a socket's path has at most, 43 are for directory and socket."""
 SOCKET: Final = "redis.sock"
 """Where its Redis listens, there."""
 
@@ -77,7 +80,7 @@ class LocalCluster:
             )
         server = redis_server()
         scratch.sweep()
-        self._directory = scratch.make(SCRATCH, sockets=True)
+        self._directory = scratch.make(SCRATCH, longest_parent=LONGEST_PARENT)
         self._socket = os.path.join(self._directory, SOCKET)
         self.settings = replace(settings, redis_url=f"unix://{self._socket}")
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -162,7 +165,7 @@ class LocalCluster:
                 process.kill()
                 process.wait()
         self._log.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        scratch.remove(self._directory)
 
     def __enter__(self) -> Self:
         return self

@@ -13,13 +13,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from shardmill.contract import scratch
 from shardmill.contract.errors import LedgerUnavailable, UsageError
 from shardmill.contract.holder import Holder
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import Ledger
-from shardmill.submission import scratch
 from shardmill.submission.local import SCRATCH, SOCKET
 
 UNIX: Final = "unix://"
@@ -92,13 +92,8 @@ def has_ended(settings: Settings) -> bool:
 
 def _is_private(url: str) -> bool:
     directory = os.path.dirname(url.removeprefix(UNIX))
-    name = scratch.NAME.match(os.path.basename(directory))
-    return (
-        url.startswith(UNIX)
-        and os.path.basename(url) == SOCKET
-        and name is not None
-        and name[1] == SCRATCH
-    )
+    is_scratch = os.path.basename(directory).startswith(f"{scratch.PREFIX}{SCRATCH}-")
+    return url.startswith(UNIX) and os.path.basename(url) == SOCKET and is_scratch
 
 
 def at_work_elsewhere(name: str, before: Holder | None, settings: Settings) -> bool:

@@ -74,6 +74,30 @@ def test_a_file_that_is_no_job_is_named(tmp_path, text):
         Job.read(str(tmp_path))
 
 
+WRONG = [
+    *({"name": name} for name in (1, "", "../../x", "a\x1b[31mb\u202e", "a\n", "x" * 101)),
+    *({"root": root} for root in (5, "", "rel", None)),
+    *({"more_roots": roots} for roots in ("/abc", [1], ["rel"])),
+    *({"list_file": file} for file in (5, "rel")),
+    *({"goal": goal} for goal in ("x", None, [])),
+    *({"content_version": version} for version in ("a", 0, 2**70)),
+    *({"inputs": inputs} for inputs in ("9", -1, 1.5, 2**70, True)),
+    *({"started_s": seconds} for seconds in ("x", 1e30, float("nan"), -1.0, None)),
+    *({"spec": spec} for spec in ([], 5, {"labels": 5}, {"fps": "x"}, {"include": 5})),
+    *({"spec": spec} for spec in ({"include": [1]}, {"every": True}, {"all": 1}, {"fps": -1})),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_value_of_another_type_is_one_sentence(tmp_path, wrong):
+    job(str(tmp_path)).write()
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+
+    with pytest.raises(DatasetDamaged, match=r"job\.json is no job of this version: "):
+        Job.read(str(tmp_path))
+
+
 def test_a_status_has_the_keys_that_scripts_rely_on():
     status = Status(
         job="j",

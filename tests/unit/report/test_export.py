@@ -60,14 +60,14 @@ def test_an_answer_is_a_table_of_that_name(out, folder):
 
 def test_a_cell_may_hold_the_end_of_a_line(out, folder):
     """As RFC 4180 has it: a cell with a carriage return or a line feed is quoted."""
-    cells = "'x' || chr(13) || 'y' as a, 'z' || chr(10) as b, chr(13) || chr(10) as c"
+    cells = "'x' || chr(13) || 'y' as a, 'z' || chr(10) as b, 'w' || chr(13) || chr(10) as c"
 
     export(out.out, str(folder / "ends.csv"), f"select {cells}")
 
     text = (folder / "ends.csv").read_bytes()
-    assert text == b'a,b,c\n"x\ry","z\n","\r\n"\n'
+    assert text == b'a,b,c\n"x\ry","z\n","w\r\n"\n'
     with open(folder / "ends.csv", encoding="utf-8", newline="") as file:
-        assert list(csv.reader(file)) == [["a", "b", "c"], ["x\ry", "z\n", "\r\n"]]
+        assert list(csv.reader(file)) == [["a", "b", "c"], ["x\ry", "z\n", "w\r\n"]]
 
 
 def test_csv_is_what_another_reader_of_csv_reads(out, folder):
@@ -80,6 +80,41 @@ def test_csv_is_what_another_reader_of_csv_reads(out, folder):
             ['c"d.mp4', "2"],
             ["e\\nf.mp4", ""],
         ]
+
+
+FORMULAS = ("=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1")
+
+
+def test_a_spreadsheet_runs_no_cell_of_a_csv_file(out, folder):
+    """Text alone is altered: a number below zero is a number."""
+    values = ", ".join(f"('{text}', -1.5, -2)" for text in FORMULAS)
+
+    export(out.out, str(folder / "f.csv"), f"from (values {values}) as t(text, half, whole)")
+    export(out.out, str(folder / "plain.csv"), "select 'a=b' as \"=name\", null as none, '' as no")
+    export(out.out, str(folder / "f.db"), f"select text from (values {values}) as t(text, h, w)")
+
+    with open(folder / "f.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert rows == [[f"'{text}", "-1.5", "-2"] for text in FORMULAS]
+    assert (folder / "plain.csv").read_text() == "'=name,none,no\na=b,,\n"
+    assert asked(folder / "f.db", "select * from answer") == [(text,) for text in FORMULAS]
+
+
+def test_a_text_that_sqlite_has_no_room_for_is_told(out, folder, monkeypatch):
+    """It holds a thousand million bytes; here its limit is lower, to be quick."""
+    connect = sqlite3.connect
+
+    def small(path: str) -> sqlite3.Connection:
+        con = connect(path)
+        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+        return con
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+
+    with pytest.raises(UsageError, match="SQLite can hold, but: string or blob too big: change"):
+        export(out.out, str(folder / "large.db"), "select repeat('x', 1001) as x")
+
+    assert os.listdir(folder) == []
 
 
 @pytest.mark.parametrize(

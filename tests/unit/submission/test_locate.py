@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from out_dir import OutDir
+from shardmill.contract import scratch
 from shardmill.contract.errors import UsageError
 from shardmill.contract.holder import Holder
 from shardmill.contract.settings import Settings
-from shardmill.submission import locate, scratch
+from shardmill.submission import locate
 from shardmill.submission.lock import OutputLock
 
 CLUSTER = Settings(redis_url="redis://cluster:6379")
@@ -43,9 +44,10 @@ def listening(path: str) -> Iterator[None]:
 def private(monkeypatch) -> Iterator[str]:
     """The socket of an embedded run of this very process."""
     monkeypatch.setattr("tempfile.tempdir", "/tmp")  # pytest's paths are too long
-    directory = scratch.make("run", sockets=True)
+    directory = scratch.make("run", longest_parent=60)
     with listening(f"{directory}/redis.sock"):
         yield f"{directory}/redis.sock"
+    scratch.remove(directory)
     for path in glob.glob(f"/tmp/*{directory[-8:]}*"):
         os.unlink(path) if os.path.islink(path) else shutil.rmtree(path)
 
@@ -100,15 +102,25 @@ def no_socket(path: str) -> str:
 
 def link(path: str) -> str:
     """A directory of the right name that is a link to another."""
+    directory, _ = os.path.split(path)
+    os.rename(directory, directory + "-moved")
+    os.symlink(directory + "-moved", directory)
+    return path
+
+
+def unheld(path: str) -> str:
+    """A directory of the right name whose process has ended."""
     directory, name = os.path.split(path)
-    os.symlink(directory, directory + "-link")
-    return os.path.join(directory + "-link", name)
+    os.rename(directory, directory + "-moved")
+    os.mkdir(directory, 0o700)
+    os.rename(os.path.join(directory + "-moved", name), path)
+    return path
 
 
 FORGED: dict[str, Callable[[str], str]] = {
     "others may write beside the socket": loosen,
     "a worker's directory": lambda path: rename(path, "-run-", "-worker-"),
-    "of a process that is dead": lambda path: rename(path, f"-{os.getpid()}-", f"-{DEAD}-"),
+    "that nobody holds": unheld,
     "of no process": lambda path: rename(path, "shardmill-", "mine-"),
     "no socket": no_socket,
     "behind a link": link,
