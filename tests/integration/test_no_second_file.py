@@ -8,13 +8,14 @@ import socket
 import struct
 import subprocess
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from command_line import rows, shell
-from made_media import video
+from made_media import picture, video
 from shardmill.report.verify import verify
 
 pytestmark = pytest.mark.needs_redis
@@ -159,3 +160,36 @@ def test_video_that_lies_in_another_file_is_not_fetched(ffmpeg, tmp_path):
         here.run("run", media, "--out", out, "--json")
 
     assert rows(out)["trap.mov"] in TRUE_REFUSALS | {"empty"}
+
+
+def test_a_link_out_of_the_roots_is_forbidden_whatever_it_leads_to(tmp_path):
+    """A file, a folder, an archive, a picture of a sequence; a link from root to root is sound."""
+    outside, other, media = tmp_path / "outside", tmp_path / "other", tmp_path / "in"
+    for place in (outside, other):
+        picture(place / "private.jpg", seed=1)
+    for number in range(3):
+        picture(media / "sequence" / f"{number}.png", seed=number)
+    picture(media / "own.jpg", seed=2)
+    with zipfile.ZipFile(outside / "all.zip", "w") as archive:
+        archive.write(outside / "private.jpg", "private.jpg")
+    for name, target in {
+        "file.jpg": outside / "private.jpg",
+        "archive.zip": outside / "all.zip",
+        "sequence/3.png": outside / "private.jpg",
+        "sound.jpg": other / "private.jpg",
+    }.items():
+        (media / name).symlink_to(target)
+    sound = {"own.jpg", "sound.jpg", *(f"sequence/{number}.png" for number in range(3))}
+
+    with shell() as here:
+        here.environment["SHARDMILL_ROOTS"] = f"{media}:{other}:{tmp_path / 'results'}"
+        options = ("--size", "16x12", "--archives", "--dedup", "exact")
+        done = here.run("run", media, "--out", tmp_path / "results" / "out", *options)
+        groups = here.run("failures", tmp_path / "results" / "out", "--json").json["groups"]
+
+    assert done.code == 3, done.err
+    assert {
+        path for path, status in rows(tmp_path / "results" / "out").items() if status == "ok"
+    } == sound
+    (group,) = groups
+    assert (group["error_class"], group["count"]) == ("forbidden", 3)

@@ -44,6 +44,21 @@ def test_a_run_comes_to_what_the_plan_told(here, media, tmp_path):
     assert 0 < plan["sampled"] <= 48
 
 
+@pytest.mark.parametrize("command", [("plan", "--out", "out", *SPEC), ("probe",)], ids=" ".join)
+def test_with_roots_a_link_out_of_them_is_no_input_and_all_else_is(here, tmp_path, command):
+    """What is put aside meanwhile lies below no root."""
+    media, verb, *options = pictures(tmp_path / "in", 3), *command
+    outside = pictures(tmp_path / "outside", 1)
+    (media / "link.png").symlink_to(outside / "000.png")
+    here.environment["SHARDMILL_ROOTS"] = str(media)
+
+    told = here.run(verb, media, *options, "--json")
+
+    assert told.code == 3, told.err
+    assert told.json["failures"] == {"forbidden": 1}
+    assert told.json["inputs"] == 4
+
+
 def test_the_memory_to_hold_it_all_is_told(here, media, tmp_path):
     """By hand: 60 pictures, and 3, 5, 8 ... 25 frames at 5 of the 10 Hz; 32 x 24 x 3 bytes each."""
     out = tmp_path / "out"

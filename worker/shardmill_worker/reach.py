@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from shardmill.contract.archive import is_archive
+from shardmill.contract.confinement import lies_in
 
 
 def obstacle(path: str, roots: Sequence[str]) -> str | None:
@@ -11,7 +12,7 @@ def obstacle(path: str, roots: Sequence[str]) -> str | None:
     if not (os.path.isdir(path) or (is_archive(path) and os.path.isfile(path))):
         return f"expected to see the directory {path}, found none: mount it"
     real = os.path.realpath(path)
-    if roots and not any(os.path.commonpath([real, root]) == root for root in roots):
+    if roots and not lies_in(real, roots):
         return f"{path} is outside SHARDMILL_ROOTS of this worker"
     return None
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shardmill.contract.confinement import confine
 from shardmill.contract.errors import (
     DatasetDamaged,
     DecoderCrash,
@@ -95,10 +96,15 @@ UNLIMITED: Final = Limits(
 
 
 class Decoders:
-    """All slots of a worker: one shutdown flag, one last resort."""
+    """All slots of a worker: one shutdown flag, one last resort.
 
-    def __init__(self) -> None:
+    Args:
+        roots: Directories in which the files that decoders open must lie; none means any.
+    """
+
+    def __init__(self, roots: Sequence[str] = ()) -> None:
         self.stopping = threading.Event()
+        self._roots = tuple(roots)
         self._context = fork_server.context()
         self._slots: list[Slot] = []
         self._local = threading.local()
@@ -109,7 +115,7 @@ class Decoders:
     def slot(self) -> "Slot":
         """Return the slot of this thread."""
         if not hasattr(self._local, "slot"):
-            self._local.slot = Slot(self._context, self.stopping)
+            self._local.slot = Slot(self._context, self.stopping, self._roots)
             self._slots.append(self._local.slot)
         slot: Slot = self._local.slot
         return slot
@@ -127,9 +133,10 @@ class Decoders:
 class Slot:
     """One thread's decoder."""
 
-    def __init__(self, context: Any, stopping: threading.Event) -> None:
+    def __init__(self, context: Any, stopping: threading.Event, roots: tuple[str, ...]) -> None:
         self._context = context
         self._stopping = stopping
+        self._roots = roots
         self._process: Any = None
         self._pipe: Connection[Work, Any] | None = None
         self._decoded: Any = None
@@ -296,7 +303,9 @@ class Slot:
         self._decoded = self._context.RawValue("Q", 0)
         self._finished = self._context.RawValue("Q", 0)
         counters = (self._decoded, self._finished)
-        process = self._context.Process(target=_serve, args=(theirs, *counters), daemon=True)
+        process = self._context.Process(
+            target=_serve, args=(theirs, *counters, self._roots), daemon=True
+        )
         try:
             process.start()
         finally:
@@ -336,8 +345,9 @@ class Slot:
                 return
 
 
-def _serve(pipe: Any, decoded: Any, finished: Any) -> None:
+def _serve(pipe: Any, decoded: Any, finished: Any, roots: tuple[str, ...]) -> None:
     """Run in the child: only there is media code imported."""
+    confine(roots)
     from shardmill_worker.engine.decoder import serve
     from shardmill_worker.results import write_results
 

@@ -35,7 +35,7 @@ def worker() -> Worker:
         name=settings.worker_name or f"{socket.gethostname()}-{os.getpid()}",
         settings=settings,
         ledger=Ledger(settings),
-        decoders=Decoders(),
+        decoders=Decoders(settings.root_list),
         publish=partial(messages.send, app),
         tell=announcer.tell,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shardmill.contract import scratch
 from shardmill.contract.job import Goal, Status
 from shardmill.contract.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import Settings
@@ -152,11 +153,11 @@ def run_here(
         EnvironmentFault: This machine cannot do it.
     """
     settings = Settings.from_environment()
-    settings = replace(
-        settings,
-        slots=settings.slots if jobs is None else jobs,
-        roots=settings.roots if roots is None else roots,
-    )
+    allowed = settings.roots if roots is None else roots
+    if allowed and (aside := scratch.own(request.out)) is not None:
+        allowed = f"{allowed}:{aside}"  # as of a plan, whose results lie nowhere else
+    slots = settings.slots if jobs is None else jobs
+    settings = replace(settings, slots=slots, roots=allowed)
     with showing(watcher) as shown, LocalCluster(settings) as cluster:
         shown.begin()
         # Celery takes half a second to load: here while it does in the worker.

@@ -204,6 +204,16 @@ def open_to_read(path: str) -> int:
     return descriptor
 
 
+def refuse_link(path: str) -> None:
+    """See that what others will open by its name is no symbolic link; it may be missing.
+
+    Raises:
+        DatasetDamaged: It is one.
+    """
+    if os.path.islink(path):
+        raise DatasetDamaged(f"{path} is a symbolic link")
+
+
 def check_file_system(folder: str) -> None:
     """Try in a folder what an output directory needs, and leave nothing there.
 

@@ -6,6 +6,7 @@ its row; what is between them has one in the file's metadata (see ``framing``); 
 is sealed (see ``seal``).
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -138,6 +139,8 @@ def map_columns(path: str, names: Sequence[str]) -> pa.Table:
 
 
 def _mapped(path: str, schema: pa.Schema, options: pa.ipc.IpcReadOptions) -> pa.Table:
+    files.refuse_link(os.path.dirname(path))
+    files.refuse_link(path)
     try:
         with pa.memory_map(path) as file:  # the table keeps the map, not the file
             table = pa.ipc.open_file(file, options=options).read_all()

@@ -98,6 +98,15 @@ class Layout(Struct, frozen=True):
         """Return the manifest part of a batch."""
         return os.path.join(self.manifest, f"{_PART}{batch_id}{_PARQUET}")
 
+    def refuse_linked_folders(self) -> None:
+        """See that the folders lie in the output directory, which itself may be a link.
+
+        Raises:
+            DatasetDamaged: One is a symbolic link.
+        """
+        for path in (self.shards, self.index, self.manifest):
+            files.refuse_link(path)
+
     def parts(self) -> list[str]:
         """Return the committed manifest parts, sorted; none if there is no manifest."""
         try:

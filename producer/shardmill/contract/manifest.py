@@ -109,6 +109,7 @@ def read_columns(path: str, names: Sequence[str]) -> pa.Table:
 
 @contextmanager
 def _opened(path: str) -> Iterator[pq.ParquetFile]:
+    files.refuse_link(path)
     try:
         with pq.ParquetFile(path) as file:
             yield file

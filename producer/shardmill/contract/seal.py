@@ -8,12 +8,14 @@ that of its other values.
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
 import google_crc32c
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.files import open_to_read
 
 SEAL: Final = "seal"
 """Key of the metadata that holds it."""
@@ -47,7 +49,7 @@ def check_seal(path: str) -> None:
         DatasetDamaged: It has none, or its bytes are not those that were sealed.
         OSError: It cannot be read.
     """
-    with open(path, "rb") as file:
+    with os.fdopen(open_to_read(path), "rb") as file:
         place, digits = _seal_of(file)
         file.seek(place)
         found = file.read(_DIGITS)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.files import open_to_read, refuse_link
 from shardmill.contract.framing import read_range
 from shardmill.contract.index import ClipEntry
 from shardmill.read.frames import Pixels, decode_into, read_into
@@ -110,7 +111,8 @@ class Clip(Struct, frozen=True):
             return
         offset, length = self.entry.frames.offset[numbers], self.entry.frames.length[numbers]
         raw = self.entry.encoding == "raw"
-        fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
+        refuse_link(os.path.dirname(self.file))
+        fd = open_to_read(self.file)
         try:
             self._check(numbers, os.fstat(fd).st_size)
             for run in runs(offset, length, gap_bytes=0 if raw else _PAGE_BYTES):

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged, UsageError
+from shardmill.contract.files import refuse_link
 from shardmill.contract.index import map_columns
 from shardmill.contract.layout import Layout
 
@@ -39,6 +40,7 @@ def committed_shards(out: str) -> list[str]:
         DatasetDamaged: The manifest cannot be read.
     """
     layout = Layout(out)
+    layout.refuse_linked_folders()
     parts = layout.parts()
     if not parts:
         raise UsageError(f"expected an output directory with a manifest, found none in {out!r}")
@@ -57,6 +59,7 @@ def _tells_all(layout: Layout) -> bool:
 
 
 def _shards_of(part: str) -> set[str]:
+    refuse_link(part)
     try:
         with pq.ParquetFile(part, pre_buffer=False, read_dictionary=["shard"]) as file:
             column = file.read(columns=["shard"], use_threads=False)["shard"]

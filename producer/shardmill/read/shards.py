@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
+from shardmill.contract.files import refuse_link
 from shardmill.contract.index import entry_at, open_index
 from shardmill.contract.layout import Layout, split_of
 from shardmill.read.clip import Clip
@@ -120,8 +121,15 @@ class Shards(Sequence[Clip]):
         return np.broadcast_to(self._sizes, (len(self), 2))
 
     def files(self) -> list[str]:
-        """Return the paths of the shards.  S of them."""
-        return [self._layout.shard(name) for name in self._names]
+        """Return the paths of the shards.  S of them.
+
+        Raises:
+            DatasetDamaged: One is a symbolic link.
+        """
+        paths = [self._layout.shard(name) for name in self._names]
+        for path in paths:
+            refuse_link(path)
+        return paths
 
     def by_record(self, values: NDArray[np.int64], *, other: int) -> list[NDArray[np.int64]]:
         """Return what is known of clips as one array a shard, in the order of its records.

@@ -8,7 +8,6 @@ needed, so HDF5 is proved without HDF5.  Only where records may lie differs betw
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from stat import S_ISREG
 from struct import Struct
 from typing import Final
 
@@ -17,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import simplejpeg
 
+from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.files import open_to_read, refuse_link
 from shardmill.contract.framing import Framing, read_range
 from shardmill.contract.index import ClipEntry, entry_at, framing_of
 from shardmill.contract.layout import SUFFIXES
@@ -58,11 +59,12 @@ def faults(path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
         deep: Decode every frame too.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        refuse_link(os.path.dirname(path))
+        fd = open_to_read(path)
     except FileNotFoundError:
         yield "is missing"
         return
-    except OSError as error:
+    except (OSError, DatasetDamaged) as error:
         yield f"cannot be opened: {error}"
         return
     try:
@@ -75,9 +77,6 @@ def faults(path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
 
 def _shard_faults(fd: int, path: str, index: pa.Table, *, deep: bool) -> Iterator[str]:
     status, framing = os.fstat(fd), framing_of(index)
-    if not S_ISREG(status.st_mode):
-        yield "is no regular file"
-        return
     in_order = np.argsort(index["record_offset"].to_numpy(), kind="stable").tolist()
     places = _PLACES[os.path.splitext(path)[1]]
     misplaced = False

@@ -24,6 +24,7 @@ from shardmill.contract.errors import (
     EnvironmentFault,
     UsageError,
 )
+from shardmill.contract.files import refuse_link
 from shardmill.contract.job import Job
 from shardmill.contract.layout import Layout
 
@@ -44,6 +45,9 @@ class _Parts(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no type
     def __init__(self, paths: Iterable[str], form: ds.FileFormat, schema: pa.Schema) -> None:
         disk = LocalFileSystem()
         name = ds.field("part")
+        paths = list(paths)
+        for path in paths:
+            refuse_link(path)
         fragments = [
             form.make_fragment(path, disk, partition_expression=name == os.path.basename(path))
             for path in paths
@@ -119,9 +123,11 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
         parts: Manifest parts to read; None means all.
 
     Raises:
+        DatasetDamaged: A part, or the folder of all, is a symbolic link.
         EnvironmentFault: Memory is short.
     """
     layout = Layout(out)
+    layout.refuse_linked_folders()
     chosen = layout.parts() if parts is None else parts
     limits: dict[str, Any] = {
         "memory_limit": MEMORY_LIMIT,

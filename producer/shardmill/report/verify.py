@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract import leftovers, manifest
 from shardmill.contract.errors import ITEM_ERRORS, DatasetDamaged
+from shardmill.contract.files import open_to_read
 from shardmill.contract.index import FRAME_COLUMNS, check_index, open_index, record_index
 from shardmill.contract.job import Job
 from shardmill.contract.layout import SUFFIXES, Layout
@@ -199,11 +200,11 @@ def _record_index_fault(path: str, index: pa.Table) -> str | None:
     places = (index[name].to_pylist() for name in ("record_offset", "record_length"))
     expected = record_index(zip(*places, strict=True))
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_to_read(path), "rb") as file:
             found = file.read(len(expected) + 1)
     except FileNotFoundError:
         return "is missing"
-    except OSError as error:
+    except (OSError, DatasetDamaged) as error:
         return f"cannot be read: {error}"
     return None if found == expected else "does not tell where the records of its shard lie"
 

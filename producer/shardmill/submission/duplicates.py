@@ -19,6 +19,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from shardmill.contract.archive import Extent, contents, extent_of
+from shardmill.contract.confinement import open_input
 from shardmill.contract.errors import ItemError
 from shardmill.contract.image_sequence import ImageSequence, pictures_at, sequence_of
 from shardmill.contract.roots import Roots
@@ -105,8 +106,7 @@ def _digest(place: str, found: Found, ended: threading.Event) -> bytes | None:
         return _digest_of_sequence(place, found.sequence, ended)
     digest = hashlib.blake2b(digest_size=32)
     try:
-        # A named pipe would block an open for ever.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = open_input(place)
         with open(descriptor, "rb", buffering=0):
             if not S_ISREG(os.fstat(descriptor).st_mode):
                 return None

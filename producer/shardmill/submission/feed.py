@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shardmill.contract import files, leftovers, scratch
 from shardmill.contract.batch import Batch
 from shardmill.contract.classes import known_classes, write_classes
+from shardmill.contract.confinement import confine
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
@@ -64,6 +65,7 @@ class Feeder:
         self._request = request
         self._settings = settings
         self._note = watcher.note
+        confine(settings.root_list)
         self._layout = Layout(request.out)
         self._app = application(settings)
         self._ended = threading.Event()

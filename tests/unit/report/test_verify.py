@@ -129,7 +129,7 @@ def test_a_shard_that_may_not_be_read_hides_no_other(out):
     first, second = verify(out.out).problems
 
     assert (first.file, second.wrong) == (f"shards/{SHARD}", "is missing")
-    assert first.wrong == "is no regular file"
+    assert first.wrong == f"cannot be opened: {shard_of(out)} is no plain file"
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, -1])

@@ -12,6 +12,7 @@ from typing import IO
 from msgspec import Struct
 
 from shardmill.contract.archive import Extent, Pread, contents, extent_of
+from shardmill.contract.confinement import open_input
 from shardmill.contract.errors import (
     ChangedInput,
     Empty,
@@ -166,8 +167,9 @@ def _open(root: str, item: Item) -> int:
     path = item.archive or item.path
     refuse_outside(path)
     try:
-        # A named pipe would block an open for ever.
-        return os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return open_input(os.path.join(root, path))
+    except Forbidden:
+        raise
     except (OSError, ValueError) as error:
         fault = missing_root(root)
         if fault is not None:

@@ -12,6 +12,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.contract.files import open_to_read, refuse_link
 from shardmill.contract.framing import read_range
 from shardmill.contract.index import ClipEntry, check_index, entry_at
 from shardmill.contract.layout import Layout
@@ -98,7 +99,7 @@ def _picture(layout: Layout, chosen: dict[str, Any]) -> tuple[Picture, int]:
     """Return the middle frame of a clip, and its size in bytes.
 
     Raises:
-        DatasetDamaged: The index does not name the clip.
+        DatasetDamaged: The index does not name the clip, or the shard is no plain file.
         OSError: The shard cannot be read.
         ValueError: The frame is none, or too large.
     """
@@ -112,7 +113,9 @@ def _picture(layout: Layout, chosen: dict[str, Any]) -> tuple[Picture, int]:
         raise ValueError(f"clip {clip.clip_id} has no frames")
     number = count // 2
     start = int(clip.frames.offset[number])
-    fd = os.open(layout.shard(chosen["shard"]), os.O_RDONLY | os.O_CLOEXEC)
+    shard = layout.shard(chosen["shard"])
+    refuse_link(os.path.dirname(shard))
+    fd = open_to_read(shard)
     try:
         data = read_range(fd, start, start + int(clip.frames.length[number]))
     finally:

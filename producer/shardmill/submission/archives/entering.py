@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shardmill.contract.archive import ZIP, Member, Obstacle, extent_of
-from shardmill.contract.errors import ItemError
+from shardmill.contract.confinement import open_input
+from shardmill.contract.errors import Forbidden, ItemError
 from shardmill.contract.quantity import storable_mtime_ns
 from shardmill.contract.roots import Roots
 from shardmill.submission.archives.entry import BadArchive, Entry, Stretch
@@ -44,8 +45,10 @@ def entered(inputs: Iterable[Found], roots: Roots, wanted: Filter) -> Iterator[F
 
 def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:
     try:
-        # A named pipe that took its place meanwhile would block an open for ever.
-        descriptor = os.open(roots.place(archive.path), os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = open_input(roots.place(archive.path))
+    except Forbidden:
+        yield archive
+        return
     except OSError:
         yield replace(archive, is_unknown=True)  # probing tells what is the matter
         return
