@@ -99,7 +99,6 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
     done = 0
     for shard in shards:
         if shard["shard"] in sound:
-            problems += _link_problems(layout, shard["shard"], shard["part"])
             problems += _byte_problems(layout, shard["shard"], shard["part"], deep=deep)
         done += shard["clips"]
         if advance is not None:
@@ -185,14 +184,6 @@ def _byte_problems(layout: Layout, shard: str, part: str, *, deep: bool) -> Iter
         records = layout.record_index_of(shard)
         if wrong := _record_index_fault(records, index):
             yield Problem(os.path.relpath(records, layout.out), wrong, *_redo(part))
-
-
-def _link_problems(layout: Layout, shard: str, part: str) -> Iterator[Problem]:
-    """Yield which of a shard's files are links, so that what they hold may change unseen."""
-    for path in layout.files_of(shard):
-        if os.path.islink(path):
-            file = os.path.relpath(path, layout.out)
-            yield Problem(file, "is a symbolic link, not a file", *_redo(part))
 
 
 def _record_index_fault(path: str, index: pa.Table) -> str | None:

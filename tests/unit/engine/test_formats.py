@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from made_clips import FORMATS
+from shardmill.contract.classes import write_classes
 from shardmill.contract.index import entry_at, framing_of, open_index, write_index
 from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
@@ -40,6 +41,7 @@ def dataset(folder, steps):
         done = folder.extract(*items, **SIZE | options)
         assert [outcome.status for outcome in done.outcomes] == ["ok", "ok"]
         os.link(done.work.part_tmp, done.layout.part("batch"))
+        write_classes(done.layout, {"a": 0, "b": 1})
         spec = Spec(**SIZE | options)
         goal = {"goal": "extract", "inputs": 2, "started_s": 1.0}
         Job(name="job", root=done.work.roots.paths[0], out=done.work.out, spec=spec, **goal).write()

@@ -12,6 +12,7 @@ from out_dir import OutDir, Video
 from shardmill import read
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.index import FrameTable
+from shardmill.contract.spec import Spec
 from shardmill.read.shards import ALL_SPLITS
 from shardmill.report import store
 from shardmill.report.page.document import write
@@ -32,7 +33,7 @@ def secret(tmp_path) -> Path:
 def out(tmp_path, request) -> OutDir:
     out = OutDir(str(tmp_path / "out"))
     out.shard("b0", Video("a.mp4"), split=request.param)
-    out.job()
+    out.job(spec=Spec(split="train=.5,val=.5" if request.param else None))
     return out
 
 

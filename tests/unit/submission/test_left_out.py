@@ -5,6 +5,7 @@ import os
 import pyarrow.parquet as pq
 
 from out_dir import OutDir, skipped
+from shardmill.contract.classes import write_classes
 from shardmill.contract.row import Item
 from shardmill.contract.seal import check_seal
 from shardmill.report.verify import verify
@@ -14,7 +15,9 @@ ODD = os.fsdecode(b"\xff\x1b.mp4")
 
 
 def items(count: int) -> list[tuple[Item, str]]:
-    found = (Item(path=f"{n:05d}", size_bytes=n, mtime_ns=7, label="x") for n in range(count))
+    found = (
+        Item(path=f"{n:05d}", size_bytes=n, mtime_ns=7, label="x", label_id=0) for n in range(count)
+    )
     return [(item, "of no use") for item in found]
 
 
@@ -27,6 +30,7 @@ def test_each_has_its_row_in_a_sealed_part_of_some_thousand(tmp_path):
     count = 2 * ROWS_IN_A_PART + 1
 
     write_anew(out.layout, items(count))
+    write_classes(out.layout, {"x": 0})
 
     parts = out.layout.left_out_parts()
     assert sorted(pq.read_metadata(part).num_rows for part in parts) == [
