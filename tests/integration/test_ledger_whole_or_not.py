@@ -125,7 +125,14 @@ IMPOSSIBLE = {
             "open",
             [names.job_key(JOB), names.JOBS, names.ACTIVE, *SETS, names.live_key(JOB), *BESIDE],
         ),
-        *(JOB, names.batch_key(JOB, ""), "state"),
+        *(JOB, names.batch_key(JOB, ""), 9, "state"),
+    ),
+    "open: the limit is no number": (
+        *(
+            "open",
+            [names.job_key(JOB), names.JOBS, names.ACTIVE, *SETS, names.live_key(JOB), *BESIDE],
+        ),
+        *(JOB, names.batch_key(JOB, ""), "x", "state", "running"),
     ),
     "shift: keep is no number": (
         *("shift", [names.job_key(JOB), *BESIDE]),
@@ -225,3 +232,17 @@ def test_a_fence_that_a_redis_gives_out_twice_names_two_attempts(ledger, databas
     assert first.attempt.endswith(first.run)
     assert second.attempt.endswith(second.run)
     assert ledger.beat(JOB, "b1", fence=second.fence, lease_s=60, live=Live()) == "held"
+
+
+def test_a_job_opens_though_an_earlier_opening_left_more_than_a_script_removes(
+    ledger, database, monkeypatch
+):
+    monkeypatch.setattr("shardmill.ledger.ledger.SWEEP_LIMIT", 2)
+    for number in range(3, 9):
+        ledger.reserve(JOB, PROBE, batch_id=f"b{number}", window=99, number=number)
+    claim(ledger, "b5")
+
+    ledger.open(Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {})
+
+    assert ledger.snapshot(JOB).inflight == 0
+    assert [key for key in database.keys("*") if ":batch:" in key] == []

@@ -32,7 +32,7 @@ from shardmill.ledger.told import NOTHING, Live, Told
 FINISH_ID: Final = "finish"
 """Name of a job's one finish batch."""
 SWEEP_LIMIT: Final = 1000
-"""Batches that one sweep returns at most; the next one goes on behind them."""
+"""Batches that one script returns or removes at most; the next call goes on behind them."""
 SHOWN_S: Final = 300
 """For so long a job that has ended stays among the active ones: metrics read its last numbers."""
 ACTIVE_LIMIT: Final = 1000
@@ -78,7 +78,9 @@ class Ledger:
         flat = [part for pair in values.items() for part in pair]
         keys = [names.job_key(job.name), names.JOBS, names.ACTIVE]
         keys += [*_sets(job.name), *_beside(job.name)]
-        self._run("open", keys, job.name, names.batch_key(job.name, ""), *flat)
+        batches = names.batch_key(job.name, "")
+        while self._run("open", keys, job.name, batches, SWEEP_LIMIT, *flat) == "again":
+            pass  # a script that took out all at once might keep everybody waiting
 
     def reserve(
         self, job: str, batch: Batch, *, batch_id: str, window: int, number: int

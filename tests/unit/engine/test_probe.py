@@ -365,7 +365,7 @@ def test_a_named_pipe_does_not_hang_and_a_directory_is_no_file(folder):
     (folder.root / "folder.mp4").mkdir()
 
     for name in ("pipe.mp4", "folder.mp4"):
-        with pytest.raises(Unreadable, match="Expected a (regular )?file"):
+        with pytest.raises(Unreadable, match=r"Expected a (regular )?file"):
             folder.probe(name)
 
 

@@ -15,9 +15,8 @@ ODD = os.fsdecode(b"\xff\x1b.mp4")
 
 
 def items(count: int) -> list[tuple[Item, str]]:
-    found = (
-        Item(path=f"{n:05d}", size_bytes=n, mtime_ns=7, label="x", label_id=0) for n in range(count)
-    )
+    known = {"mtime_ns": 7, "label": "x", "label_id": 0}
+    found = (Item(path=f"{n:05d}", size_bytes=n, **known) for n in range(count))
     return [(item, "of no use") for item in found]
 
 
@@ -30,7 +29,6 @@ def test_each_has_its_row_in_a_sealed_part_of_some_thousand(tmp_path):
     count = 2 * ROWS_IN_A_PART + 1
 
     write_anew(out.layout, items(count))
-    write_classes(out.layout, {"x": 0})
 
     parts = out.layout.left_out_parts()
     assert sorted(pq.read_metadata(part).num_rows for part in parts) == [
@@ -46,6 +44,7 @@ def test_each_has_its_row_in_a_sealed_part_of_some_thousand(tmp_path):
     }
     assert os.listdir(out.layout.tmp) == []
     out.job(inputs=count)
+    write_classes(out.layout, {"x": 0})
     assert verify(out.out).problems == ()
 
 
