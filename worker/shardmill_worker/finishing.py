@@ -1,5 +1,6 @@
 """The last stage of a job: a decoder writes its results; if it cannot, the job pauses at once."""
 
+import math
 from typing import Final
 
 from shardmill.contract.errors import (
@@ -8,14 +9,17 @@ from shardmill.contract.errors import (
     DecoderCrash,
     EnvironmentFault,
     InternalError,
+    ItemError,
 )
 from shardmill.contract.job import Job
 from shardmill.ledger.answers import Claim
 from shardmill.ledger.told import Live
 from shardmill_worker.engine.work import FinishWork
 from shardmill_worker.lease import Lease
-from shardmill_worker.supervisor import UNLIMITED, Slot
+from shardmill_worker.supervisor import Limits, Slot
 
+LIMITS: Final = Limits(item_s=(12 * 3600.0,), frame_s=0.0, idle_s=math.inf, memory_bytes=4 << 30)
+"""What the last stage may take: a hundred thousand shards take minutes and a quarter of a GB."""
 MAYBE_MEMORY: Final = f"most likely memory is short: {MORE_MEMORY}"
 
 
@@ -44,7 +48,7 @@ def finish(job: Job, claim: Claim, *, worker: str, slot: Slot, lease: Lease) -> 
     try:
         for _ in slot.stream(
             FinishWork(job=job, run=claim.run),
-            limits=UNLIMITED,
+            limits=LIMITS,
             beat=lambda _: lease.beat(live),
             beat_every_s=lease.beat_every_s,
         ):
@@ -53,10 +57,16 @@ def finish(job: Job, claim: Claim, *, worker: str, slot: Slot, lease: Lease) -> 
         return str(damage)
     except EnvironmentFault as fault:
         return f"{worker}: {fault}"
-    except DecoderCrash as death:
-        return f"{worker}: cannot write the job's totals: {death}; {MAYBE_MEMORY}"
-    except InternalError as error:
-        return f"{worker}: cannot write the job's totals: {error}; this is a bug, please report it"
+    except ItemError as error:
+        return f"{worker}: cannot write the job's totals: {_explained(error)}"
     finally:
         slot.kill()
     return ""
+
+
+def _explained(error: ItemError) -> str:
+    if isinstance(error, DecoderCrash):
+        return f"{error}; {MAYBE_MEMORY}"
+    if isinstance(error, InternalError):
+        return f"{error}; this is a bug, please report it"
+    return f"its decoder {error}"

@@ -8,7 +8,6 @@ import math
 import multiprocessing.util
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -87,12 +86,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     def allowed_idle_s(self, position: int) -> float:
         """Return for how long no frame need come; behind the last item none will."""
         return self.idle_s if position < len(self.item_s) else math.inf
-
-
-UNLIMITED: Final = Limits(
-    item_s=(math.inf,), frame_s=0.0, idle_s=math.inf, memory_bytes=sys.maxsize
-)
-"""For work that is no item's."""
 
 
 class Decoders:

@@ -136,8 +136,8 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     }
     with _faults():
         con = duckdb.connect(config=limits)
-        con.register("manifest_rows", _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA))
-        con.execute("create view files as select * exclude (part) from manifest_rows")
+        con.register("manifest_parts", _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA))
+        con.execute(sql("rows"))
     return con
 
 

@@ -70,13 +70,25 @@ def status_of(out: str) -> Status:
     with closing(store.open_files(out)) as con:
         found = _status(job, inputs_of(con, job), tally_of(con))
     if found.is_complete and os.path.exists(layout.summary):
-        seconds = read_json(layout.summary).get("seconds", 0.0)
-        return replace(found, state="done", seconds=seconds)
+        return replace(found, state="done", seconds=_seconds_of(layout))
     if is_locked(layout):
         return replace(found, state="running", seconds=time.time() - job.started_s)
     last_commit_s = os.stat(layout.manifest).st_mtime if found.tally.items else job.started_s
     seconds = max(0.0, last_commit_s - job.started_s)
     return replace(found, seconds=seconds, reason=INTERRUPTED)
+
+
+def _seconds_of(layout: Layout) -> float:
+    """Return how long a finished job took.
+
+    Raises:
+        DatasetDamaged: ``summary.json`` does not say it.
+    """
+    told = read_json(layout.summary)
+    seconds = told.get("seconds") if isinstance(told, dict) else None
+    if not isinstance(seconds, int | float):
+        raise DatasetDamaged(f"{layout.summary} does not say how long the job took")
+    return float(seconds)
 
 
 def finish(job: Job) -> Status:

@@ -1,6 +1,5 @@
 -- The sums of contract/tally.py over every committed row.  A cast to bigint rounds a tie to the
--- even number, as Python's round does.  A duration beyond MAX_TIME_NS is none (``Facts``), whoever
--- wrote it down.
+-- even number, as Python's round does.
 
 select
     count(*) filter (status = 'ok') as ok,
@@ -11,10 +10,7 @@ select
     coalesce(sum(frames_kept), 0) as frames,
     coalesce(sum(size_bytes) filter (segment = 0), 0) as bytes_in,
     coalesce(sum(bytes_out), 0) as bytes_out,
-    coalesce(
-        sum(cast(duration_s * 1e9 / segments as bigint))
-        filter (status = 'ok' and duration_s between 0 and 1e9), 0
-    ) as video_ns,
+    coalesce(sum(cast(duration_s * 1e9 / segments as bigint)) filter (status = 'ok'), 0) as video_ns,
     coalesce(histogram(coalesce(error_class, 'internal')) filter (status = 'failed'), map {})
         as failures
 from files;

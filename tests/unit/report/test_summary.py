@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import time
 from importlib import metadata
@@ -11,16 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
+from shardmill.contract.job import Job
 from shardmill.contract.manifest import read_part
 from shardmill.contract.row import Facts, Item, Outcome, Row
 from shardmill.contract.seal import check_values
 from shardmill.contract.spec import Spec
 from shardmill.contract.tally import Tally
 from shardmill.report import remarks, summary
+from shardmill.report.verify import verify
 
 
 @pytest.fixture
@@ -372,3 +375,39 @@ def test_pages_and_changes_of_size_are_remarked_on(out):
     ]
     written = json.loads(Path(out.layout.summary).read_text())
     assert (written["pages_left_out"], written["size_changes"]) == (6, 1)
+
+
+@pytest.mark.parametrize("text", ["[]", '"done"', "{}", '{"seconds": "x"}', '{"seconds": null}'])
+def test_a_summary_that_says_something_else_is_told(out, text):
+    mixed(out)
+    out.job()
+    Path(out.layout.summary).write_text(text)
+
+    with pytest.raises(DatasetDamaged, match="does not say how long the job took"):
+        summary.status_of(out.out)
+
+
+IMPOSSIBLE = [1e10, 1e28, 1.7e308, math.inf, math.nan, -1.0, -1e15, 5e-324]
+"""Durations, in seconds, that no row of this version holds, but that a manifest may."""
+
+
+@pytest.mark.parametrize("duration_s", IMPOSSIBLE)
+def test_a_manifest_that_holds_an_impossible_duration_is_summed_up(tmp_path, duration_s):
+    out = OutDir(str(tmp_path / "out"), goal="probe")
+    rows = [
+        Row(
+            Item(path=name, size_bytes=1000, mtime_ns=1),
+            Facts(kind="video", codec="h264", width=64, height=48, duration_s=4.0),
+            Outcome(status="ok"),
+        )
+        for name in ("a.mp4", "b.mp4")
+    ]
+    force_setattr(rows[0].facts, "duration_s", duration_s)
+    out.part("b1", *rows)
+    out.job()
+    expected = 4_000_000_000
+
+    assert Tally.of_part(out.layout.part("b1")).video_ns == expected
+    assert summary.tally(out.out).video_ns == expected
+    assert summary.finish(Job.read(out.out)).state == "done"
+    assert verify(out.out).problems == ()

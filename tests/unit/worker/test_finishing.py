@@ -9,6 +9,8 @@ from shardmill.contract.errors import (
     DecoderCrash,
     EnvironmentFault,
     InternalError,
+    ItemMemory,
+    ItemTimeout,
 )
 from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
@@ -55,6 +57,14 @@ def test_a_new_decoder_ends_the_job_and_does_no_other_work():
     ("error", "said"),
     [
         (DatasetDamaged("a part is gone"), "a part is gone"),
+        (
+            ItemTimeout("took longer than 43200 s"),
+            "w1: cannot write the job's totals: its decoder took longer than 43200 s",
+        ),
+        (
+            ItemMemory("needed more than 4.3 GB of memory"),
+            "w1: cannot write the job's totals: its decoder needed more than 4.3 GB of memory",
+        ),
         (EnvironmentFault("the disk is full"), "w1: the disk is full"),
         (
             DecoderCrash("the decoder was ended by SIGABRT"),
