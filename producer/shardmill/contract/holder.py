@@ -75,12 +75,11 @@ class Holder(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
-    @classmethod
-    def is_alive(cls, layout: Layout, known: Self) -> bool:
-        """Wait until a holder counts up, or has been silent for too long."""
+    def is_alive(self, layout: Layout) -> bool:
+        """Wait until the holder counts up, or has been silent for too long."""
         deadline = time.monotonic() + SILENCE_S
         while time.monotonic() < deadline:
-            if cls.read(layout) != known:  # opened anew: NFS then looks at its server
+            if self.read(layout) != self:  # opened anew: NFS then looks at its server
                 return True
             time.sleep(PAUSE_S)
         return False
@@ -119,4 +118,4 @@ def is_locked(layout: Layout) -> bool:
     except BlockingIOError:
         return True
     holder = Holder.read(layout)
-    return holder is not None and not holder.released and Holder.is_alive(layout, holder)
+    return holder is not None and not holder.released and holder.is_alive(layout)

@@ -140,10 +140,11 @@ class Feeder:
         except BaseException:
             if self._lock is not None:
                 self._lock.close()
-            if made:
-                files.remove(self._layout.lock)
-            for folder in made:
-                os.rmdir(folder)
+                if made:
+                    files.remove(self._layout.lock)
+            with suppress(OSError):  # another may have begun in it meanwhile
+                for folder in made:
+                    os.rmdir(folder)
             raise
         if self._request.overwrite:
             self._clear()

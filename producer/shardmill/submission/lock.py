@@ -74,7 +74,7 @@ class OutputLock:
         before = Holder.read(self._layout)
         if before is None or before.released or (is_sure and before.is_here):
             return before
-        if Holder.is_alive(self._layout, before):
+        if before.is_alive(self._layout):
             raise self._conflict(before)
         return before
 

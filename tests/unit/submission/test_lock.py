@@ -141,3 +141,50 @@ def test_a_link_in_place_of_the_lock_is_refused(tmp_path):
         OutputLock(Layout(str(tmp_path)))
 
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+NO_LOCKS = """
+import fcntl, errno, os, sys
+def refuse(*_): raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+fcntl.flock = refuse
+from shardmill.contract.errors import OutputConflict
+from shardmill.contract.holder import is_locked
+from shardmill.contract.layout import Layout
+from shardmill.submission.lock import OutputLock
+layout = Layout(sys.argv[1])
+if sys.argv[2] == "ask":
+    print(is_locked(layout))
+else:
+    try:
+        lock = OutputLock(layout)
+    except OutputConflict:
+        print("refused")
+    else:
+        print("held", flush=True)
+        sys.stdin.readline()
+        lock.close()
+"""
+
+
+def test_without_any_locks_the_text_decides(tmp_path):
+    """Also on one machine: Lustre without ``-o flock``."""
+
+    def start(deed: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", NO_LOCKS, str(tmp_path), deed]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    with start("hold") as holder:
+        assert holder.stdout.readline() == "held\n"
+        with start("hold") as second, start("ask") as asker:
+            assert second.communicate()[0] == "refused\n"
+            assert asker.communicate()[0] == "True\n"
+        holder.communicate("\n")
+    with start("ask") as asker:
+        assert asker.communicate()[0] == "False\n"
+    with start("hold") as next_one:
+        assert next_one.stdout.readline() == "held\n"
+        next_one.kill()
+    with start("hold") as after_a_death:
+        assert after_a_death.stdout.readline() == "held\n"
+        after_a_death.communicate("\n")
