@@ -136,16 +136,20 @@ def replace(source: str, target: str) -> None:
             raise
 
 
-def make_directory(path: str) -> None:
+def make_directory(path: str, *, dir_fd: int | None = None) -> None:
     """Make a folder, unless there is one; never the folder that it lies in.
+
+    Args:
+        path: The folder.
+        dir_fd: An open folder that the path is relative to.
 
     Raises:
         FileExistsError: Something else has its name, a symbolic link for instance.
     """
     try:
-        os.mkdir(path)
+        os.mkdir(path, dir_fd=dir_fd)
     except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
+        if not stat.S_ISDIR(os.lstat(path, dir_fd=dir_fd).st_mode):
             raise
 
 

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from msgspec import Struct
 
+from shardmill.contract.files import open_to_read
 from shardmill.contract.layout import Layout
 
 BEAT_S: Final = 2.0
@@ -108,9 +109,12 @@ def is_locked(layout: Layout) -> bool:
 
     The probe takes a shared lock for an instant, so a producer that finds the lock taken
     must try more than once.
+
+    Raises:
+        DatasetDamaged: ``.lock`` is no plain file.
     """
     try:
-        with open(layout.lock, "rb") as file:
+        with os.fdopen(open_to_read(layout.lock), "rb") as file:
             if lock(file.fileno(), fcntl.LOCK_SH):
                 return False
     except FileNotFoundError:

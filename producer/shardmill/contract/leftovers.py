@@ -17,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from shardmill.contract import files
 from shardmill.contract.layout import SUFFIXES, Layout
 from shardmill.contract.split import SPLIT_NAME
 
@@ -60,7 +61,7 @@ def end_attempts(layout: Layout) -> None:
     taken = f"ended-{secrets.token_hex(8)}"
     tmp = os.open(layout.tmp, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        os.mkdir(taken, dir_fd=tmp)
+        files.make_directory(taken, dir_fd=tmp)
         for name in names:
             with suppress(FileNotFoundError):  # it has ended by itself
                 os.rename(name, os.path.join(taken, name), src_dir_fd=tmp, dst_dir_fd=tmp)

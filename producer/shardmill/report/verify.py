@@ -9,7 +9,7 @@ index.
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shardmill.contract import leftovers, manifest
+from shardmill.contract import files, leftovers, manifest
 from shardmill.contract.errors import ITEM_ERRORS, DatasetDamaged
 from shardmill.contract.files import open_to_read
 from shardmill.contract.index import FRAME_COLUMNS, check_index, open_index, record_index
@@ -226,6 +226,5 @@ def withdraw(out: str, problems: Iterable[Problem]) -> int:
     """
     parts = {problem.part for problem in problems if problem.part is not None}
     for part in parts:
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(Layout(out).manifest, part))
+        files.remove(os.path.join(Layout(out).manifest, part))
     return len(parts)
