@@ -2,9 +2,10 @@
 
 Reads one JSON object from standard input: ``root``, the limits, and ``slots``, lists of file
 names, one a slot.  Each slot probes its files and goes on behind one that is to blame; with
-``kill_idle`` it does so twice, and its decoder is killed in between; with ``leave_at_beat`` the
-program ends while it does so.  Prints one JSON object a line: ``slot``, ``file`` and ``result`` of
-a file, ``beat`` for a renewed lease, and ``end`` of a slot.
+``kill_idle`` it does so twice, and its decoder is killed in between; with ``bounds``, values of the
+supervisor by their names, it does so three times; with ``leave_at_beat`` the program ends while it
+does so.  Prints one JSON object a line: ``slot``, ``file`` and ``result`` of a file, ``beat`` for a
+renewed lease, ``decoder`` for the process of each time, and ``end`` of a slot.
 """
 
 import json
@@ -16,6 +17,7 @@ import threading
 from shardmill.contract.errors import EnvironmentFault, ItemError
 from shardmill.contract.roots import Roots
 from shardmill.contract.row import Item, Outcome
+from shardmill_worker import supervisor
 from shardmill_worker.engine.work import ProbeWork
 from shardmill_worker.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
 
@@ -52,6 +54,9 @@ class SlotThread(threading.Thread):
                 os.kill(decoder.pid, signal.SIGKILL)
                 decoder.join()
                 self.work()
+            for _ in range(3 if "bounds" in self.asked else 0):
+                self.work()
+                tell(slot=self.number, decoder=self.decoders.slot()._process.pid)
         except (ShuttingDown, LeaseLost, EnvironmentFault) as reason:
             tell(slot=self.number, end=type(reason).__name__)
         else:
@@ -96,6 +101,8 @@ class SlotThread(threading.Thread):
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
+    for name, value in asked.get("bounds", {}).items():
+        setattr(supervisor, name, value)
     decoders = Decoders()
     threads = [SlotThread(decoders, asked, number) for number in range(len(asked["slots"]))]
     for thread in threads:

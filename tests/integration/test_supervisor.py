@@ -224,3 +224,19 @@ def test_a_decoder_that_dies_while_idle_costs_nothing(start):
     program = start(["1.png", "2.png"], kill_idle=True)
 
     assert results(program) == [("1.png", "ok"), ("2.png", "ok")] * 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "decoders"),
+    [
+        pytest.param({}, 1, id="a decoder is kept"),
+        pytest.param({"MAX_ITEMS": 3}, 2, id="one that has done much is replaced"),
+        pytest.param({"MAX_DESCRIPTORS": 0}, 3, id="so is one that holds files open"),
+        pytest.param({"MAX_REST_BYTES": 0}, 3, id="and one that holds memory"),
+    ],
+)
+def test_a_decoder_that_is_worn_is_replaced_before_its_next_work(start, bounds, decoders):
+    lines = list(start(["1.png", "2.png"], bounds=bounds).lines())
+
+    assert [line["result"] for line in lines if "file" in line] == ["ok"] * 8
+    assert len({line["decoder"] for line in lines if "decoder" in line}) == decoders
