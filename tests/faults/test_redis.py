@@ -212,3 +212,54 @@ def test_after_a_power_cut_a_claim_that_redis_forgot_meets_nothing(
 
     assert here.run(*command, "--wait").code == 0
     assert_whole(out, all_ok(media), server=server)
+
+
+def test_who_waits_hears_that_redis_went_back_behind_what_was_sent(
+    here, server, start_worker, tmp_path, out
+):
+    """Nobody would send the rest: the producer has done so, and Redis knows nothing of it."""
+    media = slow_media(tmp_path / "in", 2)
+    command = ("submit", media, "--out", out, *SIZE, "--wait")
+    job = here.start(*command)
+    with server.client(database=1) as database:
+        sent = wait_for(
+            lambda: [
+                key
+                for key in database.keys("shardmill:*:job")
+                if database.hget(key, "enumerated") == "1"
+            ],
+            "everything to be sent",
+        )
+        database.hdel(sent[0], "enumerated", "reserved")
+        for key in database.keys("shardmill:*:waiting"):
+            database.delete(key)
+
+    told = here.end(job)
+
+    assert told.code == 1
+    assert "Redis has lost a part of job" in told.err.splitlines()[-1]
+    assert "run the same command again" in told.err.splitlines()[-1]
+    start_worker("one")
+    assert here.run(*command).code == 0
+    assert_whole(out, all_ok(media), server=server)
+
+
+def test_who_waits_hears_that_redis_shows_an_earlier_run(here, server, start_worker, tmp_path, out):
+    media = slow_media(tmp_path / "in", 1)
+    start_worker("one")
+    command = ("submit", media, "--out", out, *SIZE, "--wait")
+    assert here.run(*command).code == 0
+    with server.client(database=1) as database:
+        (key,) = database.keys("shardmill:*:job")
+        done = database.hgetall(key)
+        picture(media / "slow@extract-new.png", seed=7)
+        job = here.start(*command)
+        wait_for(lambda: database.hget(key, "run") != done["run"], "the job to be opened again")
+        database.hset(key, mapping=done)
+
+    told = here.end(job)
+
+    assert told.code == 1
+    assert "Redis has lost a part of job" in told.err.splitlines()[-1]
+    assert here.run(*command).code == 0
+    assert_whole(out, all_ok(media), server=server)

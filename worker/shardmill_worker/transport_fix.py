@@ -1,8 +1,4 @@
-"""Four guarded repairs of kombu 5.7.0's Redis transport.
-
-When Redis restarts while one slot is busy and another idle, kombu touches a channel that is
-closed already and the worker ends with an AttributeError.  Said as a ConnectionError, the same
-event is an ordinary reconnect.
+"""Guarded repairs of kombu 5.7.0's Redis transport in a worker, besides ``closed_channel``.
 
 When a queue holds something that is not JSON, the worker ends with a ValueError.  Said as an
 empty queue, the message is dropped.
@@ -24,6 +20,8 @@ from kombu import connection as connections
 from kombu.transport import redis as transport
 from kombu.utils.url import maybe_sanitize_url
 
+from shardmill.ledger import closed_channel
+
 log = logging.getLogger("shardmill.transport")
 
 
@@ -34,12 +32,8 @@ class NoMessage(Empty, ValueError):
 def install() -> None:
     """Repair the transport of this process."""
     module: Any = transport
-    original_get_pool, original_loads = module.Channel._get_pool, module.loads  # noqa: SLF001
-
-    def get_pool(channel: Any, asynchronous: bool = False) -> Any:
-        if getattr(channel.connection, "client", None) is None:
-            raise redis.ConnectionError("the channel is closed")
-        return original_get_pool(channel, asynchronous)
+    original_loads = module.loads
+    closed_channel.install()
 
     def loads(text: str) -> Any:
         try:
@@ -66,7 +60,6 @@ def install() -> None:
 
     connection_class.info = info
     module.QoS.ack = ack
-    module.Channel._get_pool = get_pool  # noqa: SLF001
     transient = (*module.Transport.connection_errors, redis.OutOfMemoryError)
     module.Transport.connection_errors = transient
     module.loads = loads

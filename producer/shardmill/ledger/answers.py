@@ -60,6 +60,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """Why it is paused."""
     out: str
     """Output directory."""
+    run: str = ""
+    """Tells this opening of the job from others."""
     inputs: int | None
     """Items to do; None while they are being counted."""
     counters: dict[str, int]
@@ -78,6 +80,11 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """What each worker has committed since the job was opened."""
     failures: Sequence[Failure] = ()
     """The last files that failed since then, the newest first."""
+
+    @property
+    def enumerated(self) -> bool:
+        """Whether the producer has told that there are no more batches of its own."""
+        return bool(self.counters.get("enumerated"))
 
     @property
     def finishing(self) -> bool:

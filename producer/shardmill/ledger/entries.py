@@ -94,6 +94,7 @@ def snapshot(name: str, answer: Sequence[Any]) -> Snapshot | None:
             state=values["state"],  # type: ignore[arg-type]
             reason=values["reason"],
             out=values["out"],
+            run=values["run"],
             inputs=int(values["inputs"]) if "inputs" in values else None,
             counters={k: int(v) for k, v in values.items() if k not in _TEXT_FIELDS},
             inflight=waiting + leased,

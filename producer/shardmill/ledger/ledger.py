@@ -68,19 +68,23 @@ class Ledger:
     def _run(self, name: str, keys: Sequence[str], *arguments: str | int) -> Any:
         return self._client.run(name, keys, *arguments)
 
-    def open(self, job: Job, counters: Mapping[str, int]) -> None:
+    def open(self, job: Job, counters: Mapping[str, int]) -> str:
         """Begin a job, or take it up again; ``counters`` is what its manifest holds already.
+
+        Returns the run number.
 
         Its counter ``inputs`` is how many items there are; it grows where a file becomes several.
         The run number makes the files of this opening differ from those of any other.
         """
-        values = entries.encode(job, counters, run=secrets.token_hex(RUN_BYTES))
+        run = secrets.token_hex(RUN_BYTES)
+        values = entries.encode(job, counters, run=run)
         flat = [part for pair in values.items() for part in pair]
         keys = [names.job_key(job.name), names.JOBS, names.ACTIVE]
         keys += [*_sets(job.name), *_beside(job.name)]
         batches = names.batch_key(job.name, "")
         while self._run("open", keys, job.name, batches, SWEEP_LIMIT, *flat) == "again":
             pass  # a script that took out all at once might keep everybody waiting
+        return run
 
     def reserve(
         self, job: str, batch: Batch, *, batch_id: str, window: int, number: int

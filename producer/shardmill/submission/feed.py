@@ -81,6 +81,8 @@ class Feeder:
         self._classes: dict[str, int] = {}
         self._todo = 0
         self.inputs = 0
+        self.run = ""
+        """Tells this opening of the job from others, once it is prepared."""
 
     def prepare(self) -> Job:
         """Enumerate, compare, and open the job in the ledger; nothing is sent yet.
@@ -276,7 +278,7 @@ class Feeder:
         if kept:
             self._note(f"{kept:,} of {self.inputs:,} inputs are done already")
         rows = Tally.from_counters(done).items
-        self._ledger.open(job, done | {"probed": rows, "inputs": rows + self._todo})
+        self.run = self._ledger.open(job, done | {"probed": rows, "inputs": rows + self._todo})
 
     def feed(self, job: Job) -> None:
         """Put every batch in flight as the window allows, then tell that there are no more.

@@ -66,12 +66,29 @@ class Job:
     def _look(self) -> Snapshot:
         if self._feed_error is not None:
             raise self._feed_error
+        is_fed = self._feeding is not None and not self._feeding.is_alive()
         snapshot = self._ledger.snapshot(self.name)
         if snapshot is None:
             raise EnvironmentFault(
                 f"Redis does not know job {self.name}: run the same command again to go on"
             )
+        if self._went_back(snapshot, is_fed=is_fed):
+            raise EnvironmentFault(
+                f"Redis has lost a part of job {self.name}: run the same command again to go on"
+            )
         return snapshot
+
+    def _went_back(self, snapshot: Snapshot, *, is_fed: bool) -> bool:
+        """Tell whether Redis shows a job as it was before this process opened it, or fed it.
+
+        Redis may come back from a crash without its last seconds, and nobody would send the rest.
+        """
+        if self._feeder is None:
+            return False
+        of_another_run = snapshot.run != self._feeder.run
+        return of_another_run or (
+            is_fed and snapshot.state == "running" and not snapshot.enumerated
+        )
 
     def status(self) -> Status:
         """Return how far the job is.
