@@ -30,13 +30,21 @@ _AT_FDCWD: Final = -100  # fcntl.h
 def create(path: str) -> int:
     """Return the descriptor of a new, empty file, open for reading and writing.
 
-    What stood under its name is removed, a symbolic link too; nothing is written through it.
+    A file or symbolic link that stood under its name is removed; nothing is written through it.
+
+    Raises:
+        FileExistsError: Something else has its name, a device for instance.
+        OSError: It cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     for _ in range(_TRIES):
-        with suppress(FileExistsError):
+        try:
             return os.open(path, flags, 0o666)
-        remove(path)
+        except FileExistsError:
+            mode = os.lstat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                raise
+            remove(path)
     return os.open(path, flags, 0o666)
 
 

@@ -151,6 +151,14 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert not (tmp_path / "a.json").is_symlink()
 
 
+def test_nothing_but_a_file_or_a_link_makes_room_for_a_new_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(FileExistsError):
+        files.create(str(tmp_path / "pipe"))
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_link_is_no_folder(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "shards").symlink_to(tmp_path / "elsewhere")

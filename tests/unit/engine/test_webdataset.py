@@ -115,7 +115,7 @@ def test_the_names_of_a_long_clip_sort_as_its_frames(tmp_path):
     """A million frames and one: six digits are no longer enough."""
     long = clip_of([1], clip_id="f0")
     force_setattr(long, "frames", _Repeated(long.frames[0], 1_000_001))
-    writer = open_shard("webdataset", os.devnull)
+    writer = open_shard("webdataset", str(tmp_path / "shard.tar"))
     names = []
     writer._member = lambda name, data, head=b"": names.append(name) or 0
     writer.add(long)
