@@ -97,13 +97,14 @@ def test_a_worker_ends_in_order_while_redis_is_away(here, server, start_worker):
 
 
 def test_kombu_still_touches_closed_channels(server):
-    """When this fails kombu has mended it: take it out of ``transport_fix``."""
+    """When this fails kombu has mended it: ``closed_channel`` can go."""
     with Celery("probe", set_as_current=False) as app:
         app.config_from_object(celery_configuration(Settings(redis_url=server.url)))
         with app.connection_for_read() as connection:
             channel = connection.default_channel
-            get_pool = transport.Channel._get_pool
-            assert get_pool.__module__ == "kombu.transport.redis", "repaired in this process"
+            repaired = transport.Channel._get_pool  # where another test has sent messages
+            get_pool = getattr(repaired, "repairs", repaired)
+            assert get_pool.__module__ == "kombu.transport.redis"
             closed = SimpleNamespace(connection=None)  # what closing leaves of a channel
             closed._connparams = lambda **options: transport.Channel._connparams(closed, **options)
             assert get_pool(channel) is not None
