@@ -191,6 +191,14 @@ def test_a_job_over_whose_end_workers_vanish_pauses_and_is_ended_when_resumed(cl
     assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
 
 
+def assert_another_makes_it_whole(cluster: Cluster) -> None:
+    """Resume the job that a sick worker has paused, and let another end it."""
+    cluster.ledger.shift("job", "running", allowed=["paused"])
+    another_does_it(cluster)
+    cluster.finish()
+    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+
+
 def test_a_commit_whose_folder_cannot_be_synced_keeps_its_shard(cluster, monkeypatch):
     """The part is seen by all, so the next attempt counts it; nobody makes its shard again."""
     sync = files.sync_directory
@@ -204,12 +212,7 @@ def test_a_commit_whose_folder_cannot_be_synced_keeps_its_shard(cluster, monkeyp
     told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
     assert "Input/output error" in told
     monkeypatch.undo()
-    cluster.ledger.shift("job", "running", allowed=["paused"])
-
-    another_does_it(cluster)
-
-    cluster.finish()
-    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert_another_makes_it_whole(cluster)
 
 
 def claimed_by_one_who_vanishes(cluster: Cluster) -> bool:
@@ -283,9 +286,4 @@ def test_a_commit_of_which_nobody_knows_whether_it_was_done_keeps_its_shard(
     told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
     assert "timed out" in told
     monkeypatch.undo()
-    cluster.ledger.shift("job", "running", allowed=["paused"])
-
-    another_does_it(cluster)
-
-    cluster.finish()
-    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert_another_makes_it_whole(cluster)
