@@ -6,9 +6,10 @@ is handed Arrow streams; so a connection for other people's SQL needs no file ac
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ _LEAST_ROWS: Final = 2048
 """Of a batch: as many as DuckDB looks at together."""
 _LEAST_BYTES: Final = 1 << 23
 """Of a batch of fewer rows: clips may have any number of frames."""
+_MANIFEST: Final = manifest.SCHEMA.append(pa.field("part", pa.string()))
+"""Columns of ``manifest_parts``."""
 
 
 class _Parts(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
@@ -80,32 +83,91 @@ def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(group)
 
 
-class ClipIndex(_Parts):
-    """Index parts as one table, each of which is held against its checksum before it is scanned.
+class _Deferred(ds.InMemoryDataset):  # type: ignore[misc]
+    """A table that is made when a query first asks for it."""
 
-    Arrow follows the offsets in them without a look: damaged ones would end the process.
-    """
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._unchecked = list(paths)
-        super().__init__(self._unchecked, ds.IpcFileFormat(), index.SCHEMA)
-        self.damage: DatasetDamaged | None = None
-        """What was found wrong, for DuckDB passes no exception on."""
+    def __init__(self, schema: pa.Schema) -> None:
+        super().__init__(schema.empty_table())
+        self.fault: DatasetDamaged | OSError | None = None
+        """Why it could not be made, for DuckDB passes no exception on."""
 
     def scanner(self, **options: Any) -> ds.Scanner:
         """Return a scanner.
 
         Raises:
             DatasetDamaged: One of the files is damaged.
+            OSError: One of the files cannot be read.
         """
         try:
-            while self._unchecked:
-                index.check_index(self._unchecked[-1])
-                self._unchecked.pop()
-        except DatasetDamaged as damage:
-            self.damage = DatasetDamaged(f"{damage}; {NAMES_EACH}")
+            return self.scan(**options)
+        except (DatasetDamaged, OSError) as fault:
+            self.fault = fault
             raise
+
+    def scan(self, **options: Any) -> ds.Scanner:
+        """Make the table and return a scanner of it."""
         return super().scanner(**options)
+
+
+class ClipIndex(_Deferred):
+    """Index parts as one table, each of which is held against its checksum before it is scanned.
+
+    Arrow follows the offsets in them without a look: damaged ones would end the process.
+
+    Args:
+        paths: The parts; gone through when a query first asks for them.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        super().__init__(index.SCHEMA)
+        self._paths = paths
+
+    def scan(self, **options: Any) -> ds.Scanner:
+        """Check the parts and return a scanner of them."""
+        return self._parts.scanner(**options)
+
+    @cached_property
+    def _parts(self) -> _Parts:
+        paths = list(self._paths)
+        try:
+            for path in paths:
+                index.check_index(path)
+        except DatasetDamaged as damage:
+            raise DatasetDamaged(f"{damage}; {NAMES_EACH}") from damage
+        return _Parts(paths, ds.IpcFileFormat(), index.SCHEMA)
+
+
+class Rows(_Deferred):
+    """Rows of the manifest, of which a query reads the columns that it asks for.
+
+    Args:
+        read: Returns all rows with the columns that are named.
+        shards: Returns the shards that the rows name.
+    """
+
+    def __init__(
+        self, read: Callable[[Sequence[str]], pa.Table], shards: Callable[[], Sequence[str]]
+    ) -> None:
+        super().__init__(_MANIFEST)
+        self._read, self.shards = read, shards
+
+    def scan(self, **options: Any) -> ds.Scanner:
+        """Read the columns and return a scanner of them."""
+        condition = options.get("filter")
+        asked = set(options.get("columns") or self.schema.names)
+        if condition is not None:
+            asked |= {name for name in self.schema.names if self._needs(condition, name)}
+        rows = self._read([name for name in manifest.SCHEMA.names if name in asked])
+        return ds.dataset(rows).scanner(**options)
+
+    def _needs(self, condition: ds.Expression, name: str) -> bool:
+        """Return True if a condition means nothing without one of the columns."""
+        others = pa.schema([field for field in self.schema if field.name != name])
+        try:
+            ds.dataset(others.empty_table()).scanner(filter=condition)
+        except pa.ArrowInvalid:
+            return True
+        return False
 
 
 def sql(name: str) -> str:
@@ -113,7 +175,9 @@ def sql(name: str) -> str:
     return resources.files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
-def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+def open_files(
+    out: str, parts: Iterable[str] | None = None, *, rows: Rows | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return a connection for our own SQL with the table ``files``.
 
     ``manifest_rows`` is the same with a column ``part``, the file name of a row's part.
@@ -121,6 +185,7 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     Args:
         out: Output directory.
         parts: Manifest parts to read; None means all.
+        rows: Stands for the parts, where their rows are read elsewhere.
 
     Raises:
         DatasetDamaged: A part, or the folder of all, is a symbolic link.
@@ -128,7 +193,11 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     """
     layout = Layout(out)
     layout.refuse_linked_folders()
-    chosen = layout.parts() if parts is None else parts
+    if rows is None:
+        chosen = layout.parts() if parts is None else parts
+        table: ds.Dataset = _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA)
+    else:
+        table = rows
     limits: dict[str, Any] = {
         "memory_limit": MEMORY_LIMIT,
         "threads": _THREADS,
@@ -136,7 +205,7 @@ def open_files(out: str, parts: Iterable[str] | None = None) -> duckdb.DuckDBPyC
     }
     with _faults():
         con = duckdb.connect(config=limits)
-        con.register("manifest_parts", _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA))
+        con.register("manifest_parts", table)
         con.execute(sql("rows"))
     return con
 
@@ -149,11 +218,15 @@ def add_clips(con: duckdb.DuckDBPyConnection, index_parts: Iterable[str]) -> Cli
     return table
 
 
-def connect(out: str) -> tuple[duckdb.DuckDBPyConnection, ClipIndex]:
+def connect(out: str, rows: Rows | None = None) -> tuple[duckdb.DuckDBPyConnection, ClipIndex]:
     """Return a connection for untrusted SQL with the tables ``files``, ``clips``, ``frames``.
 
     It can neither read nor write any file, see Python's variables, load an extension or change
     a setting.  Close it after use.  What lies behind ``clips`` and ``frames`` comes with it.
+
+    Args:
+        out: Output directory.
+        rows: The rows of its manifest; None means that they are read here.
 
     Raises:
         UsageError: ``out`` is no output directory.
@@ -162,16 +235,25 @@ def connect(out: str) -> tuple[duckdb.DuckDBPyConnection, ClipIndex]:
     layout = Layout(out)
     if not os.path.isdir(layout.manifest):
         job_of(out)
-    con = open_files(out)
+    con = open_files(out, rows=rows)
     try:
-        shards = ask(con, "select distinct shard from files where shard is not null")
-        clip_index = add_clips(con, [layout.index_of(row["shard"]) for row in shards])
+        clip_index = add_clips(con, _index_parts(con, layout, rows))
     except DatasetDamaged:
         con.close()
         raise
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
     return con, clip_index
+
+
+def _index_parts(
+    con: duckdb.DuckDBPyConnection, layout: Layout, rows: Rows | None
+) -> Iterable[str]:
+    """Return the index parts of all committed shards."""
+    if rows is not None:
+        return (layout.index_of(shard) for read in [rows.shards] for shard in read())
+    shards = ask(con, "select distinct shard from files where shard is not null")
+    return [layout.index_of(row["shard"]) for row in shards]
 
 
 def job_of(out: str) -> Job:
@@ -235,14 +317,20 @@ class Answer:
 
 
 @contextmanager
-def query(out: str, text: str) -> Iterator[Answer]:
+def query(out: str, text: str, *, rows: Rows | None = None) -> Iterator[Answer]:
     """Give the answer to untrusted SQL over ``files``, ``clips`` and ``frames``.
+
+    Args:
+        out: Output directory.
+        text: The SQL.
+        rows: The rows of its manifest; None means that they are read here.
 
     Raises:
         UsageError: The SQL is wrong or wants more than these tables; also while rows are read.
         DatasetDamaged: The manifest cannot be read, or the index of a shard.
+        OSError: What ``rows`` reads cannot be read.
     """
-    con, clip_index = connect(out)
+    con, clip_index = connect(out, rows)
     with closing(con):
         try:
             con.execute(text)
@@ -250,8 +338,9 @@ def query(out: str, text: str) -> Iterator[Answer]:
                 raise UsageError(f"expected one SQL query, got {text!r:.80}")
             yield Answer(tuple(column[0] for column in con.description), _rows(con))
         except duckdb.Error as error:
-            if clip_index.damage is not None:
-                raise clip_index.damage from error
+            for table in (clip_index, rows):
+                if table is not None and table.fault is not None:
+                    raise table.fault from error
             raise UsageError(f"this query has no answer: {_first_line(error)}") from error
 
 

@@ -135,7 +135,7 @@ def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) ->
     try:
         duplicates = store.ask(con, store.sql("page/duplicates"), examples=EXAMPLES)
     except DatasetDamaged as error:
-        return _FromIndex(sheet, [], str(clip_index.damage or error))
+        return _FromIndex(sheet, [], str(clip_index.fault or error))
     return _FromIndex(sheet, duplicates)
 
 
