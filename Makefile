@@ -84,8 +84,9 @@ correctness: $(VENV)/dev.stamp ## Compare with ffmpeg on real files and write do
 	@PYTHONPATH=tests $(BIN)/python -m correctness
 
 .PHONY: cases
-cases: $(VENV)/dev.stamp ## Run the faults found in real use against their oracles (SHARDMILL_CASES)
-	@$(BIN)/python -m pytest -q -rA tests/integration/test_cases.py tests/integration/test_sick_machine_cases.py
+cases: $(VENV)/dev.stamp frameworks ## Run the faults found in real use against their oracles (SHARDMILL_CASES)
+	@$(BIN)/python -m pytest -q -rA tests/integration/test_cases.py tests/integration/test_sick_machine_cases.py \
+	  tests/integration/test_loader_cases.py
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp ## Try jobs on machines and drives that fail at random, a seed each (SEEDS=0-199 SECONDS=20 JOBS=1)
@@ -100,7 +101,7 @@ docs: $(VENV)/dev.stamp ## Write docs/cli.md from the commands' own help
 	@PYTHONPATH=tests $(BIN)/python -m cli_page
 
 .PHONY: frameworks
-frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, PyTorch, Grain, h5py and webdataset for the tests that read shards with them
+frameworks: $(FRAMEWORKS)/stamp ## Install TensorFlow, PyTorch, Lightning, Grain and others for the tests that read shards with them
 
 .PHONY: bench
 bench: $(BENCH)/stamp ## Run every comparison and write benchmarks/README.md (1 to 2 hours; SCALE=small: 3 minutes)
@@ -112,7 +113,8 @@ lock: .venv-lock/uv-$(UV) ## Pin the newest versions that pyproject.toml allows 
 	@$(COMPILE) --extra all --group build --output-file requirements/run.lock
 	@$(COMPILE) --extra dev --group build --constraints requirements/run.lock \
 	  --no-annotate --output-file requirements/dev.lock
-	@$(COMPILE) --extra frameworks --group build --output-file requirements/frameworks.lock
+	@$(COMPILE) --extra frameworks --group build --excludes requirements/unlocked.txt \
+	  --output-file requirements/frameworks.lock
 	@$(COMPILE) --extra bench --group build --constraints requirements/run.lock \
 	  --no-annotate --output-file requirements/bench.lock
 
@@ -130,9 +132,10 @@ define new_venv
 endef
 
 # install LOCK DIR: exactly what the lock pins, and this project, editable, into a fresh DIR.
+# Without dependencies: the lock has them all, but for torch, which comes afterwards.
 define install
 	$(call new_venv,$(2),Installing what $(1) pins into $(2): a minute or so$(COMMA) this once.)
-	@$(2)/bin/python $(PIP) --require-hashes --requirement $(1)
+	@$(2)/bin/python $(PIP) --no-deps --require-hashes --requirement $(1)
 	@$(2)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 endef
 

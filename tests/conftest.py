@@ -73,12 +73,13 @@ def _namespaces() -> str | None:
     return ip
 
 
-def _python_with(package: str) -> Callable[[], str | None]:
+def _python_with(*packages: str) -> Callable[[], str | None]:
     def find() -> str | None:
-        if importlib.util.find_spec(package):
+        if all(map(importlib.util.find_spec, packages)):
             return sys.executable
         frameworks = ROOT / ".venv-frameworks"
-        found = any(frameworks.glob(f"lib/python3*/site-packages/{package}/__init__.py"))
+        places = [f"lib/python3*/site-packages/{package}/__init__.py" for package in packages]
+        found = all(any(frameworks.glob(place)) for place in places)
         return str(frameworks / "bin" / "python") if found else None
 
     return find
@@ -127,6 +128,9 @@ NEEDS = {
     "chromium": Need(_program("chromium", "chromium-browser", "google-chrome"), "install chromium"),
     "tensorflow": Need(_python_with("tensorflow"), "make frameworks"),
     "torch": Need(_python_with("torch"), "make frameworks"),
+    "training": Need(
+        _python_with("torch", "pytorch_lightning", "accelerate", "torchdata"), "make frameworks"
+    ),
     "grain": Need(_python_with("grain"), "make frameworks"),
     "webdataset": Need(_python_with("webdataset"), "make frameworks"),
     "kubernetes_validate": Need(_python_with("kubernetes_validate"), "make frameworks"),
@@ -298,6 +302,12 @@ def webdataset_python() -> str:
 def torch_python() -> str:
     """A Python that has torch."""
     return require("torch")
+
+
+@pytest.fixture(scope="session")
+def training_python() -> str:
+    """A Python that has torch, Lightning, Accelerate and torchdata: not this one, so run it."""
+    return require("training")
 
 
 @pytest.fixture(scope="session")

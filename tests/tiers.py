@@ -31,8 +31,10 @@ TIERS = (
     Tier("compose", "the containers", needs=frozenset({"docker"})),
     Tier(
         "frameworks",
-        "shards read by TensorFlow, PyTorch, Grain and webdataset",
-        needs=frozenset({"tensorflow", "torch", "grain", "webdataset", "kubernetes_validate"}),
+        "shards read by TensorFlow, PyTorch, Grain and webdataset, and the loops that train",
+        needs=frozenset(
+            {"tensorflow", "torch", "training", "grain", "webdataset", "kubernetes_validate"}
+        ),
     ),
     Tier("browser", "pages in Chromium", needs=frozenset({"chromium"})),
     Tier("install", "fresh environments and clones", needs=frozenset({"index"})),

@@ -31,10 +31,10 @@ PACKAGES = {
     "rich": {"cli"},
     "simplejpeg": {"engine", "read", "report"},
     "tensorflow": {"read/tf_dataset.py"},
-    "torch": {"read/torch_dataset.py"},
+    "torch": {"read/torch_dataset"},
     "grain": {"read/grain_dataset.py"},
 }
-"""Foreign package to the parts, or the single files, that may import it."""
+"""Foreign package to the parts, or the files and folders, that may import it."""
 
 
 def fault(module: Module, name: str) -> str | None:
@@ -53,7 +53,7 @@ def fault(module: Module, name: str) -> str | None:
     if package not in PACKAGES:
         return f"{package} is in no table: say in PACKAGES who may import it"
     places = PACKAGES[package]
-    if short(part) in places or any(module.place.endswith(f"/{place}") for place in places):
+    if short(part) in places or any(f"/{place}/" in f"{module.place}/" for place in places):
         return None
     return f"{package} belongs to {', '.join(sorted(places))}"
 
@@ -174,7 +174,7 @@ def test_allowed_imports_are_let_through(tmp_path):
         tmp_path,
         {
             "producer/shardmill/submission/local.py": "import redis, os\nimport shardmill.ledger",
-            "producer/shardmill/read/torch_dataset.py": "import torch",
+            "producer/shardmill/read/torch_dataset/a.py": "import torch",
             "worker/shardmill_worker/app.py": "from shardmill_worker.engine import work",
             "worker/shardmill_worker/engine/work.py": "import av\nimport shardmill.contract.spec",
         },

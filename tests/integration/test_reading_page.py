@@ -1,4 +1,4 @@
-"""The programs of docs/reading.md print what stands beside them.
+"""The programs of docs/reading.md and docs/reading/ print what stands beside them.
 
 A block under ``<!-- run: name -->`` is run beside an output directory named ``out``; what follows
 ``#`` on a line with ``print`` is a line that it prints.
@@ -17,15 +17,24 @@ from source_tree import ROOT
 
 pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(600)]
 
-PAGE = (ROOT / "docs" / "reading.md").read_text("utf-8")
+PAGES = [ROOT / "docs" / "reading.md", *sorted((ROOT / "docs" / "reading").glob("*.md"))]
+TEXT = "".join(page.read_text("utf-8") for page in PAGES)
 BLOCKS = dict(
-    re.findall(r"^<!-- run: (\w+) -->\n```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    re.findall(r"^<!-- run: (\w+) -->\n```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 )
 PYTHONS = {
     "torch": "torch_python",
+    "resume": "torch_python",
+    "sampler": "torch_python",
+    "lightning": "training_python",
+    "accelerate": "training_python",
+    "torchdata": "training_python",
     "tensorflow": "tensorflow_python",
     "grain": "grain_python",
 }
+"""Program to the fixture of its Python, if it needs more than is here."""
+REPEATED = {"lightning": 1, "accelerate": 2, "torchdata": 2, "sampler": 2}
+"""Program to how often its one line is printed, if in a loop."""
 CLIPS = """
 sliding/clip-01.mp4 30 (1, 120, 160, 3)
 sliding/clip-03.mp4 29 (1, 120, 160, 3)
@@ -35,8 +44,16 @@ sliding/still.png 1 (1, 120, 160, 3)
 
 
 def test_every_block_of_the_page_is_run():
-    assert set(BLOCKS) == {"windows", "clips", "some", "epochs", "sizes", *PYTHONS}
-    assert PAGE.count("```python") == len(BLOCKS)
+    plain = {"windows", "clips", "validation", "sampling", "whole", "some", "epochs", "sizes"}
+    assert set(BLOCKS) == plain | set(PYTHONS)
+    assert TEXT.count("```python") == len(BLOCKS)
+
+
+def test_every_framework_has_a_page_that_is_linked():
+    names = [page.name for page in PAGES[1:]]
+
+    assert len(names) == 6
+    assert all(f"(reading/{name})" in PAGES[0].read_text("utf-8") for name in names)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +79,8 @@ def test_a_program_prints_what_stands_beside_it(folder, name, request):
     said = re.findall(r"^ *print\(.*\)  # (.+)$", BLOCKS[name], re.MULTILINE)
     if name == "clips":
         assert sorted(printed) == CLIPS.split("\n")[1:-1]
+    elif name in REPEATED:
+        assert printed == said * REPEATED[name]
     elif name == "tensorflow":
         assert printed == [said[0]] * 4 + said[1:], "two epochs of two batches"
     else:

@@ -1,9 +1,9 @@
 """Where the bytes of every frame lie: what makes any shard format random-access.
 
-One Arrow IPC file a shard, one row a clip, memory-mapped by readers.  Whatever the container,
-a frame is one run of bytes in the shard file.  The bytes of a clip's frames have a checksum in
-its row; what is between them has one in the file's metadata (see ``framing``); the index itself
-is sealed (see ``seal``).
+One Arrow IPC file a shard, one row a clip, not compressed.  Whatever the container, a frame is one
+run of bytes in the shard file.  The bytes of a clip's frames have a checksum in its row; what is
+between them has one in the file's metadata (see ``framing``); the index itself is sealed (see
+``seal``).
 """
 
 import os
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.framing import Framing
-from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
+from shardmill.contract.seal import OPEN, SEAL, check_sealed, sealed
 
 SCHEMA: Final = pa.schema(
     [
@@ -47,7 +47,10 @@ _SHARD_BYTES: Final = "shard_bytes"
 _FRAMING_CRC: Final = "framing_crc32c"
 FRAME_COLUMNS: Final = ("offset", "length", "pts_ns", "source_index", "keyframe")
 """Those with one element a frame."""
-_CLIP_COLUMNS: Final = tuple(name for name in SCHEMA.names if name not in FRAME_COLUMNS)
+CLIP_COLUMNS: Final = tuple(name for name in SCHEMA.names if name not in FRAME_COLUMNS)
+"""Those with one cell a clip."""
+REQUIRED: Final = tuple(field.name for field in SCHEMA if not field.nullable)
+"""Those without empty cells."""
 
 
 class FrameTable(Struct, frozen=True, kw_only=True):
@@ -107,7 +110,7 @@ class ClipEntry(Struct, frozen=True, kw_only=True):
 
 def write_index(path: str, clips: Sequence[ClipEntry], framing: Framing) -> None:
     """Write the index of one shard to ``path`` and flush it to the disk."""
-    columns = {name: [getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS}
+    columns = {name: [getattr(clip, name) for clip in clips] for name in CLIP_COLUMNS}
     lists = {name: [getattr(clip.frames, name) for clip in clips] for name in FRAME_COLUMNS}
     metadata = {_SHARD_BYTES: str(framing.shard_bytes), _FRAMING_CRC: str(framing.crc32c)}
     schema = SCHEMA.with_metadata(metadata)
@@ -124,52 +127,82 @@ def open_index(path: str) -> pa.Table:
     Raises:
         DatasetDamaged: The file is missing or no index.
     """
-    return _mapped(path, SCHEMA, pa.ipc.IpcReadOptions(use_threads=False))
-
-
-def map_columns(path: str, names: Sequence[str]) -> pa.Table:
-    """Return some columns of the index of one shard, memory-mapped; no other bytes are read.
-
-    Raises:
-        DatasetDamaged: The file is missing or no index.
-    """
-    numbers = sorted(SCHEMA.get_field_index(name) for name in names)
-    schema = pa.schema([SCHEMA.field(number) for number in numbers])
-    return _mapped(path, schema, pa.ipc.IpcReadOptions(use_threads=False, included_fields=numbers))
-
-
-def _mapped(path: str, schema: pa.Schema, options: pa.ipc.IpcReadOptions) -> pa.Table:
     files.refuse_link(os.path.dirname(path))
     files.refuse_link(path)
     try:
-        with pa.memory_map(path) as file:  # the table keeps the map, not the file
-            table = pa.ipc.open_file(file, options=options).read_all()
-    except (OSError, pa.ArrowException) as error:
+        with pa.memory_map(path) as file:  # the batch keeps the map, not the file
+            return _without_empty_cells(path, _batch_of(path, file))
+    except OSError as error:
         raise DatasetDamaged(f"{path} is no index: {error}") from error
-    if table.schema != schema:
-        raise DatasetDamaged(f"{path} has other columns than this version's index")
-    if any(table[field.name].null_count for field in schema if not field.nullable):
-        raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
-    return table
 
 
 def check_index(path: str) -> pa.Table:
-    """Read an index to its end; return it as ``open_index`` does.
+    """Read an index to its end, into memory, and return it with ``SCHEMA``.
 
     Raises:
         DatasetDamaged: It is missing, or is not what was written.
     """
-    table = open_index(path)
-    check_seal(path)
-    framing_of(table)
+    files.refuse_link(os.path.dirname(path))
     try:
-        table.validate(full=True)
+        with os.fdopen(files.open_to_read(path), "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise DatasetDamaged(f"{path} is no index: {error}") from error
+    return _without_empty_cells(path, check_bytes(path, data))
+
+
+def check_bytes(path: str, data: bytes) -> pa.RecordBatch:
+    """Check the bytes of an index file, read from ``path``; return the rows that lie in them.
+
+    Cells that must not be empty are not looked for.
+
+    Raises:
+        DatasetDamaged: They are not what was written.
+    """
+    check_sealed(path, data)
+    batch = batch_in(path, data)
+    framing_of(batch)
+    try:
+        batch.validate(full=True)
     except pa.ArrowException as error:
         raise DatasetDamaged(f"{path} contradicts itself: {error}") from error
-    return table
+    return batch
 
 
-def framing_of(table: pa.Table) -> Framing:
+def batch_in(path: str, data: bytes) -> pa.RecordBatch:
+    """Return the rows that lie in the bytes of an index file, which were checked before.
+
+    Arrow follows the offsets in them without a look: damaged ones would end the process.
+
+    Raises:
+        DatasetDamaged: They are no index.
+    """
+    return _batch_of(path, pa.BufferReader(data))
+
+
+def _batch_of(path: str, source: pa.NativeFile) -> pa.RecordBatch:
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    try:
+        file = pa.ipc.open_file(source, options=options)
+        if file.schema != SCHEMA:
+            raise DatasetDamaged(f"{path} has other columns than this version's index")
+        if file.num_record_batches > 1:
+            raise DatasetDamaged(f"{path} has several record batches, this version's index has one")
+        if not file.num_record_batches:
+            return pa.RecordBatch.from_pylist([], schema=file.schema)
+        return file.get_batch(0)
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetDamaged(f"{path} is no index: {error}") from error
+
+
+def _without_empty_cells(path: str, batch: pa.RecordBatch) -> pa.Table:
+    """Return the table of an index that has no empty cell where there must be none."""
+    if any(batch[name].null_count for name in REQUIRED):
+        raise DatasetDamaged(f"{path} has empty cells where this version's index has none")
+    return pa.Table.from_batches([batch])
+
+
+def framing_of(table: pa.Table | pa.RecordBatch) -> Framing:
     """Return what an index says of its shard apart from the frames.
 
     Raises:
@@ -203,7 +236,7 @@ def entry_at(table: pa.Table, row: int) -> ClipEntry:
         name: np.array(table[name][row].values.to_numpy(zero_copy_only=False))
         for name in FRAME_COLUMNS
     }
-    values = {name: table[name][row].as_py() for name in _CLIP_COLUMNS}
+    values = {name: table[name][row].as_py() for name in CLIP_COLUMNS}
     values |= {name: tuple(values[name]) for name in ("labels", "label_ids")}
     if len({column.size for column in frames.values()}) > 1:
         raise DatasetDamaged(

@@ -133,8 +133,7 @@ class Layout(Struct, frozen=True):
         Raises:
             DatasetDamaged: The name is none that ``shard_name`` gives, or leads away.
         """
-        if not (_SHARD.fullmatch(name) and name.endswith(tuple(SUFFIXES.values()))):
-            raise DatasetDamaged(f"expected a shard's file name in the manifest, got {name!r}")
+        _refuse_other_names(name)
         return os.path.join(self.shards, name)
 
     def index_of(self, shard: str) -> str:
@@ -162,8 +161,8 @@ class Layout(Struct, frozen=True):
         return self.shard(shard), self.index_of(shard), self.record_index_of(shard)
 
     def _beside(self, shard: str, suffix: str) -> str:
-        stem, _ = os.path.splitext(os.path.relpath(self.shard(shard), self.shards))
-        return os.path.join(self.index, stem + suffix)
+        _refuse_other_names(shard)
+        return os.path.join(self.index, os.path.splitext(shard)[0] + suffix)
 
     def shard_names(self) -> list[str]:
         """Return the shard files that are there, sorted; none if there is no directory."""
@@ -180,6 +179,11 @@ class Layout(Struct, frozen=True):
         for path in (self.shards, self.index, self.manifest, self.tmp):
             files.make_directory(path)
         files.sync_directory(self.out)
+
+
+def _refuse_other_names(shard: str) -> None:
+    if not (_SHARD.fullmatch(shard) and shard.endswith(tuple(SUFFIXES.values()))):
+        raise DatasetDamaged(f"expected a shard's file name in the manifest, got {shard!r}")
 
 
 def _parts_below(directory: str) -> Iterator[str]:
@@ -217,3 +221,9 @@ def split_of(shard: str) -> str | None:
     """Return the split of a shard named in the manifest; None without splits."""
     found = _SHARD.fullmatch(shard)
     return found["split"] if found else None
+
+
+def without_attempt(shard: str) -> str:
+    """Return a shard's name as it is for every attempt at its batch."""
+    batch, _, rest = shard.rpartition("-")
+    return batch + rest[rest.index(".") :]

@@ -50,10 +50,25 @@ def check_seal(path: str) -> None:
         OSError: It cannot be read.
     """
     with os.fdopen(open_to_read(path), "rb") as file:
+        _compare(path, file)
+
+
+def check_sealed(path: str, data: bytes) -> None:
+    """Compare the bytes of a file, as read from ``path``, with their seal.
+
+    Raises:
+        DatasetDamaged: They have none, or are not those that were sealed.
+    """
+    _compare(path, io.BytesIO(data))
+
+
+def _compare(path: str, file: BinaryIO) -> None:
+    try:
         place, digits = _seal_of(file)
-        file.seek(place)
-        found = file.read(_DIGITS)
-    if found != digits:
+    except DatasetDamaged as error:
+        raise DatasetDamaged(f"{path}: {error}") from error
+    file.seek(place)
+    if file.read(_DIGITS) != digits:
         raise DatasetDamaged(f"{path} does not match its own checksum")
 
 

@@ -44,7 +44,7 @@ def decode_into(pixels: Pixels, data: memoryview, *, encoding: str) -> None:
         EnvironmentFault: A decoder is not installed here.
     """
     if encoding not in _DECODERS:
-        raise ValueError(f"expected an encoding of {', '.join(_DECODERS)}, raw; got {encoding!r}")
+        raise ValueError(f"expected an encoding of {', '.join(ENCODINGS)}; got {encoding!r}")
     _DECODERS[encoding](pixels, data)
 
 
@@ -78,3 +78,5 @@ _DECODERS: Final[dict[str, Callable[[Pixels, memoryview], None]]] = {
     "jpeg": _from_jpeg,
     "png": _from_png,
 }
+ENCODINGS: Final = (*_DECODERS, "raw")
+"""All that can be read."""

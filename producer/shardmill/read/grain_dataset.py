@@ -9,8 +9,9 @@ from typing import SupportsIndex
 
 import grain
 
+from shardmill.read.batch import stack_windows
 from shardmill.read.dataset import ClipDataset, Window
-from shardmill.read.order import Share
+from shardmill.read.share import Share
 
 
 class WindowSource:
@@ -34,12 +35,12 @@ class WindowSource:
     def __getitem__(self, record_key: SupportsIndex) -> Window:
         number = range(len(self))[operator.index(record_key)]
         epoch, step = divmod(number, len(self._places))
-        return self._dataset.at(self._places[step], epoch=epoch)
+        return self._dataset.at(self._places[step] % len(self._dataset), epoch=epoch)
 
     def __repr__(self) -> str:
         """Return what decides the order: Grain compares it when it takes up a checkpoint."""
-        told = f"windows={len(self._dataset)}, seed={self._dataset.seed}, epochs={self._epochs}"
-        return f"WindowSource({told}, share={self._share})"
+        order = f"epochs={self._epochs}, share={self._share}"
+        return f"WindowSource({self._dataset.identity()}, {order})"
 
 
 def grain_windows(
@@ -49,13 +50,14 @@ def grain_windows(
     share: Share | None = None,
     batch_size: int | None = None,
 ) -> grain.MapDataset:
-    """Return shuffled windows as a ``MapDataset``, to be mapped, batched and prefetched.
+    """Return the windows of some epochs as a ``MapDataset``, to be mapped, batched and prefetched.
 
     Args:
         dataset: The windows.
         epochs: How many; each has an order of its own.
         share: Which windows; by default all.  Ranks of one job give theirs.
-        batch_size: Windows of a batch; by default they come one by one, of any size.
+        batch_size: Windows of a batch, made by ``stack_windows``; by default they come one by one,
+            of any size.
 
     Raises:
         UsageError: Batches are to be made of frames of several sizes.
@@ -65,4 +67,4 @@ def grain_windows(
         return windows
     if batch_size > 1:
         dataset.check_one_size()
-    return windows.batch(batch_size)
+    return windows.batch(batch_size, batch_fn=stack_windows)

@@ -1,27 +1,33 @@
-"""In which order an epoch shows its windows: arithmetic on whole numbers.
+"""In which order an epoch shows its windows, and what it draws: arithmetic on whole numbers.
 
 The order is a permutation that is never written down: where the window of any place comes from
 is worked out from seed, epoch and place alone, by a Feistel network with splitmix64 as its
 mixing function.  So workers, ranks and a run that goes on in mid-epoch need not tell each other
-anything, and a thousand million windows cost no memory.  Nothing here depends on the version of
-numpy, whose own generators may change what a seed gives.
+anything, and a thousand million windows cost no memory.  Draws are hashes of seed, epoch and the
+number of the window.  Nothing here depends on the version of numpy, whose own generators may change
+what a seed gives.
 """
 
+from enum import IntEnum
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
-
-from shardmill.contract.errors import UsageError
-
-Tail = Literal["keep", "drop"]
 
 _ROUNDS: Final = 12  # few bits need more rounds than the four that suffice for many
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
-_BLOCK: Final = 256
-_ORDER, _START = 1, 2  # what a key is for: the same seed must not repeat itself
+
+
+class Draw(IntEnum):
+    """What a key is for: draws of one seed for different purposes are independent."""
+
+    ORDER = 1
+    START = 2
+    STRIDE = 3
+    JITTER = 4
+    OFFSET = 5
+    REPLACEMENT = 6
 
 
 def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -44,35 +50,38 @@ def shuffled(places: NDArray[np.int64], *, count: int, seed: int, epoch: int) ->
     Returns:
         Shape (N,), each in ``[0, count)``; for all places together a permutation.
     """
-    keys = mixed(_key(_ORDER, seed, epoch) + np.arange(_ROUNDS).astype(np.uint64))
-    numbers = _swapped_about(places.astype(np.uint64), keys, count)
-    while (outside := numbers >= count).any():  # at most every second, on average
-        numbers[outside] = _swapped_about(numbers[outside], keys, count)
-    return numbers.astype(np.int64)
+    return _permuted(places, count, _key(Draw.ORDER, seed, epoch))
 
 
-def at_place(place: int, *, count: int, seed: int, epoch: int) -> int:
-    """Return what stands at one place, as ``shuffled`` has it.
+def replacement(number: int, *, count: int, seed: int, epoch: int, attempt: int) -> int:
+    """Return which of ``count`` windows stands in for a damaged one.
 
-    Neighbours are worked out along with it: they are asked for next, and cost next to nothing.
+    For one attempt it is a permutation too: different windows have different replacements.
+
+    Args:
+        number: The damaged window.
+        count: How many windows there are.
+        seed: Decides the draw; its lowest 64 bits count.
+        epoch: Decides it too, from 0.
+        attempt: Decides it too: how many windows have been damaged in a row.
     """
-    block, rest = divmod(place, _BLOCK)
-    return int(_block(block, count, seed, epoch)[rest])
-
-
-@lru_cache(maxsize=64)
-def _block(block: int, count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    places = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, count))
-    return shuffled(places, count=count, seed=seed, epoch=epoch)
+    key = _key(Draw.REPLACEMENT, seed, epoch, attempt)
+    return int(_permuted(np.array([number]), count, key)[0])
 
 
 def drawn(
-    numbers: NDArray[np.int64], choices: NDArray[np.int64], *, seed: int, epoch: int
+    purpose: Draw,
+    numbers: NDArray[np.int64],
+    choices: NDArray[np.int64],
+    *,
+    seed: int,
+    epoch: int,
 ) -> NDArray[np.int64]:
     """Return for each number one of its choices, each equally likely.
 
     Args:
-        numbers: What to draw for, clips for instance.  Shape (N,).
+        purpose: What is drawn.
+        numbers: What to draw for, windows for instance.  Shape (N,).
         choices: Out of how many, below 2**32.  Shape (N,).
         seed: Decides the draw; its lowest 64 bits count.
         epoch: Decides it too, from 0.
@@ -80,15 +89,31 @@ def drawn(
     Returns:
         Shape (N,), each in ``[0, choices)``.
     """
-    bits = mixed(_key(_START, seed, epoch) ^ mixed(numbers.astype(np.uint64))) >> np.uint64(32)
+    bits = mixed(_key(purpose, seed, epoch) ^ mixed(numbers.astype(np.uint64))) >> np.uint64(32)
     return ((bits * choices.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
 
 
-def _key(purpose: int, seed: int, epoch: int) -> NDArray[np.uint64]:
+def drawn_offset(total: int, *, seed: int, epoch: int) -> int:
+    """Return one number in ``[0, total)`` for an epoch, each equally likely."""
+    return int(_key(Draw.OFFSET, seed, epoch)[0]) * total >> 64
+
+
+@lru_cache(maxsize=64)
+def _key(*values: int) -> NDArray[np.uint64]:
     key = np.zeros(1, np.uint64)
-    for value in (purpose, seed, epoch):
+    for value in values:
         key = mixed(key + np.uint64(value % 2**64))
+    key.flags.writeable = False
     return key
+
+
+def _permuted(numbers: NDArray[np.int64], count: int, key: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Permute numbers of ``range(count)``: numbers that leave it are permuted again."""
+    keys = mixed(key + np.arange(_ROUNDS).astype(np.uint64))
+    found = _swapped_about(numbers.astype(np.uint64), keys, count)
+    while (outside := found >= count).any():  # at most every second, on average
+        found[outside] = _swapped_about(found[outside], keys, count)
+    return found.astype(np.int64)
 
 
 def _swapped_about(
@@ -106,30 +131,3 @@ def _swapped_about(
         else:
             low = low ^ (mixed(high ^ key) & low_mask)
     return (high << low_bits) | low
-
-
-class Share(Struct, frozen=True, kw_only=True):
-    """The places of an epoch that one of several ranks takes: its own and every ``world``-th on."""
-
-    rank: int = 0
-    """Which rank, from 0."""
-    world: int = 1
-    """How many ranks there are."""
-    tail: Tail = "keep"
-    """What becomes of the last places, where they are fewer than ranks: ``keep`` shows every
-    window exactly once, so some ranks have one more than others; ``drop`` gives all ranks the
-    same number, as collective operations want it, and leaves out up to ``world - 1`` windows,
-    others in each epoch."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rank < self.world:
-            raise UsageError(
-                f"expected a rank in [0, world), got rank {self.rank} of world {self.world}"
-            )
-        if self.tail not in get_args(Tail):
-            raise UsageError(f"tail must be one of {', '.join(get_args(Tail))}; got {self.tail!r}")
-
-    def places(self, count: int, *, first: int = 0) -> range:
-        """Return this rank's places in ``[first, count)``."""
-        stop = count - (count - first) % self.world if self.tail == "drop" else count
-        return range(first + self.rank, stop, self.world)

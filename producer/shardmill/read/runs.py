@@ -1,39 +1,30 @@
 """Which frames of a window are read with one request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 RUN_BYTES: Final = 1 << 26
 """What is read at once, however long a window is: 64 MiB, or one frame if that is larger."""
 
+PAGE_BYTES: Final = 4096
+"""The system reads whole pages: less than one between two pieces costs nothing to read along."""
 
-def runs(
-    offset: NDArray[np.int64], length: NDArray[np.integer], *, gap_bytes: int
-) -> Iterator[slice]:
+
+def runs(starts: Sequence[int], stops: Sequence[int], *, gap_bytes: int) -> Iterator[slice]:
     """Yield which frames lie together, in their order; every frame is in one slice.
 
+    A loop over plain numbers: a window has a few dozen frames, for which numpy takes longer.
+
     Args:
-        offset: First byte of each frame.  Shape (T,).
-        length: Size of each frame, bytes.  Shape (T,).
+        starts: First byte of each frame.  T of them.
+        stops: The end of each frame, exclusive.  T of them.
         gap_bytes: What may lie between two frames that are read together.
     """
-    if not offset.size:
-        return
-    gaps = offset[1:] - (offset + length)[:-1]
-    breaks = np.flatnonzero((gaps < 0) | (gaps > gap_bytes)) + 1
-    for first, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), offset.size], strict=True):
-        yield from _cut(offset, length, first, stop)
-
-
-def _cut(
-    offset: NDArray[np.int64], length: NDArray[np.integer], first: int, stop: int
-) -> Iterator[slice]:
-    """Yield a run in pieces of at most ``RUN_BYTES``."""
-    while first < stop:
-        ends = offset[first:stop] + length[first:stop]
-        fits = int(np.searchsorted(ends, offset[first] + RUN_BYTES, side="right"))
-        yield slice(first, first + max(1, fits))
-        first += max(1, fits)
+    first = 0
+    for i in range(1, len(starts)):
+        gap = starts[i] - stops[i - 1]
+        if not 0 <= gap <= gap_bytes or stops[i] - starts[first] > RUN_BYTES:
+            yield slice(first, i)
+            first = i
+    if starts:
+        yield slice(first, len(starts))

@@ -1,124 +1,229 @@
 """The clips of an output directory, all or those that are wanted.
 
-Two numbers a clip are kept in memory, and two more where clips differ in size.  The rest stays in
-the index on the disk, of which a few parts are mapped at a time, and a shard is open only while it
-is read: so there is room for a million clips, and nothing that a fork could share or a pickle lose.
+Some numbers a clip are kept in memory, and half a kilobyte a shard; the rest stays in the index on
+the disk.  A file is open only while it is read, so there is nothing that a fork could share or a
+pickle lose.
 """
 
-import os
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from copy import copy
+from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, overload
+from typing import Any, overload
 
 import numpy as np
-import pyarrow as pa
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract.errors import UsageError
+from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.files import refuse_link
-from shardmill.contract.index import entry_at, open_index
-from shardmill.contract.layout import Layout, split_of
-from shardmill.read.clip import Clip
-from shardmill.read.committed import (
-    LABELS,
-    SHORTEST,
-    SIZE,
-    classes_of,
-    committed_shards,
-    frames_of,
-    of_each_index,
-    sizes_of,
-)
-from shardmill.read.wanted import Wanted
+from shardmill.contract.layout import Layout, without_attempt
+from shardmill.contract.quantity import format_count
+from shardmill.read.clip import Clip, Excerpt
+from shardmill.read.committed import UNLABELLED, Contents
+from shardmill.read.frames import ENCODINGS
+from shardmill.read.index_file import ADVICE, IndexRows
 from shardmill.read.windows import locate
 
-ALL_SPLITS: Final = "all"
-"""Stands for all splits together where one is to be named."""
-_MAPPED_PARTS: Final = 128
-"""Index parts that are mapped at a time; the system allows 65,530 maps, of everything."""
+
+class Columns(Struct, frozen=True):
+    """What is kept of N clips; a column of equal values has one element."""
+
+    number: NDArray[np.int32]
+    """Place among all clips of the shards.  Shape (N,)."""
+    length: NDArray[np.int32]
+    """Frames.  Shape (N,)."""
+    size: NDArray[np.int32]
+    """Width and height, pixels.  Shape (N, 2) or (1, 2)."""
+    encoding: NDArray[np.int8]
+    """Place in ``ENCODINGS``, -1 for another.  Shape (N,) or (1,)."""
+    label_id: NDArray[np.signedinteger[Any]]
+    """First class, or ``UNLABELLED``, in the narrowest type.  Shape (N,) or (1,)."""
+
+    @classmethod
+    def of(cls, found: Contents, wanted: NDArray[np.bool_]) -> "Columns":
+        """Return those of the clips that are wanted."""
+        number = np.flatnonzero(wanted).astype(np.int32)
+        return cls(
+            number,
+            found.lengths[number],
+            _collapsed(found.sizes[number]),
+            _collapsed(found.encodings[number]),
+            _collapsed(_narrowest(found.label_ids[number])),
+        )
+
+    def take(self, rows: slice) -> "Columns":
+        """Return some of the clips."""
+        count = self.number.size
+        size = np.broadcast_to(self.size, (count, 2))[rows]
+        encoding = np.broadcast_to(self.encoding, count)[rows]
+        label_id = np.broadcast_to(self.label_id, count)[rows]
+        return Columns(
+            self.number[rows].copy(),
+            self.length[rows].copy(),
+            _collapsed(size),
+            _collapsed(encoding),
+            _collapsed(label_id),
+        )
 
 
-class _Index:
-    """The index parts of an output directory, by the names of their shards."""
+def _collapsed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of one row where all are equal, of all otherwise."""
+    return values[:1].copy() if (values == values[:1]).all() else values.copy()
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._open = lru_cache(_MAPPED_PARTS)(open_index)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Index, (self._layout,)
+def _of(column: NDArray[Any], place: int) -> Any:
+    """Return the element of one clip."""
+    return column[place if len(column) > 1 else 0]
 
-    def __getitem__(self, shard: str) -> pa.Table:
-        return self._open(self._layout.index_of(shard))
+
+def _narrowest(values: NDArray[np.int64]) -> NDArray[np.signedinteger[Any]]:
+    """Return numbers in the narrowest signed type that holds them."""
+    most = max(abs(int(values.min(initial=0))), int(values.max(initial=0)))
+    kinds = (np.int8, np.int16, np.int32, np.int64)
+    return values.astype(next(kind for kind in kinds if most <= np.iinfo(kind).max))
+
+
+class Files(Struct, frozen=True):
+    """The shards that clips lie in, S of them."""
+
+    layout: Layout
+    """Paths of the output directory."""
+    names: Sequence[str]
+    """As the manifest has them."""
+    places: NDArray[np.int64]
+    """Where the buffers of each index lie, see ``index_file``.  Shape (S, PLACES)."""
+    edges: NDArray[np.int64]
+    """Number of each shard's first clip, and of clips in all.  Shape (S + 1,)."""
+
+    def find(self, number: int) -> tuple[int, int]:
+        """Return the shard of a clip, and its row in the index."""
+        (shard,), (row,) = locate(np.array([number]), self.edges)
+        return int(shard), int(row)
+
+    def open_index(self, shard: int) -> IndexRows:
+        """Open the index of a shard.
+
+        Raises:
+            DatasetDamaged: It has another size than when it was checked.
+            OSError: It cannot be opened.
+        """
+        return IndexRows(self.layout.index_of(self.names[shard]), self.places[shard])
 
 
 class Shards(Sequence[Clip]):
     """Some clips, in the order of shards and of clips in them; may be forked, or pickled.
 
-    A pickle holds which clips these are: its receiver sees no others, even if there are more by
-    then.
-
-    Args:
-        out: Output directory.
-        names: Its shards.
-        clips: Of each shard, how many frames each clip has, their width and height, and which
-            clips are wanted.
-        most_labels: How many classes a clip may have.
-        threads: How many decode the frames that are asked for at a time.
+    ``open_shards`` makes it.  A pickle holds which clips these are: its receiver sees no others,
+    even if there are more by then, and checks no index again.
     """
 
-    def __init__(
+    def __init__(  # one keyword for each thing that a window depends on
         self,
-        out: str,
-        names: Sequence[str],
-        clips: Sequence[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]],
+        files: Files,
+        clips: Columns,
         *,
-        most_labels: int = 1,
-        threads: int = 1,
+        most_labels: int,
+        chosen_by: str,
+        threads: int,
+        check: bool,
     ) -> None:
         self.most_labels = most_labels
         """The greatest number of classes that a clip of these shards has, at least 1."""
-        self._layout, self._names, self._threads = Layout(out), names, threads
-        self._index = _Index(self._layout)
-        self._edges = np.cumsum([0, *(lengths.size for lengths, _, _ in clips)], dtype=np.int64)
-        wanted = np.concatenate([np.empty(0, bool), *(wanted for _, _, wanted in clips)])
-        lengths = np.concatenate([np.empty(0, np.int32), *(lengths for lengths, _, _ in clips)])
-        sizes = np.concatenate([np.empty((0, 2), np.int32), *(sizes for _, sizes, _ in clips)])
-        self._numbers = np.flatnonzero(wanted).astype(np.int32)
-        self._lengths = lengths[self._numbers]
-        sizes = sizes[self._numbers]
-        self._sizes = sizes[:1].copy() if (sizes == sizes[:1]).all() else sizes
+        self.chosen_by = chosen_by
+        """How the clips were chosen, for messages: "where='fps > 50' is true of 3 of 11 clips"."""
+        self._files, self._clips, self._threads, self._check = files, clips, threads, check
+        self._sound: NDArray[np.bool_] | None = None
+        self._digest: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_sound": None}  # of this process alone
 
     def __len__(self) -> int:
-        return self._numbers.size
+        return self._clips.number.size
 
     @overload
     def __getitem__(self, number: int) -> Clip: ...
     @overload
-    def __getitem__(self, number: slice) -> Sequence[Clip]: ...
-    def __getitem__(self, number: int | slice) -> Clip | Sequence[Clip]:
-        """Return a clip, or several.
+    def __getitem__(self, number: slice) -> "Shards": ...
+    def __getitem__(self, number: int | slice) -> "Clip | Shards":
+        """Return a clip, or some of these clips.
 
         Raises:
             IndexError: There is no such clip.
-            DatasetDamaged: Its index cannot be read.
+            DatasetDamaged: Its index changed since it was opened.
+            OSError: Its index cannot be read.
         """
         if isinstance(number, slice):
-            return [self[i] for i in range(len(self))[number]]
-        clip = int(self._numbers[range(len(self))[number]])
-        (shard,), (row,) = locate(np.array([clip]), self._edges)
-        name = self._names[shard]
-        entry = entry_at(self._index[name], int(row))
-        return Clip(entry, self._layout.shard(name), self._threads)
+            return self._part(number)
+        place = range(len(self))[number]
+        self._check_once(place)
+        return self._clip(place)
+
+    def excerpt(self, clip: int, numbers: NDArray[np.int64]) -> Excerpt:
+        """Return some frames of a clip, not decoded; of the index their entries alone are read.
+
+        Args:
+            clip: Its number.
+            numbers: Which frames, in any order.  Shape (T,).
+
+        Raises:
+            IndexError: There is no such clip or frame.
+            DatasetDamaged: Its index changed since it was opened.
+            OSError: Its index cannot be read.
+        """
+        place = range(len(self))[clip]
+        self._check_once(place)
+        count = int(self._clips.length[place])
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
+            raise IndexError(f"expected frames in [0, {count}), got {numbers}")
+        shard, row = self._files.find(int(self._clips.number[place]))
+        width, height = _of(self._clips.size, place).tolist()
+        with self._files.open_index(shard) as index:
+            offset, length, pts_ns = index.frames(row, count, numbers)
+            return Excerpt(
+                clip_id=index.text("clip_id", row),
+                path=index.text("path", row),
+                label_ids=self._label_ids_of(place, row, index),
+                encoding=self._encoding_of(place, row, index),
+                width=width,
+                height=height,
+                numbers=numbers,
+                offset=offset,
+                length=length,
+                pts_ns=pts_ns,
+                file=self._files.layout.shard(self._files.names[shard]),
+                shard_bytes=index.shard_bytes,
+                threads=self._threads,
+            )
 
     def lengths(self) -> NDArray[np.int32]:
         """Return how many frames each clip has.  Shape (N,)."""
-        return self._lengths
+        return self._clips.length
 
     def sizes(self) -> NDArray[np.int32]:
         """Return width and height of each clip's frames.  Shape (N, 2)."""
-        return np.broadcast_to(self._sizes, (len(self), 2))
+        return np.broadcast_to(self._clips.size, (len(self), 2))
+
+    def label_ids(self) -> NDArray[np.int64]:
+        """Return the first class of each clip, ``UNLABELLED`` (-1) for none.  Shape (N,)."""
+        return np.broadcast_to(self._clips.label_id, len(self)).astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that say which clips these are, in which order.
+
+        They are those of the same clips in a copy of the output directory, and in one that the job
+        made again.
+        """
+        if self._digest is None:
+            shards, rows = locate(self._clips.number.astype(np.int64), self._files.edges)
+            used, places = np.unique(shards, return_inverse=True)
+            names = [without_attempt(self._files.names[shard]) for shard in used]
+            digest = blake2b("\0".join(names).encode(), digest_size=8)
+            for column in (places, rows, self._clips.length):
+                digest.update(column.astype("<i8").tobytes())
+            self._digest = digest.hexdigest()
+        return self._digest
 
     def files(self) -> list[str]:
         """Return the paths of the shards.  S of them.
@@ -126,7 +231,7 @@ class Shards(Sequence[Clip]):
         Raises:
             DatasetDamaged: One is a symbolic link.
         """
-        paths = [self._layout.shard(name) for name in self._names]
+        paths = [self._files.layout.shard(name) for name in self._files.names]
         for path in paths:
             refuse_link(path)
         return paths
@@ -141,76 +246,66 @@ class Shards(Sequence[Clip]):
         Returns:
             S arrays, as long as their shards have records.
         """
-        every = np.full(self._edges[-1], other, np.int64)
-        every[self._numbers] = values
-        return [every[start:stop] for start, stop in pairwise(self._edges)]
+        edges = self._files.edges
+        every = np.full(edges[-1], other, np.int64)
+        every[self._clips.number] = values
+        return [every[start:stop] for start, stop in pairwise(edges)]
 
     def ids(self) -> list[list[str]]:
         """Return the names of the clips of each shard, also of those not among these.
 
         Raises:
-            DatasetDamaged: An index cannot be read.
+            DatasetDamaged: An index changed since it was opened.
+            OSError: An index cannot be read.
         """
-        return of_each_index(
-            self._layout.out, self._names, ["clip_id"], lambda clips: clips["clip_id"].to_pylist()
-        )
+        return self._texts("clip_id")
 
+    def paths(self) -> list[list[str]]:
+        """Return the sources of the clips of each shard, in the same way."""
+        return self._texts("path")
 
-def open_shards(
-    out: str | os.PathLike[str],
-    *,
-    split: str | None = None,
-    labels: Collection[str] | None = None,
-    where: str | None = None,
-    threads: int = 1,
-) -> Shards:
-    """Return the committed clips, as they are now.
+    def _texts(self, column: str) -> list[list[str]]:
+        found = []
+        for shard, rows in enumerate(np.diff(self._files.edges).tolist()):
+            with self._files.open_index(shard) as index:
+                found.append(index.column(column, rows))
+        return found
 
-    Args:
-        out: Output directory.
-        split: Only clips of this split; ``all`` means every split's.  A data set that has splits
-            must be asked for one, since to train on what is kept for testing goes unnoticed.
-        labels: Only clips that have one of these classes; None means all.
-        where: Only clips of inputs for which this SQL condition is true, over the columns of the
-            manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
-            path like 'train/%'``.
-        threads: How many decode the frames of a window at a time.  More than one is for a process
-            that reads alone; where several do, each is busy with windows of its own.
+    def _label_ids_of(self, place: int, row: int, index: IndexRows) -> tuple[int, ...]:
+        if self.most_labels > 1:
+            return index.list_of_numbers("label_ids", row)
+        label_id = int(_of(self._clips.label_id, place))
+        return () if label_id == UNLABELLED else (label_id,)
 
-    Raises:
-        UsageError: ``out`` holds no manifest, there is no such split or label, or several of which
-            none is named, the SQL is wrong, or there would be no thread.
-        DatasetDamaged: The manifest or an index cannot be read.
-    """
-    if threads < 1:
-        raise UsageError(f"threads must be at least 1, got {threads}")
-    out = os.fspath(out)
-    names = _of_split(committed_shards(out), split)
-    wanted = Wanted(out, labels=labels, where=where)
+    def _encoding_of(self, place: int, row: int, index: IndexRows) -> str:
+        encoding = int(_of(self._clips.encoding, place))
+        if encoding < 0:
+            raise DatasetDamaged(
+                f"clip {index.text('clip_id', row)} is encoded as {index.text('encoding', row)!r}, "
+                f"expected one of {', '.join(ENCODINGS)}; {ADVICE}"
+            )
+        return ENCODINGS[encoding]
 
-    most_labels = [1]
+    def _part(self, rows: slice) -> "Shards":
+        part = copy(self)
+        vars(part).update(_clips=self._clips.take(rows), _digest=None)
+        part.chosen_by = f"{rows} of {format_count(len(self), 'clip')} has {len(part):,}"
+        return part
 
-    def kept(
-        clips: pa.Table,
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
-        most_labels.append(classes_of(clips))
-        return frames_of(clips), sizes_of(clips), wanted.among(clips)
+    def _clip(self, place: int) -> Clip:
+        shard, row = self._files.find(int(self._clips.number[place]))
+        with self._files.open_index(shard) as index:
+            entry = index.entry(row, int(self._clips.length[place]))
+            path = self._files.layout.shard(self._files.names[shard])
+            return Clip(entry, path, index.shard_bytes, self._threads)
 
-    columns = [SHORTEST, LABELS, *SIZE, *wanted.columns]
-    clips = of_each_index(out, names, columns, kept)
-    return Shards(out, names, clips, most_labels=max(most_labels), threads=threads)
-
-
-def _of_split(shards: Sequence[str], split: str | None) -> Sequence[str]:
-    there = sorted({found for name in shards if (found := split_of(name))})
-    if split is None and there:
-        raise UsageError(
-            f"the data set has the splits {', '.join(there)}: name one, as in "
-            f"split={there[0]!r}, or take them together with split={ALL_SPLITS!r}"
-        )
-    if split is None or split == ALL_SPLITS:
-        return shards
-    chosen = [name for name in shards if split_of(name) == split]
-    if not chosen:
-        raise UsageError(f"expected a split among {', '.join(there) or 'none'}; got {split!r}")
-    return chosen
+    def _check_once(self, place: int) -> None:
+        """Compare a clip with its checksum, once a process, if that was asked for."""
+        if not self._check:
+            return
+        if self._sound is None:
+            self._sound = np.zeros(self._files.edges[-1], bool)
+        number = self._clips.number[place]
+        if not self._sound[number]:
+            self._clip(place).check()
+            self._sound[number] = True

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
 from shardmill.contract.layout import SUFFIXES
-from shardmill.read.dataset import UNLABELLED, ClipDataset
-from shardmill.read.order import Share, shuffled
+from shardmill.read.committed import UNLABELLED
+from shardmill.read.dataset import ClipDataset
+from shardmill.read.options import ONE_EACH
+from shardmill.read.order import shuffled
+from shardmill.read.share import Share
 
 _FEATURES: Final = {
     "frames": tf.io.RaggedFeature(tf.string),
@@ -29,6 +32,19 @@ _FEATURES: Final = {
     "height": tf.io.FixedLenFeature([], tf.int64),
     "width": tf.io.FixedLenFeature([], tf.int64),
 }
+_TYPES: Final = {
+    "frames": tf.uint8,
+    "mask": tf.bool,
+    "label_id": tf.int64,
+    "label_ids": tf.int64,
+    "pts_ns": tf.int64,
+    "pts_s": tf.float64,
+    "clip_id": tf.string,
+    "path": tf.string,
+    "clip": tf.int64,
+    "window": tf.int64,
+}
+_NS_PER_S: Final = 1e9
 
 
 def tf_windows(
@@ -39,7 +55,7 @@ def tf_windows(
     share: Share | None = None,
     batch_size: int | None = None,
 ) -> tf.data.Dataset:
-    """Return the shuffled windows of an epoch.
+    """Return the windows of an epoch.
 
     Args:
         dataset: The windows.
@@ -53,24 +69,23 @@ def tf_windows(
         UsageError: Batches are to be made of frames of several sizes.
     """
     places = (share or Share()).places(len(dataset), first=first)
-    names = ("frames", "mask", "label_id", "label_ids", "pts_ns", "clip_id")
-    types = (tf.uint8, tf.bool, tf.int64, tf.int64, tf.int64, tf.string)
 
     def read(place: np.int64) -> tuple[Any, ...]:
-        window: Any = dataset.at(int(place), epoch=epoch)
-        fit = window | {
-            "label_id": np.int64(window["label_id"]),
-            "clip_id": window["clip_id"].encode(),
-        }
-        return tuple(fit[name] for name in names)
+        window: Any = dataset.at(int(place) % len(dataset), epoch=epoch)
+        return tuple(_as_tensor(window[name], kind) for name, kind in _TYPES.items())
 
     def element(place: tf.Tensor) -> dict[str, tf.Tensor]:
-        tensors = tf.numpy_function(read, [place], types, stateful=False)
-        return _shaped(dict(zip(names, tensors, strict=True)), dataset)
+        tensors = tf.numpy_function(read, [place], tuple(_TYPES.values()), stateful=False)
+        return _shaped(dict(zip(_TYPES, tensors, strict=True)), dataset)
 
     source = tf.data.Dataset.range(places.start, places.stop, places.step)
     windows = source.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _batched(windows, dataset, batch_size)
+
+
+def _as_tensor(value: Any, kind: tf.DType) -> Any:
+    """Return a value of a window as TensorFlow takes it from Python."""
+    return value.encode() if kind == tf.string else np.asarray(value, kind.as_numpy_dtype)
 
 
 def tf_record_windows(
@@ -83,11 +98,12 @@ def tf_record_windows(
 ) -> tf.data.Dataset:
     """Return one window of each clip, whole TFRecord shards read by TensorFlow alone.
 
-    The windows are those of ``ClipDataset.at`` in the same epoch, in another order: shards are
-    shuffled, and several are read in turn; a shard is a fair sample of all clips already.
+    The windows are those of ``ClipDataset.at`` in the same epoch, in another order: several shards
+    are read in turn, and shards are shuffled where the dataset is; a shard is a fair sample of all
+    clips already.
 
     Args:
-        dataset: The windows; made with ``sample="uniform-clips"``.
+        dataset: The windows, one of each clip.
         epoch: Which epoch, from 0.
         share: Which shards; by default all.  Ranks need not have equally many windows.
         interleave: Shards that are read in turn.
@@ -98,22 +114,10 @@ def tf_record_windows(
             batches are to be made of frames of several sizes.
         DatasetDamaged: An index cannot be read.
     """
-    shares = share or Share()
-    files = dataset.clips.files()
-    _check_whole_shards(dataset, files, shares)
-    starts, ids = _plan(dataset, epoch), dataset.clips.ids()
-    order = shuffled(np.arange(len(files)), count=len(files), seed=dataset.seed, epoch=epoch)
-    mine = [int(order[place]) for place in shares.places(len(files))]
-    shards = tf.data.Dataset.from_tensor_slices(
-        (
-            tf.constant([files[shard] for shard in mine], tf.string),
-            _rows([starts[shard] for shard in mine], tf.int64),
-            _rows([ids[shard] for shard in mine], tf.string),
-        )
-    )
+    shards = _shards(dataset, epoch, share or Share())
 
-    def records(file: tf.Tensor, begins: tf.Tensor, names: tf.Tensor) -> tf.data.Dataset:
-        clips = tf.data.Dataset.from_tensor_slices((begins, names))
+    def records(file: tf.Tensor, columns: tuple[tf.Tensor, ...]) -> tf.data.Dataset:
+        clips = tf.data.Dataset.from_tensor_slices(columns)
         return tf.data.Dataset.zip(tf.data.TFRecordDataset(file), clips)
 
     windows = (
@@ -125,7 +129,7 @@ def tf_record_windows(
         )
         .filter(lambda _, clip: clip[0] >= 0)
         .map(
-            lambda record, clip: _window_of(dataset, record, *clip),
+            lambda record, clip: _window_of(dataset, record, clip),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -133,12 +137,40 @@ def tf_record_windows(
     return _batched(windows, dataset, batch_size)
 
 
+def _shards(dataset: ClipDataset, epoch: int, share: Share) -> tf.data.Dataset:
+    """Return the file of each shard of a share, and what ``_window_of`` needs of its records."""
+    files = dataset.clips.files()
+    _check_whole_shards(dataset, files, share)
+    order = np.arange(len(files))
+    if dataset.shuffled:
+        order = shuffled(order, count=len(files), seed=dataset.seed, epoch=epoch)
+    mine = order[list(share.places(len(files)))].tolist()
+    columns: list[tuple[list[Any], tf.DType]] = [
+        *((rows, tf.int64) for rows in _plan(dataset, epoch)),
+        (dataset.clips.ids(), tf.string),
+        (dataset.clips.paths(), tf.string),
+    ]
+    return tf.data.Dataset.from_tensor_slices(
+        (
+            tf.constant([files[shard] for shard in mine], tf.string),
+            tuple(_rows([rows[shard] for shard in mine], kind) for rows, kind in columns),
+        )
+    )
+
+
 def _check_whole_shards(dataset: ClipDataset, files: Sequence[str], share: Share) -> None:
-    if dataset.sample_by != "uniform-clips" or share.tail == "drop":
+    options = dataset.options
+    several = options.sample not in ONE_EACH or options.windows_per_clip > 1
+    if several or dataset.weighted:
         raise UsageError(
             "a pass over whole shards shows one window of each clip: expected "
-            f"sample='uniform-clips' and tail='keep', got {dataset.sample_by!r} and "
-            f"{share.tail!r}; tf_windows can do the others"
+            "sample='uniform-clips' or 'center', without windows_per_clip and weights, got "
+            f"{options.sample!r}; tf_windows can do the others"
+        )
+    if share.world > 1 and share.tail != "uneven":
+        raise UsageError(
+            "ranks that read whole shards have different numbers of windows: expected a share "
+            f"with tail='uneven', got {share.tail!r}; tf_windows can do the others"
         )
     if other := [file for file in files if not file.endswith(SUFFIXES["tfrecord"])]:
         raise UsageError(f"expected TFRecord shards, got {other[0]}: tf_windows reads any format")
@@ -151,15 +183,20 @@ def _batched(
         return windows
     if batch_size > 1:
         dataset.check_one_size()
+    if dataset.options.window is None:
+        return windows.padded_batch(batch_size)
     return windows.batch(batch_size)
 
 
-def _plan(dataset: ClipDataset, epoch: int) -> list[NDArray[np.int64]]:
-    """Return the first frame of the window of each record of each shard; -1 for none."""
-    clips, starts = dataset.spots(np.arange(len(dataset)), epoch=epoch)
-    chosen = np.full(len(dataset.clips), -1)
-    chosen[clips] = starts
-    return dataset.clips.by_record(chosen, other=-1)
+def _plan(dataset: ClipDataset, epoch: int) -> list[list[NDArray[np.int64]]]:
+    """Return first frame, stride and clip number for each record of each shard; -1 for none."""
+    spots = dataset.spots(np.arange(len(dataset)), epoch=epoch)
+    columns = []
+    for values in (spots.start, spots.stride, spots.clip):
+        chosen = np.full(len(dataset.clips), -1)
+        chosen[spots.clip] = values
+        columns.append(dataset.clips.by_record(chosen, other=-1))
+    return columns
 
 
 def _rows(rows: Sequence[Sequence[str] | NDArray[np.int64]], kind: tf.DType) -> tf.RaggedTensor:
@@ -169,27 +206,36 @@ def _rows(rows: Sequence[Sequence[str] | NDArray[np.int64]], kind: tf.DType) -> 
 
 
 def _window_of(
-    dataset: ClipDataset, record: tf.Tensor, start: tf.Tensor, clip_id: tf.Tensor
+    dataset: ClipDataset, record: tf.Tensor, about: tuple[tf.Tensor, ...]
 ) -> dict[str, tf.Tensor]:
     """Parse a record and decode one window of it."""
+    start, stride, number, clip_id, path = about
     clip = tf.io.parse_single_example(record, _FEATURES)
     length = tf.shape(clip["frames"], tf.int64)[0]
-    numbers = start + dataset.stride * tf.range(dataset.window, dtype=tf.int64)
-    if dataset.short == "loop":
+    if dataset.options.window is None:
+        numbers = tf.range(start, length, stride)
+    else:
+        numbers = start + stride * tf.range(dataset.options.window, dtype=tf.int64)
+    if dataset.options.short == "loop":
         numbers %= length
     mask = numbers < length
+    missing = tf.shape(mask)[0] - tf.math.count_nonzero(mask, dtype=tf.int32)
     numbers = tf.boolean_mask(numbers, mask)
-    missing = dataset.window - tf.shape(numbers)[0]
     unlabelled = dataset.clips.most_labels - tf.shape(clip["class_label"])[0]
     frames = _decoded(tf.gather(clip["frames"], numbers), clip)
+    pts_ns = tf.pad(tf.gather(clip["pts_ns"], numbers), [[0, missing]])
     return _shaped(
         {
             "frames": tf.pad(frames, [[0, missing], [0, 0], [0, 0], [0, 0]]),
             "mask": mask,
             "label_id": clip["class_label"][0],
             "label_ids": tf.pad(clip["class_label"], [[0, unlabelled]], constant_values=UNLABELLED),
-            "pts_ns": tf.pad(tf.gather(clip["pts_ns"], numbers), [[0, missing]]),
+            "pts_ns": pts_ns,
+            "pts_s": tf.cast(pts_ns, tf.float64) / _NS_PER_S,
             "clip_id": clip_id,
+            "path": path,
+            "clip": number,
+            "window": tf.constant(0, tf.int64),
         },
         dataset,
     )
@@ -215,8 +261,9 @@ def _decoded(frames: tf.Tensor, clip: dict[str, tf.Tensor]) -> tf.Tensor:
 
 
 def _shaped(window: dict[str, tf.Tensor], dataset: ClipDataset) -> dict[str, tf.Tensor]:
-    """Tell TensorFlow what is known of the shapes before anything is read."""
-    length = dataset.window
-    shapes = {"frames": [length, None, None, 3], "mask": [length], "pts_ns": [length]}
+    """Set what is known of the shapes before anything is read."""
+    length = dataset.options.window
+    shapes = {"frames": [length, None, None, 3]}
+    shapes |= {name: [length] for name in ("mask", "pts_ns", "pts_s")}
     shapes["label_ids"] = [dataset.clips.most_labels]
     return {name: tf.ensure_shape(value, shapes.get(name, [])) for name, value in window.items()}

@@ -1,78 +1,92 @@
-"""Which clips of an output directory are wanted: by label, or by a question to the manifest."""
+"""Which clips of an output directory are wanted: by class, or by a condition in SQL."""
 
 from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.classes import read_classes
 from shardmill.contract.errors import UsageError
 from shardmill.contract.layout import Layout
+from shardmill.read.committed import Manifest
+
+_NAMED = 8
+"""Classes that a message names."""
 
 
-class Wanted:
-    """What is asked of a clip; it must answer everything that is asked.
+class Filter(Struct, frozen=True):
+    """Clips with one of some values in a column of the index."""
 
-    Args:
-        out: Output directory.
-        labels: One of its classes is one of these; None means any, or none.
-        where: This SQL condition is true of its input, over the columns of the manifest.
+    text: str
+    """What was asked, to be followed by a number of clips: "labels=['cat'] is of"."""
+    column: str
+    """Text, or lists of it."""
+    values: pa.Array
+    """The values, text."""
 
-    Raises:
-        UsageError: There is no such label, or the SQL is wrong.
-        DatasetDamaged: The manifest cannot be read.
-    """
-
-    def __init__(self, out: str, *, labels: Collection[str] | None, where: str | None) -> None:
-        self._values: dict[str, set[str]] = {}
-        if labels is not None:
-            self._values["labels"] = _known(out, labels)
-        if where is not None:
-            self._values["clip_id"] = _answers(out, where)
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns of the index that the answer needs."""
-        return list(self._values)
-
-    def among(self, clips: pa.Table) -> NDArray[np.bool_]:
-        """Say of each clip if it is wanted.
+    def among(self, cells: pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Return which clips these are.
 
         Args:
-            clips: Some rows of an index, with ``columns``.
+            cells: ``column`` of N clips.
 
         Returns:
             Shape (N,).
         """
-        chosen = np.ones(clips.num_rows, bool)
-        for column, values in self._values.items():
-            found = clips[column].to_pylist()
-            if column == "labels":
-                chosen &= [not values.isdisjoint(labels) for labels in found]
-            else:
-                chosen &= [value in values for value in found]
+        if not pa.types.is_list(cells.type):
+            return np.asarray(pc.is_in(cells, self.values), bool)
+        chosen = np.zeros(len(cells), bool)
+        of_clip = np.asarray(pc.list_parent_indices(cells))
+        chosen[of_clip[np.asarray(pc.is_in(pc.list_flatten(cells), self.values), bool)]] = True
         return chosen
 
 
-def _known(out: str, labels: Collection[str]) -> set[str]:
+def by_labels(out: str, labels: Collection[str]) -> Filter:
+    """Return the filter for clips that have one of some classes; a text is one class.
+
+    Raises:
+        UsageError: There is no such class, or none is named.
+    """
+    asked = [labels] if isinstance(labels, str) else labels
+    if not isinstance(asked, Collection) or not all(isinstance(name, str) for name in asked):
+        raise UsageError(f"labels must be names of classes, got {labels!r}")
+    if not asked:
+        raise UsageError("labels must name at least one class, got none: leave it out for all")
     try:
         classes = read_classes(Layout(out))
     except FileNotFoundError:
         classes = {}
-    if unknown := sorted(set(labels) - set(classes)):
+    if unknown := sorted(set(asked) - set(classes)):
         raise UsageError(
-            f"expected labels among {', '.join(sorted(classes)[:8]) or 'none'}; "
-            f"got {', '.join(map(repr, unknown[:8]))}: classes.json lists them all"
+            f"expected labels among {', '.join(sorted(classes)[:_NAMED]) or 'none'}; "
+            f"got {', '.join(map(repr, unknown[:_NAMED]))}: classes.json lists them all"
         )
-    return set(labels)
+    more = ", …" if len(asked) > _NAMED else ""
+    named = ", ".join(map(repr, sorted(asked)[:_NAMED]))
+    return Filter(f"labels=[{named}{more}] names", "labels", pa.array(asked, pa.string()))
 
 
-def _answers(out: str, where: str) -> set[str]:
-    """Return the names of the clips whose row in the manifest fulfils a condition."""
+def by_condition(out: str, where: str, rows: Manifest) -> Filter:
+    """Return the filter for clips whose row in the manifest fulfils a condition.
+
+    Raises:
+        UsageError: The condition is no SQL, or empty.
+        FileNotFoundError: The manifest changed since it was listed.
+        DatasetDamaged: The manifest cannot be read.
+    """
     from shardmill.report import store  # brings DuckDB, which only this question needs
 
+    if not isinstance(where, str) or not where.strip():
+        raise UsageError(
+            f"where must be a condition in SQL, such as 'fps >= 24', got {where!r}: leave it out "
+            "for all clips"
+        )
     # `query` takes any SQL: a condition that closes the bracket can ask no more than it could.
     question = f"select clip_id from files where status = 'ok' and ({where}\n)"  # noqa: S608
-    with store.query(out, question) as found:
-        return {clip_id for (clip_id,) in found.rows}
+    source = store.Rows(rows.columns, rows.shards)
+    with store.query(out, question, rows=source) as found:
+        values = pa.array([clip_id for (clip_id,) in found.rows], pa.string())
+    return Filter(f"where={where!r} is true of", "clip_id", values)

@@ -8,7 +8,7 @@ import pytest
 
 from out_dir import OutDir, Video, failed
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.read.committed import committed_shards
+from shardmill.read.committed import Manifest
 from shardmill.report import summary
 
 OLD_S = time.time() - 3600
@@ -33,7 +33,7 @@ def of_parts(out: OutDir) -> list[str]:
 
 
 def test_a_finished_job_tells_the_shards_of_its_parts(finished):
-    told = committed_shards(finished.out)
+    told = Manifest(finished.out).shards()
 
     assert told == of_parts(finished)
     assert len(told) == 2
@@ -44,13 +44,13 @@ def test_a_finished_job_is_opened_by_its_table_alone(finished):
     for batch in finished.rows:
         os.truncate(finished.layout.part(batch), 0)
 
-    assert committed_shards(finished.out) == told
+    assert Manifest(finished.out).shards() == told
 
 
 def test_a_part_that_comes_later_counts(finished):
     finished.shard("b4", Video("e.mp4"))
 
-    assert committed_shards(finished.out) == of_parts(finished)
+    assert Manifest(finished.out).shards() == of_parts(finished)
     assert len(of_parts(finished)) == 3
 
 
@@ -58,7 +58,7 @@ def test_a_part_that_goes_counts_no_more(finished):
     os.unlink(finished.layout.part("b1"))
     del finished.rows["b1"]
 
-    assert committed_shards(finished.out) == of_parts(finished)
+    assert Manifest(finished.out).shards() == of_parts(finished)
 
 
 def test_a_copy_whose_times_tell_nothing_is_read_by_its_parts(finished):
@@ -68,11 +68,11 @@ def test_a_copy_whose_times_tell_nothing_is_read_by_its_parts(finished):
     Path(finished.layout.files).write_bytes(b"garbage")
     os.utime(finished.layout.files, (now, now))
 
-    assert committed_shards(finished.out) == of_parts(finished)
+    assert Manifest(finished.out).shards() == of_parts(finished)
 
 
 def test_a_damaged_table_is_named(finished):
     Path(finished.layout.files).write_bytes(b"garbage")
 
     with pytest.raises(DatasetDamaged, match=r"files\.parquet"):
-        committed_shards(finished.out)
+        Manifest(finished.out).shards()

@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from shardmill.contract.errors import UsageError
-from shardmill.read.order import Share, at_place, drawn, mixed, shuffled
+from shardmill.read.order import Draw, drawn, mixed, shuffled
 
 MASK = 2**64 - 1
 
@@ -92,15 +91,6 @@ def test_a_place_is_known_without_the_others():
     assert alone == order(50, seed=1, epoch=2)
 
 
-def test_one_place_is_what_all_places_together_say():
-    """More than two blocks of neighbours, the last of them short; asked for in any order."""
-    count = 600
-    for epoch in (0, 1):
-        every = shuffled(np.arange(count), count=count, seed=3, epoch=epoch).tolist()
-        for place in (599, 0, 255, 256, 511, 512, 1):
-            assert at_place(place, count=count, seed=3, epoch=epoch) == every[place]
-
-
 def test_each_seed_and_each_epoch_has_its_order():
     orders = [order(20, seed=seed, epoch=epoch) for seed in range(4) for epoch in range(4)]
 
@@ -133,7 +123,7 @@ def test_every_choice_is_equally_likely(choices):
     """The 0.1 % points of chi-square with 1, 4 and 19 degrees of freedom."""
     numbers = np.arange(4000)
 
-    found = drawn(numbers, np.full(4000, choices), seed=2, epoch=0)
+    found = drawn(Draw.START, numbers, np.full(4000, choices), seed=2, epoch=0)
 
     expected = 4000 / choices
     cells = np.bincount(found, minlength=choices)
@@ -145,48 +135,9 @@ def test_every_choice_is_equally_likely(choices):
 def test_a_draw_depends_on_number_seed_and_epoch_alone():
     numbers, choices = np.arange(100), np.full(100, 1000)
 
-    all_at_once = drawn(numbers, choices, seed=1, epoch=1)
+    all_at_once = drawn(Draw.START, numbers, choices, seed=1, epoch=1)
 
-    alone = [drawn(numbers[[k]], choices[[k]], seed=1, epoch=1)[0] for k in numbers]
+    alone = [drawn(Draw.START, numbers[[k]], choices[[k]], seed=1, epoch=1)[0] for k in numbers]
     assert all_at_once.tolist() == alone
     for other in ({"seed": 2, "epoch": 1}, {"seed": 1, "epoch": 2}):
-        assert (drawn(numbers, choices, **other) != all_at_once).sum() > 90
-
-
-@pytest.mark.parametrize(
-    ("world", "tail", "shares"),
-    [
-        pytest.param(1, "keep", [[0, 1, 2, 3, 4, 5, 6]], id="one takes all"),
-        pytest.param(2, "keep", [[0, 2, 4, 6], [1, 3, 5]], id="the first has one more"),
-        pytest.param(2, "drop", [[0, 2, 4], [1, 3, 5]], id="the last is left out"),
-        pytest.param(3, "drop", [[0, 3], [1, 4], [2, 5]], id="so are two of three"),
-        pytest.param(7, "drop", [[k] for k in range(7)], id="nothing to leave out"),
-        pytest.param(8, "keep", [*([k] for k in range(7)), []], id="more ranks than windows"),
-        pytest.param(8, "drop", [[]] * 8, id="too few for all"),
-    ],
-)
-def test_ranks_share_seven_places(world, tail, shares):
-    found = [Share(rank=rank, world=world, tail=tail).places(7) for rank in range(world)]
-
-    assert [list(places) for places in found] == shares
-
-
-def test_ranks_share_what_is_left():
-    assert [list(Share(rank=rank, world=2).places(7, first=3)) for rank in (0, 1)] == [
-        [3, 5],
-        [4, 6],
-    ]
-    assert list(Share(rank=1, world=2, tail="drop").places(7, first=4)) == [5]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rank": 2, "world": 2}, "got rank 2 of world 2"),
-        ({"rank": -1}, "got rank -1 of world 1"),
-        ({"tail": "cut"}, "tail must be one of keep, drop; got 'cut'"),
-    ],
-)
-def test_an_impossible_share_is_refused(options, message):
-    with pytest.raises(UsageError, match=message):
-        Share(**options)
+        assert (drawn(Draw.START, numbers, choices, **other) != all_at_once).sum() > 90

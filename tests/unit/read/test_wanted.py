@@ -35,7 +35,7 @@ def out(tmp_path):
         ({}, ["cat/1", "dog/1", "it's", "cat/2"]),
         ({"labels": ["cat"]}, ["cat/1", "cat/2"]),
         pytest.param({"labels": {"dog", "cat"}}, ["cat/1", "dog/1", "cat/2"], id="a set of labels"),
-        ({"labels": []}, []),
+        pytest.param({"labels": "cat"}, ["cat/1", "cat/2"], id="a text is one label"),
         ({"where": "duration_s > 5"}, ["dog/1", "cat/2"]),
         ({"where": "path like 'cat/%' -- a remark"}, ["cat/1", "cat/2"]),
         ({"where": "path = 'it''s'"}, ["it's"]),
@@ -119,7 +119,17 @@ def test_windows_are_of_the_wanted_clips(out):
     ("wish", "message"),
     [
         ({"labels": ["cow"]}, "expected labels among cat, dog; got 'cow'"),
-        ({"labels": "cat"}, "got 'a', 'c', 't'"),
+        ({"labels": "cow"}, "expected labels among cat, dog; got 'cow'"),
+        ({"labels": []}, "labels must name at least one class, got none"),
+        ({"labels": 3}, "labels must be names of classes, got 3"),
+        ({"labels": ["cat", 3]}, r"labels must be names of classes, got \['cat', 3\]"),
+        ({"where": ""}, "where must be a condition in SQL, such as 'fps >= 24', got ''"),
+        ({"where": " \n"}, "where must be a condition in SQL"),
+        ({"where": 3}, "where must be a condition in SQL, such as 'fps >= 24', got 3"),
+        ({"split": 3}, "split must be the name of a split, got 3"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"threads": "2"}, "threads must be at least 1, got '2'"),
+        ({"check": "yes"}, "check must be True or False, got 'yes'"),
         ({"where": "fsp > 3"}, "this query has no answer.*fsp"),
         ({"where": "1) ; drop table files"}, "this query has no answer"),
     ],
@@ -129,8 +139,42 @@ def test_an_impossible_wish_is_refused(out, wish, message):
         open_shards(out.out, **wish)
 
 
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ({}, "the data set has 4 clips"),
+        ({"where": "fps > 1000"}, "where='fps > 1000' is true of 0 of 4 clips"),
+        (
+            {"labels": ["cat"], "where": "duration_s = 1"},
+            "labels=['cat'] names 2 of 4 clips and where='duration_s = 1' is true of 0 of 4 clips",
+        ),
+    ],
+    ids=str,
+)
+def test_clips_know_how_they_were_chosen(out, wish, text):
+    assert open_shards(out.out, **wish).chosen_by == text
+
+
+def test_clips_of_a_split_know_it(split):
+    assert open_shards(split.out, split="train").chosen_by == (
+        "the data set has 2 clips of split 'train'"
+    )
+
+
+def test_a_condition_over_the_frames_of_the_index_is_answered(out):
+    """Tables that are made only when a query asks for them, one inside the other."""
+    where = "clip_id in (select clip_id from clips where frames = 4 and label = 'dog')"
+
+    assert [clip.path for clip in open_shards(out.out, where=where)] == ["dog/1"]
+    nested = "path in (select path from files where duration_s > 5 and label = 'dog')"
+    assert [clip.path for clip in open_shards(out.out, where=nested)] == ["dog/1"]
+    assert len(open_shards(out.out, where="(select count(*) from files) = 5")) == 4
+
+
 def test_a_dataset_of_no_clips_is_refused(out):
-    with pytest.raises(UsageError, match="the longest of 0 has 0"):
+    with pytest.raises(
+        UsageError, match="no clip is chosen: where='false' is true of 0 of 4 clips"
+    ):
         ClipDataset(open_shards(out.out, where="false"))
 
 

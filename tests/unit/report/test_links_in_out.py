@@ -13,7 +13,7 @@ from shardmill import read
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.index import FrameTable
 from shardmill.contract.spec import Spec
-from shardmill.read.shards import ALL_SPLITS
+from shardmill.read.opening import ALL_SPLITS
 from shardmill.report import store
 from shardmill.report.page.document import write
 from shardmill.report.summary import status_of

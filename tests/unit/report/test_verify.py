@@ -190,7 +190,9 @@ def test_a_broken_manifest_part_is_named_and_the_rest_is_looked_at(out, keep):
 def test_a_table_of_something_else_is_no_manifest_part(out):
     pq.write_table(pa.table({"path": ["x"]}), out.layout.part("b3"))
 
-    assert only(out).wrong == "cannot be read: expected a file with its own checksum, found none"
+    part = out.layout.part("b3")
+    wrong = f"cannot be read: {part}: expected a file with its own checksum, found none"
+    assert only(out).wrong == wrong
 
 
 def test_a_part_of_another_version_is_told(out):
