@@ -94,3 +94,56 @@ def test_every_window_is_trained_once_an_epoch(framework, world, out, training_p
                 for rank, share in enumerate(shares):
                     expected = plain_order(out, number, rank, world)
                     assert share == expected, (workers, case, number)
+
+
+REFUSED = """
+import sys
+import pytorch_lightning as pl
+from accelerate import Accelerator
+from shardmill.contract.errors import UsageError
+from shardmill.read import ClipDataset
+from shardmill.read.torch_dataset import ClipLoader, WindowStream
+
+data = ClipDataset(sys.argv[1], window=3)
+
+
+class Model(pl.LightningModule):
+    def predict_step(self, batch):
+        return len(batch["clip_id"])
+
+
+quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+
+
+def predict():
+    loader = ClipLoader(data, batch_size=2)
+    pl.Trainer(accelerator="cpu", devices=1, **quiet).predict(Model(), loader)
+
+
+accelerator = Accelerator(cpu=True)
+for make in (predict, lambda: WindowStream(data, batch_size=2)):
+    try:
+        make()
+    except UsageError as error:
+        if accelerator.is_main_process:
+            print(error)
+accelerator.end_training()
+"""
+
+
+def test_what_would_read_wrong_windows_is_refused(out, training_python, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(REFUSED)
+    alone = [training_python, program, out]
+    ranks = [training_python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+    one, two = (
+        subprocess.run(command, capture_output=True, text=True)
+        for command in (alone, [*ranks, program, out])
+    )
+
+    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
+    (predict,) = one.stdout.splitlines()
+    assert predict.startswith("expected no batch_sampler for a ClipLoader")
+    assert "Trainer.predict, need DataLoader(TorchWindows(dataset)" in predict
+    assert "expected a ClipLoader, since Accelerate shares the windows" in two.stdout
