@@ -333,15 +333,17 @@ class ClipDataset:
         size = self.options.window or numbers.size
         once = min(numbers.size, period(length, stride=stride))
         source = self.clips.excerpt(clip, numbers[:once])
-        frames, pts_ns = source.canvas(size), np.zeros(size, np.int64)
+        frames, pts_ns, mask = source.canvas(size), source.pts_ns, np.ones(size, bool)
         source.decode(frames[:once])
-        pts_ns[:once] = source.pts_ns
-        for again in range(once, numbers.size):
-            frames[again], pts_ns[again] = frames[again - once], pts_ns[again - once]
-        frames[numbers.size :] = 0
+        if once < size:
+            pts_ns = np.zeros(size, np.int64)
+            pts_ns[:once] = source.pts_ns
+            for again in range(once, numbers.size):
+                frames[again], pts_ns[again] = frames[again - once], pts_ns[again - once]
+            frames[numbers.size :], mask[numbers.size :] = 0, False
         return Window(
             frames=frames,
-            mask=np.arange(size) < numbers.size,
+            mask=mask,
             label_id=UNLABELLED if source.label_id is None else source.label_id,
             label_ids=self._padded(source.label_ids),
             pts_ns=pts_ns,

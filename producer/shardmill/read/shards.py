@@ -7,9 +7,10 @@ pickle lose.
 
 from collections.abc import Sequence
 from copy import copy
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 from msgspec import Struct
@@ -24,6 +25,9 @@ from shardmill.read.committed import UNLABELLED, Contents
 from shardmill.read.frames import ENCODINGS
 from shardmill.read.index_file import ADVICE, IndexRows
 from shardmill.read.windows import locate
+
+_PATHS: Final = 1 << 14
+"""Shards whose paths are remembered."""
 
 
 class Columns(Struct, frozen=True):
@@ -98,8 +102,12 @@ class Files(Struct, frozen=True):
 
     def find(self, number: int) -> tuple[int, int]:
         """Return the shard of a clip, and its row in the index."""
-        (shard,), (row,) = locate(np.array([number]), self.edges)
-        return int(shard), int(row)
+        shard = int(np.searchsorted(self.edges, number, side="right")) - 1
+        return shard, number - int(self.edges[shard])
+
+    def path(self, shard: int) -> str:
+        """Return the path of a shard."""
+        return _paths(self.layout, self.names[shard])[0]
 
     def open_index(self, shard: int) -> IndexRows:
         """Open the index of a shard.
@@ -108,7 +116,13 @@ class Files(Struct, frozen=True):
             DatasetDamaged: It has another size than when it was checked.
             OSError: It cannot be opened.
         """
-        return IndexRows(self.layout.index_of(self.names[shard]), self.places[shard])
+        return IndexRows(_paths(self.layout, self.names[shard])[1], self.places[shard])
+
+
+@lru_cache(_PATHS)
+def _paths(layout: Layout, shard: str) -> tuple[str, str]:
+    """Return the paths of a shard and of its index: their making takes longer than a read."""
+    return layout.shard(shard), layout.index_of(shard)
 
 
 class Shards(Sequence[Clip]):
@@ -192,7 +206,7 @@ class Shards(Sequence[Clip]):
                 offset=offset,
                 length=length,
                 pts_ns=pts_ns,
-                file=self._files.layout.shard(self._files.names[shard]),
+                file=self._files.path(shard),
                 shard_bytes=index.shard_bytes,
                 threads=self._threads,
             )
@@ -231,7 +245,7 @@ class Shards(Sequence[Clip]):
         Raises:
             DatasetDamaged: One is a symbolic link.
         """
-        paths = [self._files.layout.shard(name) for name in self._files.names]
+        paths = [self._files.path(shard) for shard in range(len(self._files.names))]
         for path in paths:
             refuse_link(path)
         return paths
@@ -296,8 +310,7 @@ class Shards(Sequence[Clip]):
         shard, row = self._files.find(int(self._clips.number[place]))
         with self._files.open_index(shard) as index:
             entry = index.entry(row, int(self._clips.length[place]))
-            path = self._files.layout.shard(self._files.names[shard])
-            return Clip(entry, path, index.shard_bytes, self._threads)
+            return Clip(entry, self._files.path(shard), index.shard_bytes, self._threads)
 
     def _check_once(self, place: int) -> None:
         """Compare a clip with its checksum, once a process, if that was asked for."""
