@@ -47,7 +47,7 @@ class Share(Struct, frozen=True, kw_only=True):
 
         With ``pad`` the last may be ``count`` or more: place ``count + i`` stands for place ``i``.
         """
-        left = max(0, count - first)
+        left = count - first
         if self.tail == "drop":
             number = left // self.world
         elif self.tail == "pad":
