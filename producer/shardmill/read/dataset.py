@@ -37,9 +37,9 @@ _BLOCK: Final = 256
 _BLOCKS: Final = 16
 """Blocks that are remembered: neighbouring places are read by several workers, or threads."""
 _WORKED_OUT: Final = {"_plan", "_block"}
-_SIZES_TOLD: Final = 4
+_SIZES_NAMED: Final = 4
 """Sizes that an error about different sizes names."""
-_CLIPS_TOLD: Final = 3
+_CLIPS_NAMED: Final = 3
 """Clips of each size that it names."""
 
 
@@ -206,22 +206,22 @@ class ClipDataset:
             return
         found, counts = np.unique(sizes, axis=0, return_counts=True)
         commonest = found[np.argsort(-counts, kind="stable")]
-        told = [
-            self._told(size, self._plan.clips[(sizes == size).all(axis=1)])
-            for size in commonest[:_SIZES_TOLD]
+        named = [
+            self._described(size, self._plan.clips[(sizes == size).all(axis=1)])
+            for size in commonest[:_SIZES_NAMED]
         ]
-        more = f" and {len(found) - len(told):,} sizes more" if len(found) > len(told) else ""
+        more = f" and {len(found) - len(named):,} sizes more" if len(found) > len(named) else ""
         width, height = commonest[0]
         alike = f"select clip_id from clips where width = {width} and height = {height}"  # noqa: S608
         raise UsageError(
-            f"expected frames of one size, as a batch needs them, got {'; '.join(told)}{more}: "
+            f"expected frames of one size, as a batch needs them, got {'; '.join(named)}{more}: "
             f'make the data set with --size WxH, choose clips by where="clip_id in ({alike})", '
             "or bring each window to one size before it is put into a batch"
         )
 
-    def _told(self, size: NDArray[np.int32], clips: NDArray[np.int32]) -> str:
-        paths = list(dict.fromkeys(self.clips[int(clip)].path for clip in clips[:_CLIPS_TOLD]))
-        more = ", …" if clips.size > _CLIPS_TOLD else ""
+    def _described(self, size: NDArray[np.int32], clips: NDArray[np.int32]) -> str:
+        paths = list(dict.fromkeys(self.clips[int(clip)].path for clip in clips[:_CLIPS_NAMED]))
+        more = ", …" if clips.size > _CLIPS_NAMED else ""
         return (
             f"{size[0]}x{size[1]} in {format_count(clips.size, 'clip')} ({', '.join(paths)}{more})"
         )

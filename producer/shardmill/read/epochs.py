@@ -20,7 +20,7 @@ class Pass:
     """One loop over what is left of an epoch for one rank.
 
     Args:
-        progress: Is told how far the pass has come.
+        progress: The position that the pass moves.
         share: The places of this rank.
         batch_size: Windows of a batch.
         drop_last: Whether a last batch with fewer windows is left out.
@@ -145,7 +145,38 @@ def position_of(state: dict[str, Any], dataset: ClipDataset) -> tuple[int, int]:
     return epoch, place
 
 
-class Epochs:
+class Resumable:
+    """What loops over epochs have in common: their position, which can be chosen and saved."""
+
+    _progress: Progress
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is being read, or else of the next one to be read, from 0."""
+        return self._progress.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next loop be a whole epoch of this number, or the rest of it after a resume."""
+        self._progress.set_epoch(epoch)
+
+    def restart(self) -> None:
+        """Let the next loop begin at the start of the present epoch, after a peek for example."""
+        self._progress.restart()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position after what was handed out, as plain values."""
+        return self._progress.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop begin where ``state_dict`` was called, on any number of ranks.
+
+        Raises:
+            UsageError: The state is of other windows, or of another order.
+        """
+        self._progress.load_state_dict(state)
+
+
+class Epochs(Resumable):
     """The windows of a dataset in shuffled order; each ``for`` loop is an epoch.
 
     A loop that is left early ends its epoch; after ``load_state_dict`` the next loop is the rest
@@ -159,11 +190,6 @@ class Epochs:
     def __init__(self, dataset: ClipDataset, share: Share | None = None) -> None:
         self._dataset, self._share = dataset, share or Share()
         self._progress = Progress(dataset)
-
-    @property
-    def epoch(self) -> int:
-        """Number of the epoch that is being read, or else of the next one to be read, from 0."""
-        return self._progress.epoch
 
     def __len__(self) -> int:
         """Return the number of windows of a whole epoch, always the same."""
@@ -180,23 +206,3 @@ class Epochs:
                 yield window
         finally:
             dataset.damage.report(running.epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next loop be a whole epoch of this number, or the rest of it after a resume."""
-        self._progress.set_epoch(epoch)
-
-    def restart(self) -> None:
-        """Let the next loop begin at the start of the present epoch, after a peek for example."""
-        self._progress.restart()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position after the windows that were handed out, as plain values."""
-        return self._progress.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next loop begin where ``state_dict`` was called, on any number of ranks.
-
-        Raises:
-            UsageError: The state is of other windows, or of another order.
-        """
-        self._progress.load_state_dict(state)

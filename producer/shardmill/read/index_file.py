@@ -366,7 +366,7 @@ class IndexRows:
         if start == stop:
             return b""
         place = self._places[buffer]
-        if not 0 <= start < stop <= self._places[_INDEX_BYTES] - place:
+        if place < 0 or not 0 <= start < stop <= self._places[_INDEX_BYTES] - place:
             raise self._changed("has offsets that leave it")
         return read_range(self._fd, place + start, place + stop)
 

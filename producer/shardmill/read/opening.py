@@ -71,7 +71,7 @@ def open_shards(
         Files(Layout(out), names, found.places, edges),
         clips,
         most_labels=max(1, found.most_labels),
-        chosen_by=_told(filters, masks, found.lengths.size, split),
+        chosen_by=_choice_text(filters, masks, found.lengths.size, split),
         threads=int(threads),
         check=check,
     )
@@ -105,7 +105,7 @@ def _check_options(*, threads: Any, check: Any) -> None:
         raise UsageError(f"check must be True or False, got {check!r}")
 
 
-def _told(
+def _choice_text(
     filters: Sequence[Filter], masks: Sequence[NDArray[np.bool_]], count: int, split: str | None
 ) -> str:
     """Return how many of all clips each filter chose."""

@@ -7,6 +7,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from shardmill.contract.errors import UsageError
 from shardmill.read.dataset import ClipDataset
+from shardmill.read.epochs import Resumable
 from shardmill.read.share import Share, Tail
 from shardmill.read.torch_dataset.frames import FrameShape, Layout, Side
 from shardmill.read.torch_dataset.sampler import KeysOfPass, WindowSampler
@@ -15,7 +16,7 @@ from shardmill.read.torch_dataset.windows import TorchWindows, Transform, Window
 _ORDER_OPTIONS: Final = ("shuffle", "sampler", "batch_sampler")
 
 
-class ClipLoader(DataLoader):  # type: ignore[misc]
+class ClipLoader(Resumable, DataLoader):  # type: ignore[misc]
     """A ``DataLoader`` of shuffled windows; each ``for`` loop is an epoch.
 
     Batches are what ``collate_fn`` makes of windows, by default (``WindowCollate``) a dictionary
@@ -62,9 +63,10 @@ class ClipLoader(DataLoader):  # type: ignore[misc]
                 frames.check(dataset)  # now, because the odd clip may come late in an epoch
             options["collate_fn"] = WindowCollate(dataset)
         self._own = WindowSampler(dataset, share=share, tail=tail)
+        self._progress = self._own.progress
         self._keys = KeysOfPass(self._own)
         every = WindowSampler(dataset, share=Share())
-        every.progress = self._own.progress
+        every.progress = self._progress
         windows = TorchWindows(dataset, frames=frames, transform=transform)
         super().__init__(windows, sampler=every, **options)
 
@@ -79,16 +81,9 @@ class ClipLoader(DataLoader):  # type: ignore[misc]
             return self._keys
         return BatchSampler(self._keys, self.batch_size, self.drop_last)
 
-    @property
-    def epoch(self) -> int:
-        """Number of the epoch that is being read, or else of the next one to be read, from 0."""
-        return self._own.progress.epoch
-
     def __iter__(self) -> Iterator[Any]:
         size = self.batch_size or 1
-        running = self._own.progress.begin(
-            self._own.share, batch_size=size, drop_last=self.drop_last
-        )
+        running = self._progress.begin(self._own.share, batch_size=size, drop_last=self.drop_last)
         self._keys.running = running
         left = len(running.places)
         try:
@@ -100,26 +95,6 @@ class ClipLoader(DataLoader):  # type: ignore[misc]
                 yield batch
         finally:
             self.dataset.report_damage(running.epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next loop be a whole epoch of this number, or the rest of it after a resume."""
-        self._own.progress.set_epoch(epoch)
-
-    def restart(self) -> None:
-        """Let the next loop begin at the start of the present epoch, after a peek for example."""
-        self._own.progress.restart()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position after the batches that were handed out, as plain values."""
-        return self._own.progress.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next loop begin where ``state_dict`` was called, on any number of ranks.
-
-        Raises:
-            UsageError: The state is of other windows, or of another order.
-        """
-        self._own.progress.load_state_dict(state)
 
 
 def _check_order_options(options: dict[str, Any]) -> None:
