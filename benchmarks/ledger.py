@@ -25,13 +25,13 @@ from side_by_side import Result, race
 
 from processes import look
 from shardmill.contract.batch import Batch
-from shardmill.contract.job import Job
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.ledger.ledger import Ledger
-from shardmill.ledger.told import Live
-from shardmill.submission.local import redis_server
+from shardmill.ledger.telemetry import Live
+from shardmill.local.cluster import redis_server
 
 NAME = "benchmark-000000"
 ITEMS = 256

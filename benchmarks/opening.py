@@ -20,9 +20,9 @@ from program import Bench, layout_key, options, parser, publish
 from record import Record, Table, ceiling
 from side_by_side import results_of
 
-from shardmill.contract import index, manifest
-from shardmill.contract.layout import Layout
-from shardmill.contract.seal import OPEN, SEAL, sealed
+from shardmill.dataset import index, manifest
+from shardmill.dataset.file_checksum import OPEN, SEAL, sealed
+from shardmill.dataset.layout import Layout
 from shardmill.report import summary
 
 STRIDE = 7919

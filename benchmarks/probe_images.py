@@ -25,8 +25,8 @@ from program import (
 from record import Aim, Record, Table
 from side_by_side import Unequal, best, named, race
 
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part
 
 PUBLISHED_FILES_PER_S = 28_092
 """What the recipe's author reports, on 20 cores."""

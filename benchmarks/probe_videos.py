@@ -23,9 +23,9 @@ from program import (
 from record import Aim, Record, Table
 from side_by_side import Unequal, best, race
 
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part
-from shardmill.contract.row import Facts
+from shardmill.contract.schema import Facts
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part
 
 CHUNKS = (1, 64)
 

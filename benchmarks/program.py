@@ -82,7 +82,7 @@ def publish(record: Record, bench: Bench, *, packages: Sequence[str] = ()) -> No
 
 def layout_key() -> str:
     """Return what changes with the columns that we write: older output is made anew."""
-    from shardmill.contract import index, manifest
+    from shardmill.dataset import index, manifest
 
     return f"{zlib.crc32(f'{index.SCHEMA}{manifest.SCHEMA}'.encode()):08x}"
 

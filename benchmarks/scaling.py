@@ -18,7 +18,7 @@ from page import number
 from record import HERE, RESULTS, Record, load_all
 
 from shardmill.contract.settings import BATCHES_A_SLOT
-from shardmill.submission.batches import MAX_VIDEOS, PROBE_ONLY
+from shardmill.producer.batching import MAX_VIDEOS, PROBE_ONLY
 
 DOCS = HERE.parent / "docs"
 FILES = 10**9

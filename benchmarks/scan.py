@@ -23,8 +23,8 @@ from program import Bench, options, parser, publish, run
 from record import Record, Table
 from side_by_side import Unequal, results_of
 
-from shardmill.submission.scan import Filter, scan
-from shardmill.submission.spool import Spool
+from shardmill.catalog.spool import Spool
+from shardmill.inputs.scan import Filter, scan
 
 
 def make_tree(root: str, *, files: int, folders: int, depth: int) -> None:

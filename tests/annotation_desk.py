@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from shardmill.submission.annotations.annotation import Annotation, Faults
-from shardmill.submission.annotations.classes import Classes
-from shardmill.submission.annotations.form import Preset
-from shardmill.submission.annotations.reading import read
+from shardmill.annotations.annotation import Annotation, Faults
+from shardmill.annotations.classes import Classes
+from shardmill.annotations.form import Preset
+from shardmill.annotations.reading import read
 
 
 @dataclass

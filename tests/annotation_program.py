@@ -7,9 +7,9 @@ resident memory in bytes as JSON.
 import json
 import sys
 
-from shardmill.submission.annotations.annotation import Faults
-from shardmill.submission.annotations.form import Form, Preset
-from shardmill.submission.annotations.reading import read
+from shardmill.annotations.annotation import Faults
+from shardmill.annotations.form import Form, Preset
+from shardmill.annotations.reading import read
 
 
 def memory_bytes(name: str) -> int:

@@ -17,8 +17,8 @@ from command_line import Shell, poisoned, rows, shell
 from made_media import picture, pictures
 from private_redis import PrivateRedis
 from shardmill.contract import names
-from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
+from shardmill.dataset.layout import Layout
 from shardmill.ledger.ledger import Ledger
 from shardmill.report.verify import verify
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 import processes
 from awaiting import wait_for
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 from source_tree import ROOT
 
 POISON = ROOT / "tests" / "poison"

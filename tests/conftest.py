@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from shardmill.contract import scratch
-from shardmill.submission.local import SCRATCH
+from shardmill.local.cluster import SCRATCH
+from shardmill.storage import scratch
 
 pytest_plugins = ("cluster", "tiers")
 
@@ -50,7 +50,7 @@ def _corpus() -> str | None:
 
 def _redis_server() -> str | None:
     from shardmill.contract.errors import EnvironmentFault
-    from shardmill.submission.local import redis_server
+    from shardmill.local.cluster import redis_server
 
     try:
         return redis_server()

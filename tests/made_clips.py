@@ -2,7 +2,7 @@
 
 import os
 
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.shards import Clip, StoredFrame
 
 FORMATS = ("tfrecord", "hdf5", "webdataset", "npy")

@@ -13,14 +13,14 @@ import numpy as np
 import simplejpeg
 from msgspec.structs import replace
 
-from shardmill.contract.classes import write_classes
-from shardmill.contract.framing import Framing
-from shardmill.contract.index import ClipEntry, FrameTable, write_index
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout, shard_name
-from shardmill.contract.manifest import write_part
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
+from shardmill.dataset.classes import write_classes
+from shardmill.dataset.framing import Framing
+from shardmill.dataset.index import ClipEntry, FrameTable, write_index
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout, shard_name
+from shardmill.dataset.manifest import write_part
 
 WIDTH, HEIGHT = 32, 24
 FRAME_NS = 40_000_000

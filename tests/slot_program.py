@@ -15,11 +15,11 @@ import sys
 import threading
 
 from shardmill.contract.errors import EnvironmentFault, ItemError
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item, Outcome
-from shardmill_worker import supervisor
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item, Outcome
 from shardmill_worker.engine.work import ProbeWork
-from shardmill_worker.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
+from shardmill_worker.execution import supervisor
+from shardmill_worker.execution.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
 
 PRINTING = threading.Lock()
 

@@ -10,15 +10,34 @@ FOLDERS = ("producer", "worker")
 
 PARTS = {
     "shardmill.contract": set(),
-    "shardmill.ledger": {"contract"},
-    "shardmill.submission": {"contract", "ledger"},
-    "shardmill.report": {"contract"},
-    "shardmill.read": {"contract", "report"},  # report: SQL over the manifest, when it is asked
-    "shardmill.api": {"contract", "ledger", "submission", "report"},
-    "shardmill.cli": {"contract", "ledger", "submission", "report", "read", "api"},
-    "shardmill": {"contract", "submission", "api", "cli"},
-    "shardmill_worker.engine": {"contract"},
-    "shardmill_worker": {"contract", "ledger", "report", "engine"},
+    "shardmill.storage": {"contract"},
+    "shardmill.dataset": {"contract", "storage"},
+    "shardmill.ledger": {"contract", "dataset"},
+    "shardmill.inputs": {"contract"},
+    "shardmill.annotations": {"contract", "inputs"},
+    "shardmill.catalog": {"contract", "storage", "dataset", "inputs", "annotations"},
+    "shardmill.monitor": {"contract", "storage", "dataset", "ledger", "local"},
+    "shardmill.local": {"contract", "storage", "ledger"},
+    "shardmill.producer": {
+        *("contract", "storage", "dataset", "ledger", "inputs", "annotations", "catalog"),
+        *("local", "monitor"),
+    },
+    "shardmill.report": {"contract", "storage", "dataset"},
+    "shardmill.read": {"contract", "storage", "dataset", "report"},  # report: SQL, when it is asked
+    "shardmill.api": {
+        *("contract", "storage", "dataset", "ledger", "annotations", "producer", "local"),
+        *("monitor", "report"),
+    },
+    "shardmill.cli": {
+        *("contract", "storage", "dataset", "ledger", "producer", "local", "monitor", "report"),
+        *("read", "api"),
+    },
+    "shardmill": {"contract", "dataset", "producer", "monitor", "local", "api", "cli"},
+    "shardmill_worker.engine": {"contract", "storage", "dataset"},
+    "shardmill_worker.execution": {"contract", "storage", "dataset", "ledger", "report", "engine"},
+    "shardmill_worker": {
+        *("contract", "storage", "dataset", "ledger", "report", "engine", "execution"),
+    },
 }
 """Part to the other parts it may import.  The longest name that fits a module is its part."""
 

@@ -14,17 +14,17 @@ import os
 from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
-from shardmill.contract.layout import Layout
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
-from shardmill.submission.scan import Filter, scan
+from shardmill.dataset.layout import Layout
+from shardmill.inputs.scan import Filter, scan
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import survey
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import ExtractWork
-from shardmill_worker.planner import plan
+from shardmill_worker.execution.planner import plan
 
 SPEC = Spec(size="160x120")
 

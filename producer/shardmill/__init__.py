@@ -29,16 +29,16 @@ if TYPE_CHECKING:
         submit,
         watch,
     )
-    from shardmill.contract.job import Status
-    from shardmill.contract.roots import Inputs
+    from shardmill.contract.location.roots import Inputs
     from shardmill.contract.spec import Spec
-    from shardmill.submission.job import Job
+    from shardmill.dataset.job import Status
+    from shardmill.producer.job_handle import Job
 
 _HOMES = {
-    "Inputs": "shardmill.contract.roots",
-    "Job": "shardmill.submission.job",
+    "Inputs": "shardmill.contract.location.roots",
+    "Job": "shardmill.producer.job_handle",
     "Spec": "shardmill.contract.spec",
-    "Status": "shardmill.contract.job",
+    "Status": "shardmill.dataset.job",
 }
 """Where a name is, if not in ``shardmill.api``."""
 

@@ -14,10 +14,10 @@ import pytest
 import shardmill
 from browser import Page, browser
 from out_dir import OutDir, Video, failed
-from shardmill.contract import manifest
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.dataset import manifest
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout
 from shardmill.report import summary
 from shardmill.report.page import document
 from shardmill.report.page.timeline import FEWEST

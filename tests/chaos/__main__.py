@@ -18,7 +18,7 @@ from pathlib import Path
 from chaos import media
 from chaos.content import Content
 from chaos.trial import DONE, SPEC, Setting, Trial, Verdict, environment
-from shardmill.submission.local import redis_server
+from shardmill.local.cluster import redis_server
 
 
 def _seeds(text: str) -> range:

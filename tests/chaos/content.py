@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 from shardmill.report import store
 
 ROWS = """

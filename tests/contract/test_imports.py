@@ -10,24 +10,24 @@ import pytest
 from source_tree import PARTS, ROOT, Module, imports, modules, part_of, plant, short
 
 PACKAGES = {
-    "IPython": {"submission/notebook.py"},  # where it runs already
+    "IPython": {"monitor/notebook.py"},  # where it runs already
     "PIL": {"read/frames.py"},
     "av": {"engine", "sample.py"},
-    "celery": {"submission/application.py", "worker"},
+    "celery": {"ledger/application.py", "worker"},
     "click": {"cli"},
     "cv2": {"engine", "sample.py"},
-    "duckdb": {"report"},
+    "duckdb": {"annotations", "catalog", "report"},
     "google": {"engine"},  # protobuf
     "h5py": {"engine/shards/hdf5.py"},
-    "google_crc32c": {"contract", "engine", "read", "report"},
+    "google_crc32c": {"dataset", "engine", "read", "report"},
     "jinja2": {"report"},
     "kombu": {"ledger", "worker"},
     "msgspec": {name.rpartition(".")[2] for name in PARTS} | {"worker"},
     "markupsafe": {"report"},  # Jinja's own
-    "numpy": {"contract", "engine", "read", "report", "sample.py"},
-    "pyarrow": {"contract", "engine", "read", "report", "submission/earlier.py"},
+    "numpy": {"catalog", "contract", "dataset", "engine", "read", "report", "sample.py"},
+    "pyarrow": {"annotations", "catalog", "dataset", "engine", "execution", "read", "report"},
     "prometheus_client": {"metrics.py"},
-    "redis": {"ledger", "submission/local.py", "worker"},
+    "redis": {"ledger", "local/cluster.py", "worker"},
     "rich": {"cli"},
     "simplejpeg": {"engine", "read", "report"},
     "tensorflow": {"read/tf_dataset.py"},
@@ -101,9 +101,12 @@ def test_no_import_goes_in_a_circle():
     ("program", "later"),
     [
         ("shardmill.cli.jobs", {"celery", "kombu", "importlib.metadata", "numpy", "redis", "rich"}),
-        ("shardmill.submission.job", {"celery.worker", "duckdb", "jinja2", "numpy", "pyarrow"}),
+        (
+            "shardmill.producer.job_handle",
+            {"celery.worker", "duckdb", "jinja2", "numpy", "pyarrow"},
+        ),
         ("shardmill_worker.engine.decoder", {"h5py", "tarfile"}),
-        ("shardmill_worker.tasks", {"av", "cv2", "duckdb", "jinja2", "numpy", "pyarrow"}),
+        ("shardmill_worker.service.tasks", {"av", "cv2", "duckdb", "jinja2", "numpy", "pyarrow"}),
     ],
 )
 def test_what_a_program_needs_later_does_not_keep_it_from_starting(program, later):
@@ -122,16 +125,16 @@ def test_what_a_program_needs_later_does_not_keep_it_from_starting(program, late
         ("producer/shardmill/contract/a.py", "import shardmill.ledger.b", "contract may not"),
         ("producer/shardmill/contract/a.py", "from shardmill import cli", "contract may not"),
         ("producer/shardmill/contract/a.py", "from . import spec", "use absolute imports"),
-        ("producer/shardmill/ledger/a.py", "from shardmill.submission import b", "ledger may not"),
+        ("producer/shardmill/ledger/a.py", "from shardmill.producer import b", "ledger may not"),
         ("producer/shardmill/ledger/a.py", "from celery import Celery", "celery belongs to"),
         (
-            "producer/shardmill/submission/a.py",
+            "producer/shardmill/producer/a.py",
             "import shardmill.read",
-            "submission may not import read",
+            "producer may not import read",
         ),
-        ("producer/shardmill/submission/a.py", "import duckdb", "duckdb belongs to report"),
-        ("producer/shardmill/submission/a.py", "import redis", "redis belongs to"),
-        ("producer/shardmill/submission/a.py", "import shardmill_worker.app", "submission may not"),
+        ("producer/shardmill/producer/a.py", "import duckdb", "duckdb belongs to"),
+        ("producer/shardmill/producer/a.py", "import redis", "redis belongs to"),
+        ("producer/shardmill/producer/a.py", "import shardmill_worker.app", "producer may not"),
         ("producer/shardmill/read/a.py", "def f():\n    import av", "av belongs to engine"),
         ("producer/shardmill/read/a.py", "import torch", "torch belongs to"),
         ("producer/shardmill/read/a.py", "import shardmill.ledger", "read may not import ledger"),
@@ -140,8 +143,8 @@ def test_what_a_program_needs_later_does_not_keep_it_from_starting(program, late
         ("producer/shardmill/cli/a.py", "import requests", "requests is in no table"),
         (
             "worker/shardmill_worker/a.py",
-            "import shardmill.submission",
-            "worker may not import submission",
+            "import shardmill.producer",
+            "worker may not import producer",
         ),
         ("worker/shardmill_worker/a.py", "from shardmill.read import b", "worker may not"),
         ("worker/shardmill_worker/a.py", "import av", "av belongs to engine"),
@@ -157,7 +160,7 @@ def test_a_planted_import_is_caught(tmp_path, place, text, reason):
         tmp_path,
         {
             place: text,
-            "producer/shardmill/submission/b.py": "",
+            "producer/shardmill/producer/b.py": "",
             "producer/shardmill/cli/__init__.py": "",
             "worker/shardmill_worker/app.py": "",
         },
@@ -173,7 +176,7 @@ def test_allowed_imports_are_let_through(tmp_path):
     plant(
         tmp_path,
         {
-            "producer/shardmill/submission/local.py": "import redis, os\nimport shardmill.ledger",
+            "producer/shardmill/local/cluster.py": "import redis, os\nimport shardmill.ledger",
             "producer/shardmill/read/torch_dataset/a.py": "import torch",
             "worker/shardmill_worker/app.py": "from shardmill_worker.engine import work",
             "worker/shardmill_worker/engine/work.py": "import av\nimport shardmill.contract.spec",

@@ -54,10 +54,10 @@ def test_the_suite_tells_where_the_time_went(tmp_path):
     ("changed", "expected"),
     [
         ("producer/shardmill/ledger/client.py", "tests/unit/ledger"),
-        ("producer/shardmill/submission/annotations/form.py", "tests/unit/submission"),
+        ("producer/shardmill/annotations/form.py", "tests/unit/annotations"),
         ("producer/shardmill/api/steering.py", "tests/unit/test_python_interface.py"),
         ("producer/shardmill/__init__.py", "tests/unit/test_python_interface.py"),
-        ("worker/shardmill_worker/lease.py", "tests/unit/worker"),
+        ("worker/shardmill_worker/execution/lease.py", "tests/unit/execution"),
         ("worker/shardmill_worker/engine/plain/png.py", "tests/unit/engine"),
         ("benchmarks/scan.py", "tests/unit/benchmarks"),
         ("tests/integration/test_run.py", "tests/integration/test_run.py"),

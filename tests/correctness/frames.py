@@ -23,7 +23,7 @@ from PIL import Image
 from correctness import ffmpeg, isolated
 from correctness.ffmpeg import View, Wanted
 from shardmill.contract.errors import ItemError, Skip
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.decode import SourceFrame, source_frames
 from shardmill_worker.engine.media import Media, open_media

@@ -17,7 +17,7 @@ PROGRAM = """
 import json, os, sys
 from msgspec.structs import asdict
 from shardmill.contract.errors import ItemError, Skip
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill_worker.engine import count, probe
 root, look = sys.argv[1:]
 ask = {

@@ -19,8 +19,7 @@ from msgspec.structs import replace
 
 from correctness.comparison import Comparison, Difference
 from shardmill.contract.errors import Empty, ItemError, Skip
-from shardmill.contract.row import Item
-from shardmill.contract.sampling import (
+from shardmill.contract.options.sampling import (
     EveryFrame,
     EveryNth,
     FixedRate,
@@ -29,7 +28,8 @@ from shardmill.contract.sampling import (
     Selection,
     UniformCount,
 )
-from shardmill.contract.timeline import Timeline
+from shardmill.contract.options.timeline import Timeline
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.decode import Clock, SourceFrame, source_frames
 from shardmill_worker.engine.gathering import Keep
 from shardmill_worker.engine.media import Media, open_media

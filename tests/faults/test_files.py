@@ -13,7 +13,7 @@ from cluster import assert_whole, gates, names_of, open_gates, reached
 from command_line import rows
 from made_media import picture
 from shardmill.contract import names
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12")

@@ -13,7 +13,7 @@ from cluster import assert_whole
 from command_line import poison_path
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings, celery_configuration
 
 SIZE = ("--size", "16x12")

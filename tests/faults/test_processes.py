@@ -16,8 +16,8 @@ from command_line import Done, Shell, poisoned, rows, shell
 from made_media import picture, pictures
 from private_redis import PrivateRedis
 from shardmill.contract import names
-from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
+from shardmill.dataset.layout import Layout
 from shardmill.ledger.ledger import Ledger
 from shardmill.report.verify import verify
 
@@ -55,12 +55,12 @@ def decoders_of(here: Shell, worker: int) -> list[int]:
 
 WORKER_STEPS = [
     "after shardmill.ledger.ledger:Ledger.claim",
-    "after shardmill_worker.workplace:Workplace.enter",
-    "before shardmill_worker.stages:Stages._commit",
-    "after shardmill_worker.stages:Stages._commit",
-    "after shardmill_worker.lease:Lease.commit",
-    "before shardmill_worker.stages:finish",
-    "after shardmill_worker.stages:finish",
+    "after shardmill_worker.execution.attempt_dir:Workplace.enter",
+    "before shardmill_worker.execution.stage:Stages._commit",
+    "after shardmill_worker.execution.stage:Stages._commit",
+    "after shardmill_worker.execution.lease:Lease.commit",
+    "before shardmill_worker.execution.stage:finish",
+    "after shardmill_worker.execution.stage:finish",
 ]
 """Seven deaths: too few to make any file look guilty, which takes three over it alone."""
 LAST_STEPS = [
@@ -320,11 +320,11 @@ def standing(redis_server: str) -> Iterator[tuple[Shell, PrivateRedis]]:
 
 
 PRODUCER_STEPS = [
-    pytest.param("before shardmill.submission.spool:Spool.add", id="it enumerates"),
-    pytest.param("before shardmill.contract.layout:Layout.make", id="it makes OUT"),
-    pytest.param("after shardmill.contract.layout:Layout.make", id="it has made OUT"),
-    pytest.param("before shardmill.contract.job:os.replace", id="it has half written a file"),
-    pytest.param("after shardmill.contract.job:Job.write", id="it has written the job"),
+    pytest.param("before shardmill.catalog.spool:Spool.add", id="it enumerates"),
+    pytest.param("before shardmill.dataset.layout:Layout.make", id="it makes OUT"),
+    pytest.param("after shardmill.dataset.layout:Layout.make", id="it has made OUT"),
+    pytest.param("before shardmill.dataset.job:os.replace", id="it has half written a file"),
+    pytest.param("after shardmill.dataset.job:Job.write", id="it has written the job"),
     pytest.param("after shardmill.ledger.ledger:Ledger.open", id="it has opened the job"),
     pytest.param("after shardmill.ledger.ledger:Ledger.reserve", id="it has not yet sent a batch"),
     pytest.param("after shardmill.ledger.messages:send", id="it has sent one batch of many"),

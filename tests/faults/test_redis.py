@@ -14,8 +14,8 @@ from command_line import poison_path
 from lossy_proxy import LossyProxy
 from made_media import picture, pictures
 from shardmill.ledger.client import ANSWER_S
-from shardmill.ledger.told import Live
-from shardmill_worker.lease import Lease
+from shardmill.ledger.telemetry import Live
+from shardmill_worker.execution.lease import Lease
 
 SIZE = ("--size", "16x12")
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ import pytest
 
 from command_line import Done, Shell, shards
 from made_media import picture, video
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout
 from shardmill.read import ClipDataset, open_shards
 
 pytestmark = pytest.mark.needs_redis

@@ -166,7 +166,7 @@ CHECKS: dict[str, Check] = {
 }
 SHOWN_ELSEWHERE = {
     "F18-plan-jump": "integration/test_plan.py",
-    "F21-refused-run-steals-lock": "unit/submission/test_lock.py",
+    "F21-refused-run-steals-lock": "unit/producer/test_output_lock.py",
     "F22-worker-exit-traceback": "integration/test_cluster.py",
     "F27-lowmem-finishing": "integration/test_run.py",
     "F40-impossible-duration": "integration/test_impossible_numbers.py",

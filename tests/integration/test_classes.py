@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from command_line import shell
 from made_media import picture
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part, write_part
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part, write_part
 
 SPEC = ("--size", "16x12", "--clips-per-shard", "1")
 

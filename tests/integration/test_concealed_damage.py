@@ -13,7 +13,7 @@ import pytest
 from correctness.ways import item_of
 from made_streams import made
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.sampling import EveryFrame, EveryNth, GivenTimes, Selection
+from shardmill.contract.options.sampling import EveryFrame, EveryNth, GivenTimes, Selection
 from shardmill_worker.engine.count import decode_all
 from shardmill_worker.engine.gathering import Keep
 from shardmill_worker.engine.media import open_media

@@ -23,10 +23,10 @@ from made_containers import (
 )
 from made_streams import made
 from shardmill.contract.errors import Corrupt, ItemError
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Outcome
-from shardmill.submission.archives.entering import entered
-from shardmill.submission.scan import Filter, scan
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Outcome
+from shardmill.inputs.archives.entering import entered
+from shardmill.inputs.scan import Filter, scan
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.pixels import PixelReader

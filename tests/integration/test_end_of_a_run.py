@@ -16,15 +16,15 @@ import pytest
 from awaiting import wait_for
 from out_dir import OutDir, Video
 from shardmill import api
-from shardmill.contract import scratch
 from shardmill.contract.errors import EnvironmentFault, UsageError, WrongState
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import Ledger
+from shardmill.monitor import locate
+from shardmill.monitor.watcher import Watcher
+from shardmill.producer.job_handle import Job
+from shardmill.producer.output_lock import OutputLock
 from shardmill.report import summary
-from shardmill.submission import locate
-from shardmill.submission.job import Job
-from shardmill.submission.lock import OutputLock
-from shardmill.submission.watcher import Watcher
+from shardmill.storage import scratch
 
 FAR_BELOW_PATIENCE_S = 30.0
 """Who waits for Redis waits 300 s; a second is promised, and a slow machine gets more."""

@@ -7,8 +7,8 @@ import cv2
 import pytest
 
 from made_media import picture
-from shardmill.contract.image_sequence import patterns_of, pictures_at, sequence_of
-from shardmill.contract.row import Item
+from shardmill.contract.location.image_sequence import patterns_of, pictures_at, sequence_of
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.image_sequence import probe_sequence

@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from correctness.ways import item_of, read_ways
-from shardmill.contract.index import open_index
-from shardmill.contract.layout import Layout
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
+from shardmill.dataset.index import open_index
+from shardmill.dataset.layout import Layout
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import survey

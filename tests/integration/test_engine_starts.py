@@ -9,7 +9,7 @@ import made_streams
 from correctness.ways import item_of, read_ways
 from made_streams import FRAMES, X264, made, started_late
 from shardmill.contract.errors import Empty
-from shardmill.contract.sampling import (
+from shardmill.contract.options.sampling import (
     EveryFrame,
     GivenTimes,
     KeyframesOnly,

@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 
-from shardmill.contract.index import open_index
-from shardmill.contract.layout import Layout
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
+from shardmill.dataset.index import open_index
+from shardmill.dataset.layout import Layout
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import ExtractWork

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shardmill.contract.row import Facts
+from shardmill.contract.schema import Facts
 
 pytestmark = [pytest.mark.needs_redis, pytest.mark.timeout(300)]
 

@@ -19,24 +19,25 @@ from awaiting import wait_for
 from cluster import assert_whole
 from made_media import pictures
 from private_redis import PrivateRedis
-from shardmill.contract import files, leftovers
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import shards_of
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
+from shardmill.dataset import leftovers
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import shards_of
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.submission.feed import Feeder
-from shardmill.submission.request import Request
-from shardmill.submission.watcher import SILENT
-from shardmill_worker.attempt import Worker, perform
+from shardmill.monitor.watcher import SILENT
+from shardmill.producer.feeder import Feeder
+from shardmill.producer.request import Request
+from shardmill.storage import files
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import FinishWork
-from shardmill_worker.results import write_results
+from shardmill_worker.execution.attempt import Worker, perform
+from shardmill_worker.execution.results import write_results
 
 pytestmark = pytest.mark.needs_redis
 

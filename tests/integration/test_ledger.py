@@ -18,14 +18,14 @@ from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
-from shardmill.contract.job import Job
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.ledger.answers import RUN_BYTES, Claim, Committed
 from shardmill.ledger.client import ANSWER_S
 from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SHOWN_S, SWEEP_LIMIT, Ledger
-from shardmill.ledger.told import Failure, Live, Share, Told
+from shardmill.ledger.telemetry import Failure, Live, Share, Told
 
 JOB = "clips-123456"
 ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)

@@ -8,11 +8,11 @@ from ledger_model import NAMES, Batch, State, World, explore
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch as Payload
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.ledger.answers import COMMITTED, Committed
 from shardmill.ledger.ledger import FINISH_ID, Ledger
-from shardmill.ledger.told import Live
+from shardmill.ledger.telemetry import Live
 
 JOB = "clips-123456"
 PROBE = Payload("probe", (Item(path="a", size_bytes=1, mtime_ns=2),))

@@ -10,12 +10,12 @@ from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.contract.job import Job
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.ledger.ledger import Ledger
-from shardmill.ledger.told import Live, Told
+from shardmill.ledger.telemetry import Live, Told
 
 JOB = "clips"
 PROBE = Batch("probe", (Item(path="a.mp4", size_bytes=10, mtime_ns=20),))

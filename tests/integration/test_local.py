@@ -8,7 +8,7 @@ import pytest
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.settings import Settings
 from shardmill.ledger.ledger import Ledger
-from shardmill.submission.local import LocalCluster, _servers_of_wheel, redis_server
+from shardmill.local.cluster import LocalCluster, _servers_of_wheel, redis_server
 
 SLOW_TO_LISTEN = """#!{python}
 import os, socket, sys, time

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from correctness.ways import item_of
-from shardmill.contract.index import open_index
-from shardmill.contract.layout import Layout
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
+from shardmill.dataset.index import open_index
+from shardmill.dataset.layout import Layout
 from shardmill.report.verify import verify
 from shardmill_worker.engine import division
 from shardmill_worker.engine.extract import extract_batch

@@ -6,7 +6,7 @@ import pytest
 
 from command_line import shards, shell
 from made_media import pictures
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 
 SPEC = ("--size", "16x12", "--clips-per-shard", "4")
 

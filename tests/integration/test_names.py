@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from command_line import Done, shell
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part, table_of
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part, table_of
 from shardmill.read import open_shards
 from shardmill.report.verify import verify
 

@@ -108,9 +108,10 @@ def test_what_is_interrupted_says_so(notebook, tmp_path):
     pictures(tmp_path / "in", 3)
     code = """
 import time, types
-import shardmill.submission.job
+import shardmill.producer.job_handle
 def interrupt(seconds): raise KeyboardInterrupt
-shardmill.submission.job.time = types.SimpleNamespace(monotonic=time.monotonic, sleep=interrupt)
+handle = shardmill.producer.job_handle
+handle.time = types.SimpleNamespace(monotonic=time.monotonic, sleep=interrupt)
 """
     cell = notebook.run(code + RUN)
 
@@ -120,10 +121,10 @@ shardmill.submission.job.time = types.SimpleNamespace(monotonic=time.monotonic, 
 
 
 @pytest.mark.parametrize(
-    "watcher", ["shardmill.submission.watcher.SILENT", "shardmill.submission.watcher.Watcher()"]
+    "watcher", ["shardmill.monitor.watcher.SILENT", "shardmill.monitor.watcher.Watcher()"]
 )
 def test_who_names_a_watcher_gets_that_one_alone(notebook, media, watcher):
     with_watcher = RUN.replace("jobs=1", f"jobs=1, watcher={watcher}")
-    cell = notebook.run(f"import shardmill.submission.watcher\n{with_watcher}")
+    cell = notebook.run(f"import shardmill.monitor.watcher\n{with_watcher}")
 
     assert (cell.printed, cell.shown) == ("done 6\n", [])

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from shardmill.ledger.answers import Snapshot
-from shardmill.ledger.told import Live
+from shardmill.ledger.telemetry import Live
 from shardmill_worker.metrics import job_metrics
 from source_tree import ROOT
 

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
-from shardmill.contract.job import Job
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.ledger.ledger import SHOWN_S, Ledger
-from shardmill_worker.attempt import Worker
+from shardmill_worker.execution.attempt import Worker
 from shardmill_worker.metrics import LedgerCollector
-from shardmill_worker.reconciler import Reconciler
+from shardmill_worker.service.reconciler import Reconciler
 
 JOB = Job(name="running", root="/data", out="/out", spec=Spec(), inputs=1)
 REMEMBERED = 1000

@@ -8,7 +8,7 @@ import pytest
 from cluster import assert_whole
 from command_line import rows, shards
 from made_media import picture, video
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 
 pytestmark = pytest.mark.needs_redis
 SIZE = ("--size", "16x12")

@@ -14,8 +14,8 @@ import processes
 from awaiting import wait_for
 from command_line import Shell, poisoned, rows, shards, shell
 from made_media import picture, pictures, video
-from shardmill.contract.layout import Layout
 from shardmill.contract.spec import CONTENT_VERSION
+from shardmill.dataset.layout import Layout
 from shardmill.report.verify import verify
 
 pytestmark = pytest.mark.needs_redis

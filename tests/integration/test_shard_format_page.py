@@ -14,7 +14,7 @@ import pytest
 import shardmill
 from made_clips import FORMATS
 from made_media import picture, video
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.read import open_shards
 from shardmill_worker.engine.shards import Clip, StoredFrame, open_shard
 from source_tree import ROOT

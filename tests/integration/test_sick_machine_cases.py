@@ -21,7 +21,7 @@ from cluster import assert_whole, gates, names_of, open_gates, reached
 from command_line import Shell, poisoned
 from made_media import picture, pictures, video
 from private_redis import PrivateRedis, free_port
-from shardmill.submission.local import redis_server
+from shardmill.local.cluster import redis_server
 from source_tree import ROOT
 
 pytestmark = MARKS

@@ -1,7 +1,7 @@
 """Splits from the command line to the reader: own shards, groups together, the same for good."""
 
 from made_media import picture
-from shardmill.contract.layout import Layout
+from shardmill.dataset.layout import Layout
 from shardmill.read import open_shards
 
 SPEC = ("--size", "16x12", "--split", "train=.75,val=.25", "--split-group", r"_(g\d+)_")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shardmill.contract.errors import ItemError
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.probe import probe_item

@@ -11,8 +11,8 @@ from made_media import picture, video
 from private_redis import PrivateRedis
 from shardmill.contract.errors import InvalidInput, InvalidSpec, OutputConflict, UsageError
 from shardmill.contract.settings import Settings
+from shardmill.monitor.watcher import Watcher
 from shardmill.report.verify import verify
-from shardmill.submission.watcher import Watcher
 
 
 class Listener(Watcher):
@@ -59,10 +59,10 @@ def test_submitting_needs_no_media_library():
 def test_a_folder_of_the_same_name_does_not_hide_a_function():
     """Whatever was imported before, and however often it is asked for."""
     code = (
-        "import shardmill.submission.watcher, shardmill\n"
+        "import shardmill.monitor.watcher, shardmill\n"
         "from shardmill import submit\n"
         "assert submit is shardmill.submit is shardmill.api.submit\n"
-        "import shardmill.submission.job\n"
+        "import shardmill.producer.job_handle\n"
         "assert submit is shardmill.submit"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,10 +14,10 @@ import tempfile
 from contextlib import suppress
 from typing import Final
 
-from shardmill.contract import scratch
 from shardmill.contract.errors import LedgerUnavailable
 from shardmill.contract.quantity import printable
-from shardmill_worker import fork_server
+from shardmill.storage import scratch
+from shardmill_worker.execution import fork_server
 
 # numpy's and OpenCV's thread pools would give the fork server threads, which a fork must not have.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -53,7 +53,7 @@ def main() -> int:
 def _work() -> int:
     gc.disable()  # nothing of what is loaded is garbage
     from shardmill_worker.app import app, settings
-    from shardmill_worker.tasks import worker
+    from shardmill_worker.service.tasks import worker
 
     gc.freeze()
     gc.enable()

@@ -7,13 +7,13 @@ from kombu.entity import Queue
 
 from shardmill.contract.names import APP, QUEUES
 from shardmill.contract.settings import Settings, celery_configuration
-from shardmill_worker import transport_fix
+from shardmill_worker.service import kombu_patch
 
-PARTS: Final = [f"shardmill_worker.{part}" for part in ("tasks", "heartbeat", "control")]
+PARTS: Final = [f"shardmill_worker.service.{part}" for part in ("tasks", "heartbeat", "control")]
 """Modules that add something to the application when they are imported."""
 
 settings = Settings.from_environment()
-transport_fix.install()
+kombu_patch.install()
 app = Celery(APP, include=PARTS, set_as_current=False, fixups=[])  # no Django here
 app.config_from_object(celery_configuration(settings))
 # Flower understands only objects here, and the light side, which has no kombu, only names.

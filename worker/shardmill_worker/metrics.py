@@ -15,9 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from shardmill.contract.errors import InvalidMessage, LedgerUnavailable
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.options.sampling import NS_PER_S
 from shardmill.contract.settings import Settings
-from shardmill.contract.tally import Tally
+from shardmill.dataset.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 

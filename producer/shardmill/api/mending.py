@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from shardmill.api.starting import run_here
 from shardmill.contract.errors import ITEM_ERRORS, UsageError, WrongState
-from shardmill.contract.job import Status
 from shardmill.contract.settings import Settings
+from shardmill.dataset.job import Status
+from shardmill.monitor.notebook import showing
+from shardmill.monitor.watcher import Watcher
+from shardmill.producer.job_handle import hand_over
+from shardmill.producer.request import Request
 from shardmill.report import store, summary
 from shardmill.report.verify import verify, withdraw
-from shardmill.submission.job import hand_over
-from shardmill.submission.notebook import showing
-from shardmill.submission.request import Request
-from shardmill.submission.watcher import Watcher
 
 
 def retry(

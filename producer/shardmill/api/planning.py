@@ -5,15 +5,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from shardmill.api.starting import request_of, run_here
-from shardmill.contract import scratch
 from shardmill.contract.errors import EnvironmentFault
-from shardmill.contract.job import Goal
-from shardmill.contract.roots import Inputs
+from shardmill.contract.location.roots import Inputs
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Goal
+from shardmill.monitor.notebook import showing
+from shardmill.monitor.watcher import ProgressOnly, Watcher
+from shardmill.producer.request import Request
 from shardmill.report.plan import Asked, CloserLook, Foresight, Plan, farm, write_list
-from shardmill.submission.notebook import showing
-from shardmill.submission.request import Request
-from shardmill.submission.watcher import ProgressOnly, Watcher
+from shardmill.storage import scratch
 
 
 def plan(

@@ -5,19 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shardmill.contract import scratch
-from shardmill.contract.job import Goal, Status
-from shardmill.contract.roots import STANDARD_INPUT, Inputs
+from shardmill.annotations.words import with_absolute_paths
+from shardmill.contract.location.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
-from shardmill.submission.annotations.words import with_absolute_paths
-from shardmill.submission.local import LocalCluster
-from shardmill.submission.notebook import showing
-from shardmill.submission.request import Request
-from shardmill.submission.watcher import SILENT, Watcher
+from shardmill.dataset.job import Goal, Status
+from shardmill.local.cluster import LocalCluster
+from shardmill.monitor.notebook import showing
+from shardmill.monitor.watcher import SILENT, Watcher
+from shardmill.producer.request import Request
+from shardmill.storage import scratch
 
 if TYPE_CHECKING:
-    from shardmill.submission.job import Job
+    from shardmill.producer.job_handle import Job
 
 
 def run(
@@ -102,7 +102,7 @@ def submit(
         EnvironmentFault: ``out`` cannot be written, or Redis does not answer.
     """
     request = request_of(directory, out, spec, goal="extract", overwrite=overwrite)
-    from shardmill.submission.job import hand_over
+    from shardmill.producer.job_handle import hand_over
 
     return hand_over(request, settings or Settings.from_environment(), watcher)
 
@@ -161,7 +161,7 @@ def run_here(
     with showing(watcher) as shown, LocalCluster(settings) as cluster:
         shown.begin()
         # Celery takes half a second to load: here while it does in the worker.
-        from shardmill.submission.job import given_up, hand_over
+        from shardmill.producer.job_handle import given_up, hand_over
 
         job = hand_over(request, cluster.settings, shown)
         try:

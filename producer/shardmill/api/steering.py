@@ -5,17 +5,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, UsageError
-from shardmill.contract.holder import is_locked
-from shardmill.contract.job import Job as Written
-from shardmill.contract.job import Status
-from shardmill.contract.layout import Layout
 from shardmill.contract.settings import Settings
+from shardmill.dataset.holder import is_locked
+from shardmill.dataset.job import Job as Written
+from shardmill.dataset.job import Status
+from shardmill.dataset.layout import Layout
+from shardmill.monitor import control, locate
+from shardmill.monitor.watcher import SILENT, Watcher
+from shardmill.producer.cleaning import Cleaning
+from shardmill.producer.job_handle import Job, hand_over
+from shardmill.producer.request import Request
 from shardmill.report import summary
-from shardmill.submission import control, locate
-from shardmill.submission.cleaning import Cleaning
-from shardmill.submission.job import Job, hand_over
-from shardmill.submission.request import Request
-from shardmill.submission.watcher import SILENT, Watcher
 
 
 def status(job: str | Path, *, settings: Settings | None = None) -> Status:

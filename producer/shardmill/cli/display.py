@@ -11,11 +11,11 @@ from rich.live import Live
 
 from shardmill.cli.live import Picture, eta, rate
 from shardmill.cli.terminal import say, say_json, say_table
-from shardmill.contract.job import Status
+from shardmill.contract.options.sampling import NS_PER_S
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
-from shardmill.contract.sampling import NS_PER_S
-from shardmill.submission.progress import Progress, at_rest
-from shardmill.submission.watcher import Watcher
+from shardmill.dataset.job import Status
+from shardmill.monitor.progress import Progress, at_rest
+from shardmill.monitor.watcher import Watcher
 
 if TYPE_CHECKING:
     from shardmill.report.failures import FailureGroup  # with it would come DuckDB

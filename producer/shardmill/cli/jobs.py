@@ -18,7 +18,7 @@ from shardmill.cli.options import (
 )
 from shardmill.cli.outcome import end, keep_loaded, print_survey
 from shardmill.cli.watching import Watching
-from shardmill.contract import scratch
+from shardmill.storage import scratch
 
 
 @click.command(

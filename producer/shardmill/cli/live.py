@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from shardmill.contract.quantity import format_duration, format_span, printable
-from shardmill.ledger.told import Failure
-from shardmill.submission.progress import Progress, WorkerProgress
+from shardmill.ledger.telemetry import Failure
+from shardmill.monitor.progress import Progress, WorkerProgress
 
 NAMES: Final = 8
 """Width of the names of bars."""

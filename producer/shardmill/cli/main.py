@@ -104,7 +104,7 @@ def main() -> NoReturn:
         _show(error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        from shardmill.contract import scratch  # not needed for --help
+        from shardmill.storage import scratch  # not needed for --help
 
         scratch.remove_own()
         say("shardmill: interrupted; the same command goes on", to_error=True)

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import click
 
+from shardmill.contract.location.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.quantity import format_bytes, parse_bytes
-from shardmill.contract.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import PREFIX, Settings
 from shardmill.contract.spec import Spec
 

@@ -6,8 +6,8 @@ import shlex
 from typing import Final
 
 from shardmill.cli.terminal import say, say_json, say_lines, say_table
-from shardmill.contract.job import Status
-from shardmill.contract.layout import Layout
+from shardmill.dataset.job import Status
+from shardmill.dataset.layout import Layout
 
 DONE: Final = 0
 SOME_FAILED: Final = 3

@@ -4,7 +4,7 @@ import click
 
 from shardmill.cli.options import local_path, redis_option, settings_of
 from shardmill.cli.terminal import say, say_json, say_lines
-from shardmill.contract.job import Status
+from shardmill.dataset.job import Status
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 job_argument = click.argument("job", metavar="OUT|JOB", type=click.Path(path_type=str))

@@ -3,11 +3,11 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from shardmill.submission.watcher import Watcher
+from shardmill.monitor.watcher import Watcher
 
 if TYPE_CHECKING:
     from shardmill.cli.display import Lines, LiveBars
-    from shardmill.submission.progress import Progress
+    from shardmill.monitor.progress import Progress
 
 
 class Watching(ExitStack, Watcher):

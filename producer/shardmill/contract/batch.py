@@ -18,7 +18,7 @@ from shardmill.contract import fast_json
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
 from shardmill.contract.names import STAGES, Stage
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 
 
 class Batch(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType, ValidationError, convert, defstruct
 from msgspec.structs import astuple, fields
 
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.row import FIELDS, Facts, Item, Outcome
+from shardmill.contract.schema import FIELDS, Facts, Item, Outcome
 
 Part = TypeVar("Part", Item, Facts, Outcome)
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from shardmill.contract.geometry import Size
-from shardmill.contract.row import Facts, Item
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.options.geometry import Size
+from shardmill.contract.options.sampling import NS_PER_S
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
 
 DECODE_S_PER_PIXEL: Final = 2.1e-9

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import Any, Final, Literal, Self, get_args
 
-from shardmill.contract import sampling
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.geometry import Geometry
-from shardmill.contract.image_sequence import HZ_LIMITS, USUAL_HZ
-from shardmill.contract.labels import LabelSource
-from shardmill.contract.option import (
+from shardmill.contract.location.image_sequence import HZ_LIMITS, USUAL_HZ
+from shardmill.contract.options import sampling
+from shardmill.contract.options.geometry import Geometry
+from shardmill.contract.options.labels import LabelSource
+from shardmill.contract.options.option import (
     check_one_of,
     check_range,
     command_words,
@@ -31,9 +31,9 @@ from shardmill.contract.option import (
     with_floats,
     with_lists,
 )
-from shardmill.contract.sampling import NS_PER_S, Selection
-from shardmill.contract.sizes import Sizes
-from shardmill.contract.split import Split, group_pattern, parse_splits
+from shardmill.contract.options.sampling import NS_PER_S, Selection
+from shardmill.contract.options.sizes import Sizes
+from shardmill.contract.options.split import Split, group_pattern, parse_splits
 
 CONTENT_VERSION: Final = 8
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
@@ -167,7 +167,7 @@ class Spec:
         "which columns of the annotations mean what, as in path=video,label=class,start=t0",
         metavar="NAME=COLUMN,...",
     )
-    """Fields of ``Columns`` in ``submission/annotations/form.py``."""
+    """Fields of ``Columns`` in ``annotations/form.py``."""
     form: tuple[str, ...] = free_option(
         (),
         "--form",

@@ -6,9 +6,9 @@ from typing import Final, Literal, get_args
 from msgspec import Struct, field
 
 from shardmill.contract.batch import Batch
-from shardmill.contract.job import State, Status
-from shardmill.contract.tally import Tally
-from shardmill.ledger.told import Failure, Live, Share
+from shardmill.dataset.job import State, Status
+from shardmill.dataset.tally import Tally
+from shardmill.ledger.telemetry import Failure, Live, Share
 
 Reserved = Literal["reserved", "known", "full", "behind", "paused", "cancelled", "done", "unknown"]
 Claimed = Literal["claimed", "exhausted", "done", "busy", "stopped"]

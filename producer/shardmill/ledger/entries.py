@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.ledger.answers import Snapshot
-from shardmill.ledger.told import Failure, Live, Share
+from shardmill.ledger.telemetry import Failure, Live, Share
 
 _TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage
-from shardmill.contract.job import Job, State
 from shardmill.contract.names import STAGES, Stage
 from shardmill.contract.quantity import printable
 from shardmill.contract.settings import Settings
+from shardmill.dataset.job import Job, State
 from shardmill.ledger import entries
 from shardmill.ledger.answers import (
     ATTEMPT_BYTES,
@@ -27,7 +27,7 @@ from shardmill.ledger.answers import (
 )
 from shardmill.ledger.client import Client
 from shardmill.ledger.entries import clamped
-from shardmill.ledger.told import NOTHING, Live, Told
+from shardmill.ledger.telemetry import NOTHING, Live, Told
 
 FINISH_ID: Final = "finish"
 """Name of a job's one finish batch."""

@@ -13,12 +13,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import open_to_read, refuse_link
-from shardmill.contract.framing import read_range
-from shardmill.contract.index import ClipEntry
+from shardmill.dataset.framing import read_range
+from shardmill.dataset.index import ClipEntry
 from shardmill.read.frames import Pixels, decode_into, read_into
 from shardmill.read.index_file import ADVICE
 from shardmill.read.runs import PAGE_BYTES, runs
+from shardmill.storage.files import open_to_read, refuse_link
 
 
 class Excerpt(Struct, frozen=True, eq=False, kw_only=True):

@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.files import open_to_read
-from shardmill.contract.index import SCHEMA
-from shardmill.contract.layout import Layout
-from shardmill.contract.seal import check_sealed
+from shardmill.dataset import manifest
+from shardmill.dataset.file_checksum import check_sealed
+from shardmill.dataset.index import SCHEMA
+from shardmill.dataset.layout import Layout
 from shardmill.read.frames import ENCODINGS
 from shardmill.read.index_file import (
     ADVICE,
@@ -34,6 +33,7 @@ from shardmill.read.index_file import (
     open_index_files,
     read_index_file,
 )
+from shardmill.storage.files import open_to_read
 
 UNLABELLED: Final = -1
 """Stands for the class number of a clip that has none."""

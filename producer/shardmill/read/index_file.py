@@ -20,9 +20,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import open_to_read, refuse_link
-from shardmill.contract.framing import read_range
-from shardmill.contract.index import (
+from shardmill.dataset.framing import read_range
+from shardmill.dataset.index import (
     CLIP_COLUMNS,
     FRAME_COLUMNS,
     REQUIRED,
@@ -33,6 +32,7 @@ from shardmill.contract.index import (
     check_bytes,
     framing_of,
 )
+from shardmill.storage.files import open_to_read, refuse_link
 
 Whole = NDArray[np.int64]
 ADVICE: Final = "`shardmill verify` tells what to do"

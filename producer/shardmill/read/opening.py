@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.layout import Layout, split_of
 from shardmill.contract.quantity import format_count
+from shardmill.dataset.layout import Layout, split_of
 from shardmill.read.committed import Contents, Manifest, contents
 from shardmill.read.index_file import ADVICE
 from shardmill.read.shards import Columns, Files, Shards

@@ -17,14 +17,14 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import refuse_link
-from shardmill.contract.layout import Layout, without_attempt
 from shardmill.contract.quantity import format_count
+from shardmill.dataset.layout import Layout, without_attempt
 from shardmill.read.clip import Clip, Excerpt
 from shardmill.read.committed import UNLABELLED, Contents
 from shardmill.read.frames import ENCODINGS
 from shardmill.read.index_file import ADVICE, IndexRows
 from shardmill.read.windows import locate
+from shardmill.storage.files import refuse_link
 
 _PATHS: Final = 1 << 14
 """Shards whose paths are remembered."""

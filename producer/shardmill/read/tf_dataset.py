@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
-from shardmill.contract.layout import SUFFIXES
+from shardmill.dataset.layout import SUFFIXES
 from shardmill.read.committed import UNLABELLED
 from shardmill.read.dataset import ClipDataset
 from shardmill.read.options import ONE_EACH

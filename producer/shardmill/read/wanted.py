@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract.classes import read_classes
 from shardmill.contract.errors import UsageError
-from shardmill.contract.layout import Layout
+from shardmill.dataset.classes import read_classes
+from shardmill.dataset.layout import Layout
 from shardmill.read.committed import Manifest
 
 _NAMED = 8

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shardmill.contract.estimate import Estimate, estimate, work_of
-from shardmill.contract.image_sequence import pictures_at
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Row
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.location.image_sequence import pictures_at
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.options.sampling import NS_PER_S
+from shardmill.contract.schema import Row
 from shardmill.contract.spec import Spec
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part
 from shardmill.report import store
 from shardmill.report.failures import FailureGroup, groups, groups_of
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations

@@ -17,10 +17,10 @@ import pyarrow as pa
 import simplejpeg
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import open_to_read, refuse_link
-from shardmill.contract.framing import Framing, read_range
-from shardmill.contract.index import ClipEntry, entry_at, framing_of
-from shardmill.contract.layout import SUFFIXES
+from shardmill.dataset.framing import Framing, read_range
+from shardmill.dataset.index import ClipEntry, entry_at, framing_of
+from shardmill.dataset.layout import SUFFIXES
+from shardmill.storage.files import open_to_read, refuse_link
 
 _PNG_START: Final = Struct(">8s8xII")
 """Signature, frame of the first chunk, width, height."""

@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
-from shardmill.contract import index, manifest
 from shardmill.contract.errors import (
     MORE_MEMORY,
     DatasetDamaged,
     EnvironmentFault,
     UsageError,
 )
-from shardmill.contract.files import refuse_link
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
+from shardmill.dataset import index, manifest
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout
+from shardmill.storage.files import refuse_link
 
 NAMES_EACH: Final = "`shardmill verify` names each damaged file"
 MEMORY_LIMIT: Final = "512MB"

@@ -10,20 +10,20 @@ from uuid import uuid4
 import duckdb
 from msgspec.structs import replace
 
-from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import read_json, write_json
-from shardmill.contract.holder import is_locked
-from shardmill.contract.index import check_index
-from shardmill.contract.job import Job, Status, version
-from shardmill.contract.layout import Layout
-from shardmill.contract.sampling import NS_PER_S
-from shardmill.contract.seal import OPEN, SEAL, seal_file, sealed_values
-from shardmill.contract.tally import Tally
+from shardmill.contract.options.sampling import NS_PER_S
+from shardmill.dataset.file_checksum import OPEN, SEAL, seal_file, sealed_values
+from shardmill.dataset.holder import is_locked
+from shardmill.dataset.index import check_index
+from shardmill.dataset.job import Job, Status, version
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.tally import Tally
 from shardmill.report import failures, store
 from shardmill.report.failures import FailureGroup
 from shardmill.report.page import document
 from shardmill.report.remarks import Remarks
+from shardmill.storage import files
+from shardmill.storage.files import read_json, write_json
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
 """Why a job is paused that nobody works on."""

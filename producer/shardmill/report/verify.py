@@ -19,17 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shardmill.contract import files, leftovers, manifest
 from shardmill.contract.errors import ITEM_ERRORS, DatasetDamaged
-from shardmill.contract.files import open_to_read
-from shardmill.contract.index import FRAME_COLUMNS, check_index, open_index, record_index
-from shardmill.contract.job import Job
-from shardmill.contract.layout import SUFFIXES, Layout
-from shardmill.contract.seal import check_seal
-from shardmill.contract.tally import Tally
+from shardmill.dataset import leftovers, manifest
+from shardmill.dataset.file_checksum import check_seal
+from shardmill.dataset.index import FRAME_COLUMNS, check_index, open_index, record_index
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import SUFFIXES, Layout
+from shardmill.dataset.tally import Tally
 from shardmill.report import store, summary
 from shardmill.report.shard_bytes import faults
 from shardmill.report.verify_results import is_finished, wrong_classes, wrong_job, wrong_results
+from shardmill.storage import files
+from shardmill.storage.files import open_to_read
 
 MOST: Final = 20
 """How many problems of one kind, or of one shard, are told."""

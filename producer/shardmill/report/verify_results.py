@@ -12,14 +12,14 @@ from contextlib import closing
 import duckdb
 import pyarrow as pa
 
-from shardmill.contract.classes import read_classes
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import read_json
-from shardmill.contract.job import Job, Status
-from shardmill.contract.layout import Layout
-from shardmill.contract.seal import check_seal, check_values
-from shardmill.contract.tally import Tally
+from shardmill.dataset.classes import read_classes
+from shardmill.dataset.file_checksum import check_seal, check_values
+from shardmill.dataset.job import Job, Status
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.tally import Tally
 from shardmill.report import store
+from shardmill.storage.files import read_json
 
 Wrong = tuple[str, str, str | None]
 """A file of the output directory, what is wrong with it, and the manifest part to be made again."""

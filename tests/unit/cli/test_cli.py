@@ -17,11 +17,11 @@ from shardmill.cli.jobs import run_command
 from shardmill.cli.main import COMMANDS
 from shardmill.cli.options import take_spec
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.manifest import read_part
 from shardmill.contract.quantity import format_bytes
-from shardmill.contract.row import Row
+from shardmill.contract.schema import Row
 from shardmill.contract.spec import Spec
-from shardmill.submission.lock import OutputLock
+from shardmill.dataset.manifest import read_part
+from shardmill.producer.output_lock import OutputLock
 
 HEAVY = {"av", "cv2", "celery", "numpy", "kombu", "redis", "pyarrow", "duckdb", "shardmill_worker"}
 

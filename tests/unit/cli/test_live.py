@@ -10,8 +10,8 @@ from rich.console import Console
 from shardmill.cli.display import LiveBars
 from shardmill.cli.live import MOST_WORKERS, Picture, eta, rate
 from shardmill.ledger.answers import Snapshot
-from shardmill.ledger.told import Failure, Live, Share
-from shardmill.submission.progress import Meter, Progress
+from shardmill.ledger.telemetry import Failure, Live, Share
+from shardmill.monitor.progress import Meter, Progress
 
 WIDTHS = (20, 40, 60, 80, 160)
 LONG = "a folder with a long name/and one more below it/文件名很长的视频 clip.mp4"

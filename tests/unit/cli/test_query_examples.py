@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from out_dir import OutDir, Video
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 
 PROGRAM = (sys.executable, "-m", "shardmill")
 DAY_NS = 86_400 * 10**9

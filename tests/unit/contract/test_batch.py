@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 
 
 def item(number: int = 0, **changes) -> Item:

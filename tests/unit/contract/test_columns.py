@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.row import Facts, Item, Outcome
+from shardmill.contract.schema import Facts, Item, Outcome
 
 ITEM = Item(path="a/b.mp4", size_bytes=10, mtime_ns=20, label="a", label_id=0)
 FACTS = Facts(kind="video", codec="h264", width=320, height=240, fps=29.97, vfr=False)

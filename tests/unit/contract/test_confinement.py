@@ -8,14 +8,14 @@ import pytest
 
 from made_archives import py_zip, tree
 from made_media import picture
-from shardmill.contract import confinement
+from shardmill.catalog.duplicates import leave_out_duplicates
+from shardmill.catalog.spool import Spool
 from shardmill.contract.errors import Forbidden
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item
-from shardmill.submission.archives.entering import entered
-from shardmill.submission.duplicates import leave_out_duplicates
-from shardmill.submission.scan import Filter, Found, scan
-from shardmill.submission.spool import Spool
+from shardmill.contract.location import confinement
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
+from shardmill.inputs.archives.entering import entered
+from shardmill.inputs.scan import Filter, Found, scan
 from shardmill_worker.engine.probe import probe_item
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from shardmill.contract.estimate import estimate
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
 
 HD = Facts(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.geometry import (
+from shardmill.contract.options.geometry import (
     MAX_SIDE,
     CentreCrop,
     Fit,

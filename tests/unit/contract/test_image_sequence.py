@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardmill.contract.errors import TooLarge
-from shardmill.contract.image_sequence import (
+from shardmill.contract.location.image_sequence import (
     ImageSequence,
     NamePattern,
     NumberedFile,

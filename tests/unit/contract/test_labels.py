@@ -2,9 +2,9 @@
 
 import pytest
 
-from shardmill.contract import labels
 from shardmill.contract.errors import UsageError
-from shardmill.contract.labels import label_of, last_folder, number_classes, pattern_label
+from shardmill.contract.options import labels
+from shardmill.contract.options.labels import label_of, last_folder, number_classes, pattern_label
 
 
 @pytest.mark.parametrize(

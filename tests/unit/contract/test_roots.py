@@ -2,7 +2,7 @@
 
 import pytest
 
-from shardmill.contract.roots import Inputs, Roots
+from shardmill.contract.location.roots import Inputs, Roots
 
 ONE = Roots.of("/data/in")
 TWO = Roots.of("/data/cats", "/old/dogs")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import force_setattr
 
 from shardmill.contract.errors import InvalidMedia, InvalidSpec
-from shardmill.contract.sampling import (
+from shardmill.contract.options.sampling import (
     NS_PER_S,
     RATE_LIMITS_HZ,
     EveryFrame,
@@ -21,7 +21,7 @@ from shardmill.contract.sampling import (
     Selection,
     UniformCount,
 )
-from shardmill.contract.timeline import Timeline
+from shardmill.contract.options.timeline import Timeline
 
 MS = 1_000_000
 

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from shardmill.contract import geometry, sampling
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.geometry import Size
+from shardmill.contract.options import geometry, sampling
+from shardmill.contract.options.geometry import Size
 from shardmill.contract.spec import Spec
 
 OTHER = {

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from shardmill.contract.errors import InvalidSpec
-from shardmill.contract.split import Split, group_of, parse_splits
+from shardmill.contract.options.split import Split, group_of, parse_splits
 
 
 def test_names_and_shares_are_read_exactly():

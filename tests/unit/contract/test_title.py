@@ -3,7 +3,7 @@
 import pytest
 
 from shardmill.contract.batch import Batch
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill.contract.title import LONGEST_PATH, title
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from shardmill.contract.index import open_index
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import read_part
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
+from shardmill.dataset.index import open_index
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import read_part
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import ExtractWork

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exact_area import decibels, shrunk_exactly
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 from shardmill_worker.engine.at_once import FORMATS, AtOnce
 from shardmill_worker.engine.pixels import view
 

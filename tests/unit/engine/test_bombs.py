@@ -25,7 +25,7 @@ MOST_BYTES = 100_000_000  # one grey picture of that size would take 3.6 GB
 PROBE = """
 import json, os, resource, sys, time
 from shardmill.contract.errors import ItemError
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.probe import probe_item
 root = sys.argv[1]
 names = sorted(os.listdir(root), key=lambda name: name != "sound.png")

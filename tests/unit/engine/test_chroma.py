@@ -18,7 +18,7 @@ import simplejpeg
 from PIL import Image
 
 from exact_area import shrunk_exactly
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 from shardmill.contract.spec import Spec
 
 WAVE_LENGTH = 24

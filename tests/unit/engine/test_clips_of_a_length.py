@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from shardmill.contract.errors import TooLarge
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Facts, Item
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.options.sampling import NS_PER_S
+from shardmill.contract.options.timeline import Timeline
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine import gathering
 from shardmill_worker.engine.division import clips, items_of
 from shardmill_worker.engine.work import ExtractWork

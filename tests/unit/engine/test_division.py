@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.options.timeline import Timeline
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.division import LEAST_KEPT, MAX_PARTS, cut, items_of, parts_wanted
 
 FRAME_NS = 40_000_000

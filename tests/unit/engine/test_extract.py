@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from made_clips import FORMATS
-from shardmill.contract import files
 from shardmill.contract.errors import EnvironmentFault
-from shardmill.contract.index import open_index
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Facts, Outcome
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Facts, Outcome
+from shardmill.dataset.index import open_index
+from shardmill.storage import files
 from shardmill_worker.engine import extract, shard
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.shards import tfrecord

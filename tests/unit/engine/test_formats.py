@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from made_clips import FORMATS
-from shardmill.contract.classes import write_classes
-from shardmill.contract.index import entry_at, framing_of, open_index, write_index
-from shardmill.contract.job import Job
 from shardmill.contract.spec import Spec
+from shardmill.dataset.classes import write_classes
+from shardmill.dataset.index import entry_at, framing_of, open_index, write_index
+from shardmill.dataset.job import Job
 from shardmill.read import ClipDataset, open_shards
 from shardmill.report.shard_bytes import faults
 from shardmill.report.verify import verify

@@ -5,7 +5,7 @@ from itertools import pairwise
 import av
 import pytest
 
-from shardmill.contract.row import Facts
+from shardmill.contract.schema import Facts
 
 MS = 1_000_000
 VIDEO = Facts(kind="video")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from made_clips import HEIGHT, WIDTH, clip_of, raw_clip
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.shards import open_shard
 
 

@@ -18,8 +18,8 @@ from shardmill.contract.errors import (
     Unreadable,
     Unsupported,
 )
-from shardmill.contract.image_sequence import pictures_at, sequence_of
-from shardmill.contract.row import Item
+from shardmill.contract.location.image_sequence import pictures_at, sequence_of
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import division
 from shardmill_worker.engine.count import count_packets, decode_all
@@ -417,7 +417,7 @@ def test_probing_goes_as_far_as_it_is_told(folder):
 
 
 def test_a_worker_is_told_of_the_parts_of_a_sequence(folder, monkeypatch):
-    from shardmill.contract.roots import Roots
+    from shardmill.contract.location.roots import Roots
 
     monkeypatch.setattr(division, "PART_S", 1e-6)
     monkeypatch.setattr(division, "LEAST_KEPT", 5)

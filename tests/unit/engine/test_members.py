@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from shardmill.contract.archive import MOST_UNPACKED_BYTES, without_suffix
 from shardmill.contract.errors import (
     ChangedInput,
     Corrupt,
@@ -22,10 +21,11 @@ from shardmill.contract.errors import (
     Unreadable,
     Unsupported,
 )
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Item
-from shardmill.submission.archives.entering import entered
-from shardmill.submission.scan import Filter, scan
+from shardmill.contract.location.archive import MOST_UNPACKED_BYTES, without_suffix
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
+from shardmill.inputs.archives.entering import entered
+from shardmill.inputs.scan import Filter, scan
 from shardmill_worker.engine.input_file import NamelessFile, open_item
 
 DATA = os.urandom(3000) + b"a" * 2_000_000

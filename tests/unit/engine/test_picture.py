@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from exact_area import decibels, shrunk_exactly
-from shardmill.contract.geometry import Placement, Size
-from shardmill.contract.row import Facts
+from shardmill.contract.options.geometry import Placement, Size
+from shardmill.contract.schema import Facts
 from shardmill_worker.engine.chroma import Box
 from shardmill_worker.engine.colour import Colour, to_jfif, to_rgb
 from shardmill_worker.engine.orientation import Orientation, from_matrix
@@ -447,7 +447,7 @@ def test_a_named_colour_profile_does_not_crash_the_decoder(folder):
     item = folder.item("profile.png")
 
     program = (
-        "from shardmill.contract.manifest import Item\n"
+        "from shardmill.dataset.manifest import Item\n"
         "from shardmill_worker.engine.probe import probe_item\n"
         f"for _ in range(20): probe_item({str(folder.root)!r}, {item!r})\n"
     )

@@ -4,10 +4,10 @@ from collections.abc import Generator
 
 import pytest
 
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Outcome
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Outcome
 from shardmill.contract.spec import Spec
-from shardmill.contract.tally import Tally
+from shardmill.dataset.tally import Tally
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe_batch import probe_batch
 from shardmill_worker.engine.work import PartWriting, ProbeWork

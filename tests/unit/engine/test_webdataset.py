@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import force_setattr
 
 from made_clips import HEIGHT, WIDTH, clip_of, raw_clip
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.shards import open_shard
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from shardmill.contract import names
-from shardmill.contract.row import Facts, Item, Outcome, Row
-from shardmill.contract.tally import Tally
+from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.dataset.tally import Tally
 from shardmill.ledger.answers import Snapshot
-from shardmill.ledger.told import Failure, Live
+from shardmill.ledger.telemetry import Failure, Live
 
 AT_WORK = Live(5, 6, 7, "box", "extract", "a/1.mp4", 2, 3)
 

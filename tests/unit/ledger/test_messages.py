@@ -10,7 +10,7 @@ from kombu.transport import redis as transport
 from shardmill.contract.errors import LedgerUnavailable
 from shardmill.contract.settings import Settings
 from shardmill.ledger import messages
-from shardmill.submission.application import application
+from shardmill.ledger.application import application
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from msgspec.structs import fields, replace
 
 from out_dir import OutDir, Video
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.framing import Framing
-from shardmill.contract.index import SCHEMA, ClipEntry, entry_at, open_index
-from shardmill.contract.seal import OPEN, SEAL, sealed
+from shardmill.dataset.file_checksum import OPEN, SEAL, sealed
+from shardmill.dataset.framing import Framing
+from shardmill.dataset.index import SCHEMA, ClipEntry, entry_at, open_index
 from shardmill.read import index_file, open_shards
 from shardmill.read.index_file import IndexRows, open_index_files, read_index_file
 

@@ -99,7 +99,7 @@ def test_a_shard_may_be_made_again_under_another_name(out, opens):
 def test_the_index_may_go_while_a_condition_asks_for_it(out, opens, monkeypatch):
     """Here the report's own code opens it."""
     index = out.layout.index_of("part-b0-a1.tfrecord")
-    monkeypatch.setattr("shardmill.contract.files.open_to_read", opens)
+    monkeypatch.setattr("shardmill.storage.files.open_to_read", opens)
     opens.before(index, lambda: withdraw(out, "b0"))
 
     assert paths_of(out, where="clip_id in (select clip_id from clips)") == ["b.mp4", "c.mp4"]

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from out_dir import OutDir, Video
 from shardmill import read
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.index import FrameTable
 from shardmill.contract.spec import Spec
+from shardmill.dataset.index import FrameTable
 from shardmill.read.opening import ALL_SPLITS
 from shardmill.report import store
 from shardmill.report.page.document import write

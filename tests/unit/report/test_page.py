@@ -17,9 +17,9 @@ from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped
 from shardmill.cli.jobs import run_command
 from shardmill.cli.options import take_spec
 from shardmill.contract.errors import EnvironmentFault, UsageError
-from shardmill.contract.job import Job
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
 from shardmill.report import summary
 from shardmill.report.page import document
 

@@ -3,7 +3,7 @@
 import pytest
 
 from out_dir import OutDir
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.report.plan import CloserLook, Foresight
 

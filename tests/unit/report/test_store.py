@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from out_dir import FRAME_NS, OutDir, Video, failed
-from shardmill.contract import manifest
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
-from shardmill.contract.index import open_index
+from shardmill.dataset import manifest
+from shardmill.dataset.index import open_index
 from shardmill.report import store
 
 

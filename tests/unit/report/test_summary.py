@@ -16,12 +16,12 @@ from msgspec.structs import force_setattr, replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault, UsageError
-from shardmill.contract.job import Job
-from shardmill.contract.manifest import read_part
-from shardmill.contract.row import Facts, Item, Outcome, Row
-from shardmill.contract.seal import check_values
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
-from shardmill.contract.tally import Tally
+from shardmill.dataset.file_checksum import check_values
+from shardmill.dataset.job import Job
+from shardmill.dataset.manifest import read_part
+from shardmill.dataset.tally import Tally
 from shardmill.report import remarks, summary
 from shardmill.report.verify import verify
 

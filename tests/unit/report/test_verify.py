@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from out_dir import HEIGHT, WIDTH, OutDir, Video, failed, skipped, tfrecord
 from shardmill.contract.errors import DatasetDamaged, UsageError
-from shardmill.contract.index import open_index
-from shardmill.contract.seal import OPEN, SEAL, check_seal, sealed
 from shardmill.contract.spec import Spec
+from shardmill.dataset.file_checksum import OPEN, SEAL, check_seal, sealed
+from shardmill.dataset.index import open_index
 from shardmill.report.shard_bytes import faults
 from shardmill.report.verify import MOST, Problem, verify
 

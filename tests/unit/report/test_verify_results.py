@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed, skipped
-from shardmill.contract.classes import write_classes
-from shardmill.contract.seal import seal_file
 from shardmill.contract.spec import Spec
+from shardmill.dataset.classes import write_classes
+from shardmill.dataset.file_checksum import seal_file
 from shardmill.report import summary
 from shardmill.report.verify import MOST, verify
 

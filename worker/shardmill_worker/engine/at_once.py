@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 from msgspec import Struct
 
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 from shardmill_worker.engine.chroma import sampling_of
 
 FORMATS: Final = frozenset(f"yuv{sampling}p" for sampling in (420, 422, 440, 444))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from numpy import uint8
 from numpy.typing import NDArray
 
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 
 Plane = NDArray[uint8]
 """Shape (H, W), uint8."""

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.image_sequence import OpenSequence

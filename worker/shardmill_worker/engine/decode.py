@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt, Empty
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.contract.options.sampling import NS_PER_S
 from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.damaged_packets import PacketLost
 from shardmill_worker.engine.faults import media_faults

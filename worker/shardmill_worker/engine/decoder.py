@@ -20,7 +20,7 @@ import cv2
 
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import printable
-from shardmill.contract.tally import Tally
+from shardmill.dataset.tally import Tally
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe_batch import probe_batch
 from shardmill_worker.engine.work import (

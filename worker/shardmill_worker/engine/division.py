@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import Empty, ItemError, TooLarge
 from shardmill.contract.estimate import MAX_CLIPS, work_of
-from shardmill.contract.row import Facts, Item
-from shardmill.contract.sampling import NS_PER_S, GivenTimes, KeyframesOnly, UniformCount
+from shardmill.contract.options.sampling import NS_PER_S, GivenTimes, KeyframesOnly, UniformCount
+from shardmill.contract.options.timeline import Timeline
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill.contract.timeline import Timeline
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import Packets, survey
 from shardmill_worker.engine.reader import reader_of

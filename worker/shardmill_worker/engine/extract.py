@@ -14,14 +14,14 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shardmill.contract import files
 from shardmill.contract.errors import ItemError
-from shardmill.contract.geometry import Size
-from shardmill.contract.layout import Layout
-from shardmill.contract.manifest import write_part
-from shardmill.contract.row import Facts, Item, Outcome, Row
+from shardmill.contract.options.geometry import Size
+from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
-from shardmill.contract.tally import Tally
+from shardmill.dataset.layout import Layout
+from shardmill.dataset.manifest import write_part
+from shardmill.dataset.tally import Tally
+from shardmill.storage import files
 from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults

@@ -23,7 +23,7 @@ from shardmill.contract.errors import (
     Unsupported,
     is_of_machine,
 )
-from shardmill.contract.image_sequence import (
+from shardmill.contract.location.image_sequence import (
     NumberedFile,
     end_of,
     missing_in,
@@ -31,10 +31,10 @@ from shardmill.contract.image_sequence import (
     sequence_of,
     times_ns,
 )
+from shardmill.contract.options.sampling import Selection
+from shardmill.contract.options.timeline import Timeline
 from shardmill.contract.quantity import printable
-from shardmill.contract.row import Facts, Item
-from shardmill.contract.sampling import Selection
-from shardmill.contract.timeline import Timeline
+from shardmill.contract.schema import Facts, Item
 from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.decode import SourceFrame, source_frames
 from shardmill_worker.engine.faults import machine_fault, missing_root

@@ -11,8 +11,6 @@ from typing import IO
 
 from msgspec import Struct
 
-from shardmill.contract.archive import Extent, Pread, contents, extent_of
-from shardmill.contract.confinement import open_input
 from shardmill.contract.errors import (
     ChangedInput,
     Empty,
@@ -22,8 +20,10 @@ from shardmill.contract.errors import (
     Unsupported,
     is_of_machine,
 )
+from shardmill.contract.location.archive import Extent, Pread, contents, extent_of
+from shardmill.contract.location.confinement import open_input
 from shardmill.contract.quantity import TIMES_OF_CHANGE_NS, printable
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.faults import machine_fault, missing_root
 
 

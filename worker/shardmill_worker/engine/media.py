@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct, field
 
 from shardmill.contract.errors import Corrupt, Encrypted, Skip, Unsupported
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.aspect import SampleAspects
 from shardmill_worker.engine.assembled.animation import DrawnMovie
 from shardmill_worker.engine.assembled.heif import read_grid

@@ -12,8 +12,8 @@ from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from msgspec import Struct
 
-from shardmill.contract.geometry import Size
-from shardmill.contract.row import Facts
+from shardmill.contract.options.geometry import Size
+from shardmill.contract.schema import Facts
 from shardmill_worker.engine.headers import png_orientation, webp_orientation
 from shardmill_worker.engine.media import Media
 

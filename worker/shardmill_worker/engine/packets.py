@@ -16,7 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.timeline import Timeline
+from shardmill.contract.options.timeline import Timeline
 from shardmill_worker.engine.bitstream import Role, inspector_of
 from shardmill_worker.engine.decode import DAMAGED_PACKET, Clock, Decoding
 from shardmill_worker.engine.faults import media_faults

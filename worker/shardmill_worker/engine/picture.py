@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract.geometry import Placement, Size
+from shardmill.contract.options.geometry import Placement, Size
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import encode
 from shardmill_worker.engine.at_once import COLOUR_SPACES, FORMATS, AtOnce

@@ -14,8 +14,8 @@ import av
 from msgspec.structs import replace
 
 from shardmill.contract.errors import Corrupt, ItemError, Skip
-from shardmill.contract.geometry import Size
-from shardmill.contract.row import Facts, Item, Kind
+from shardmill.contract.options.geometry import Size
+from shardmill.contract.schema import Facts, Item, Kind
 from shardmill_worker.engine.aspect import SQUARE
 from shardmill_worker.engine.bitstream import head_of
 from shardmill_worker.engine.colour_names import HDR_TRANSFERS, MATRICES, RANGES, TRANSFERS

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from shardmill.contract.errors import ItemError, Skip
-from shardmill.contract.manifest import write_part
-from shardmill.contract.row import Facts, Item, Outcome, Row
-from shardmill.contract.tally import Tally
+from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.dataset.manifest import write_part
+from shardmill.dataset.tally import Tally
 from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.division import choose, items_of
 from shardmill_worker.engine.faults import output_faults

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from shardmill.contract.row import Facts, Item
+from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine.image_sequence import SequenceReader
 from shardmill_worker.engine.media import open_media

@@ -11,7 +11,7 @@ from typing import Final
 import av
 
 from shardmill.contract.errors import Encrypted, Forbidden, Unsupported
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine import tiff
 from shardmill_worker.engine.faults import check_pixels
 from shardmill_worker.engine.headers import is_apple_png, is_jpeg_xl, png_size

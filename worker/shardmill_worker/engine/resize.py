@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 
 _LEAST_SIDE: Final = 32
 """Smaller planes cost next to nothing either way, and libswscale may look beyond their rows."""

@@ -5,11 +5,11 @@ import os
 import google_crc32c
 import numpy as np
 
-from shardmill.contract import files
-from shardmill.contract.framing import Framing
-from shardmill.contract.index import ClipEntry, FrameTable, record_index, write_index
-from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import printable
+from shardmill.dataset.framing import Framing
+from shardmill.dataset.index import ClipEntry, FrameTable, record_index, write_index
+from shardmill.dataset.layout import Layout
+from shardmill.storage import files
 from shardmill_worker.engine.shards import Clip, Placed, open_shard
 
 

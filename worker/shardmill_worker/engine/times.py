@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.faults import media_faults
 from shardmill_worker.engine.media import Media, open_media
 

@@ -15,15 +15,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt, Empty, ItemError
-from shardmill.contract.row import Item
-from shardmill.contract.sampling import (
+from shardmill.contract.options.sampling import (
     NS_PER_S,
     EveryFrame,
     EveryNth,
     KeyframesOnly,
     Selection,
 )
-from shardmill.contract.timeline import Timeline
+from shardmill.contract.options.timeline import Timeline
+from shardmill.contract.schema import Item
 from shardmill_worker.engine.bitstream import inspector_of
 from shardmill_worker.engine.decode import Clock, SourceFrame, in_bursts, source_frames
 from shardmill_worker.engine.gathering import Gathering, Keep, Kept

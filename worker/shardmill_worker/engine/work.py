@@ -7,12 +7,12 @@ from typing import Final, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout, shard_name
-from shardmill.contract.roots import Roots
-from shardmill.contract.row import Facts, Item, Outcome
+from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Facts, Item, Outcome
 from shardmill.contract.spec import Spec
-from shardmill.contract.tally import Tally
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout, shard_name
+from shardmill.dataset.tally import Tally
 
 Advance = Callable[[], None]
 """Called once a decoded frame, so that a watcher can tell slow from stuck."""

@@ -22,19 +22,19 @@ import duckdb
 import jinja2
 from markupsafe import Markup, escape
 
-from shardmill.contract import files
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
-from shardmill.contract.files import read_json
-from shardmill.contract.job import Job, Status
-from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_bytes, printable
-from shardmill.contract.seal import OPEN, sealed
 from shardmill.contract.spec import Spec
+from shardmill.dataset.file_checksum import OPEN, sealed
+from shardmill.dataset.job import Job, Status
+from shardmill.dataset.layout import Layout
 from shardmill.report import failures, store
 from shardmill.report.page import figures, told
 from shardmill.report.page.figures import brief, cut
 from shardmill.report.page.sheet import Sheet, contact_sheet
 from shardmill.report.page.timeline import timeline
+from shardmill.storage import files
+from shardmill.storage.files import read_json
 
 EXAMPLES: Final = 5
 ROWS: Final = 10

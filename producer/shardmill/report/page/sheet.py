@@ -12,11 +12,11 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.contract.files import open_to_read, refuse_link
-from shardmill.contract.framing import read_range
-from shardmill.contract.index import ClipEntry, check_index, entry_at
-from shardmill.contract.layout import Layout
+from shardmill.dataset.framing import read_range
+from shardmill.dataset.index import ClipEntry, check_index, entry_at
+from shardmill.dataset.layout import Layout
 from shardmill.report import store
+from shardmill.storage.files import open_to_read, refuse_link
 
 FRAMES: Final = 240
 """Pictures of a sheet; with many classes each has fewer, down to one."""

@@ -7,9 +7,9 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from shardmill.contract.job import Job
-from shardmill.contract.layout import Layout
 from shardmill.contract.quantity import format_duration
+from shardmill.dataset.job import Job
+from shardmill.dataset.layout import Layout
 from shardmill.report import store
 from shardmill.report.page.binning import nice
 from shardmill.report.page.figures import NAME, Figure, cut

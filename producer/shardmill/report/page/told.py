@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from shardmill.contract.job import Job, Status
+from shardmill.contract.options.sampling import NS_PER_S
 from shardmill.contract.quantity import format_bytes, format_count, format_duration, printable
-from shardmill.contract.sampling import NS_PER_S
+from shardmill.dataset.job import Job, Status
 
 PACKAGES: Final = (
     *("shardmill", "av", "opencv-python-headless", "simplejpeg", "numpy", "h5py", "protobuf"),

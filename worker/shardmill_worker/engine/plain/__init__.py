@@ -9,7 +9,7 @@ to see the end that its format prescribes; damage in between shows when the pict
 from collections.abc import Callable
 from typing import Final
 
-from shardmill.contract.row import Facts
+from shardmill.contract.schema import Facts
 from shardmill_worker.engine.plain.bmp import read_bmp
 from shardmill_worker.engine.plain.gif import read_gif
 from shardmill_worker.engine.plain.jpeg import read_jpeg

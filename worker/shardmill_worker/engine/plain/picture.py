@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from shardmill.contract.row import Facts
+from shardmill.contract.schema import Facts
 from shardmill_worker.engine.faults import check_pixels
 from shardmill_worker.engine.orientation import UPRIGHT, Orientation
 from shardmill_worker.engine.source import NotPlain

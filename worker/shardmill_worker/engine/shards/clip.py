@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shardmill.contract.row import Item
+from shardmill.contract.schema import Item
 
 CHANNELS: Final = 3
 """Of every frame, when it is decoded: RGB."""

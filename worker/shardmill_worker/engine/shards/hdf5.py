@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from shardmill.contract import files
+from shardmill.storage import files
 from shardmill_worker.engine.shards.clip import CHANNELS, Clip, Placed
 
 _FORMAT: Final = h5py.h5f.LIBVER_V18

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from shardmill.contract.errors import InternalError
-from shardmill.contract.geometry import Size
+from shardmill.contract.options.geometry import Size
 from shardmill_worker.engine.shards.clip import CHANNELS, Clip, Placed
 from shardmill_worker.engine.shards.output import OutputFile
 

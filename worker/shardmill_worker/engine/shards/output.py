@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
-from shardmill.contract import files
+from shardmill.storage import files
 
 _BUFFER_BYTES: Final = 1 << 20
 """Frames are small: so many bytes go to the system together."""

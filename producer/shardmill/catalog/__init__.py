@@ -1,0 +1,1 @@
+"""What is to do: inputs compared with what is done, labels, splits, duplicates."""

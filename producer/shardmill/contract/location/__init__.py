@@ -1,0 +1,1 @@
+"""Where an input lies: input directories, archives, image sequences."""

@@ -1,0 +1,1 @@
+"""The files of an output directory: layout, manifest, index, checksums."""

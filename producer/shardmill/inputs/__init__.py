@@ -1,0 +1,1 @@
+"""Enumeration of a job's inputs: directories, lists, archives, image sequences."""

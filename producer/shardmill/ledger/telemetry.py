@@ -1,0 +1,161 @@
+"""What workers tell people by way of the ledger; nothing is decided by it.
+
+All of it is bounded, and gone when its job ends: what stays is in the manifest.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from msgspec import Struct
+from msgspec.structs import astuple, fields
+
+from shardmill.contract.quantity import printable
+from shardmill.contract.schema import Row
+
+LAST_FAILURES: Final = 3
+"""So many failed files are remembered; all of them are in the manifest."""
+LONGEST: Final = 200
+"""Characters of a path or a message."""
+
+
+def _cut(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _fields_of(cls: Any, text: str) -> Any:
+    """Read the values of a Struct whose fields are numbers and texts.
+
+    Raises:
+        ValueError: They are something else.
+    """
+    values, wanted = json.loads(text), [type(each.default) for each in fields(cls)]
+    if not isinstance(values, list) or [type(value) for value in values] != wanted:
+        raise ValueError(f"expected {cls.__name__}, got {text!r:.80}")
+    return cls(*values)
+
+
+class Live(Struct, frozen=True):
+    """What a running attempt has done so far, by estimate."""
+
+    worked_us: int = 0
+    """Work, microseconds of one core."""
+    frames: int = 0
+    """Frames stored."""
+    whole_us: int = 0
+    """Work of the whole batch."""
+    worker: str = ""
+    """Who holds the batch."""
+    stage: str = ""
+    """``probe``, ``extract`` or ``finish``."""
+    file: str = ""
+    """The file at hand, fit for a terminal."""
+    answered: int = 0
+    """Items of the batch that are through."""
+    items: int = 0
+    """Items of the batch."""
+
+    @classmethod
+    def at(cls, file: str, **values: Any) -> Self:
+        """Return the same with a file's name that is safe and short."""
+        return cls(file=_cut(file), **values)
+
+    def encode(self) -> str:
+        """Return the text that a beat leaves in the ledger."""
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read what ``encode`` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        live: Self = _fields_of(cls, text)
+        return live
+
+    @classmethod
+    def total(cls, parts: Sequence[Self]) -> Self:
+        """Add up work and frames."""
+        return cls(sum(part.worked_us for part in parts), sum(part.frames for part in parts))
+
+
+class Share(Struct, frozen=True):
+    """What one worker has committed."""
+
+    probed: int = 0
+    """Items probed."""
+    frames: int = 0
+    """Frames stored."""
+
+    @classmethod
+    def decode_all(cls, values: Mapping[str, str]) -> dict[str, Self]:
+        """Read the hash of all workers.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        known = {each.name for each in fields(cls)}
+        for key, amount in values.items():
+            name, _, worker = key.partition(":")
+            if name not in known:
+                raise ValueError(f"expected one of {known} of a worker, got {key!r:.80}")
+            found[worker][name] = int(amount)
+        return {worker: cls(**amounts) for worker, amounts in found.items()}
+
+
+class Failure(Struct, frozen=True):
+    """A file that failed."""
+
+    error_class: str = ""
+    """Why: a name of ``errors.ITEM_ERRORS``."""
+    path: str = ""
+    """Below the input directory, fit for a terminal."""
+    message: str = ""
+    """What was found, one sentence."""
+
+    def encode(self) -> str:
+        """Return the text that a commit leaves in the ledger."""
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read what ``encode`` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        failure: Self = _fields_of(cls, text)
+        return failure
+
+    @classmethod
+    def last(cls, rows: Iterable[Row]) -> tuple[Self, ...]:
+        """Return the last failures among the rows of a batch, in their order."""
+        failed = [row for row in rows if row.outcome.status == "failed"][-LAST_FAILURES:]
+        return tuple(
+            cls(
+                row.outcome.error_class or "internal",
+                _cut(row.item.path),
+                _cut(row.outcome.error_message or ""),
+            )
+            for row in failed
+        )
+
+
+class Told(Struct, frozen=True):
+    """What a commit tells people besides the counters."""
+
+    worker: str = ""
+    """Who has done the batch; empty if nobody is to be told."""
+    failures: tuple[Failure, ...] = ()
+    """Its last failures, the newest last."""
+
+    def encode(self) -> str:
+        """Return the argument of the script."""
+        return json.dumps([self.worker, [failure.encode() for failure in self.failures]])
+
+
+NOTHING: Final = Told()

@@ -1,0 +1,1 @@
+"""How far a job is, when it ends, and steering it."""

@@ -1,0 +1,1 @@
+"""From a request to messages: one job of this process, fed into the window."""

@@ -1,0 +1,1 @@
+"""Changes to files: durable, whole, and confined to what they should touch."""

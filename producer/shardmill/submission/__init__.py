@@ -1,1 +1,0 @@
-"""From a directory to messages: enumerate, compare with what is done, send, watch."""

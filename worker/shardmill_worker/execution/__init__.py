@@ -1,0 +1,1 @@
+"""One attempt at one batch: claim, watch a decoder, commit."""

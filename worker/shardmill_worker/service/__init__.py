@@ -1,0 +1,1 @@
+"""The Celery side of a worker: tasks, companions, what people see."""
