@@ -8,7 +8,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROGRAMS = (
-    *("start", "ledger", "probe_images", "probe_videos", "extract", "sparse", "windows"),
+    *(
+        "start",
+        "ledger",
+        "probe_images",
+        "probe_kinds",
+        "probe_cold",
+        "probe_videos",
+        "extract",
+        "sparse",
+        "windows",
+    ),
     *("opening", "slots", "scan", "scale"),
 )
 PAGES = ("page", "scaling")

@@ -42,12 +42,18 @@ class Clip:
     codec: Sequence[str]
     gops: Sequence[int] = (250,)
     """Frames from one keyframe to the next; clips take turns."""
+    sound: Sequence[str] = ()
+    """How a tone beside it is stored; empty for none."""
 
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-sc_threshold", "0")
 BASE = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "6")
 MPEG2 = ("-c:v", "mpeg2video", "-q:v", "4", "-bf", "2", "-f", "mpeg")
 VP9 = ("-c:v", "libvpx-vp9", "-b:v", "600k", "-deadline", "realtime", "-cpu-used", "8")
+HEVC = ("-c:v", "libx265", "-preset", "veryfast", "-x265-params", "log-level=none:pools=none")
+VP8 = ("-c:v", "libvpx", "-b:v", "600k", "-deadline", "realtime", "-cpu-used", "8")
+AV1 = ("-c:v", "libaom-av1", "-b:v", "400k", "-usage", "realtime", "-cpu-used", "8")
+AAC, OPUS, MP3 = ("-c:a", "aac"), ("-c:a", "libopus"), ("-c:a", "libmp3lame")
 UCF11 = Clip("320x240", 30, 200, "mpg", MPEG2, (15,))
 KINETICS = Clip("340x256", 30, 300, "mp4", H264)
 HD = Clip("1280x720", 30, 300, "mp4", H264, GOPS)
@@ -57,6 +63,37 @@ SHORT = (
     Clip("320x240", 24, 96, "webm", VP9),
     Clip("640x360", 30, 90, "mp4", H264),
 )
+PROBED = {
+    "MP4": (
+        Clip("340x256", 30, 150, "mp4", H264, sound=AAC),
+        Clip("640x360", 30, 90, "mp4", H264),
+        Clip("426x240", 25, 100, "mp4", HEVC, sound=AAC),
+        Clip("320x240", 24, 48, "mp4", AV1),
+    ),
+    "MKV": (
+        Clip("426x240", 25, 125, "mkv", H264, sound=AAC),
+        Clip("340x256", 30, 90, "mkv", H264),
+        Clip("426x240", 25, 100, "mkv", HEVC),
+    ),
+    "WebM": (
+        Clip("320x240", 24, 96, "webm", VP9, sound=OPUS),
+        Clip("340x256", 30, 90, "webm", VP9),
+        Clip("320x240", 25, 75, "webm", VP8),
+        Clip("320x240", 24, 48, "webm", AV1, sound=OPUS),
+    ),
+    "AVI": (
+        Clip("320x240", 25, 100, "avi", ("-c:v", "mpeg4", "-vtag", "XVID"), sound=MP3),
+        Clip("320x240", 15, 60, "avi", ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p")),
+    ),
+    "MPEG-PS": (Clip("320x240", 30, 120, "mpg", MPEG2, (15,)),),
+    "MPEG-TS": (Clip("340x256", 30, 120, "ts", H264, (30,), AAC),),
+    "FLV": (Clip("340x256", 30, 120, "flv", H264, (60,), AAC),),
+    "ASF": (Clip("320x240", 25, 100, "wmv", ("-c:v", "wmv2"), sound=("-c:a", "wmav2")),),
+    "Ogg": (Clip("320x240", 25, 100, "ogv", ("-c:v", "libtheora"), sound=("-c:a", "libvorbis")),),
+}
+"""Small clips by their container, as people have them."""
+MODERN = ("MP4", "MKV", "WebM")
+"""Those that most data sets are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +225,17 @@ def make_clip(path: Path, style: Clip, number: int) -> None:
     ffmpeg(
         *("-i", mandelbrot(style.size, style.rate, number)),
         *("-f", "lavfi", "-i", f"testsrc2=size={style.size}:rate={style.rate}"),
+        *(_tone(style) if style.sound else ()),
         *("-filter_complex", f"{mix},{noise},format=yuv420p"),
         *_encoder(style, style.gops[number % len(style.gops)]),
         *("-frames:v", str(style.frames), str(path)),
     )
+
+
+def _tone(style: Clip) -> list[str]:
+    """Return a tone as the third input, and how it is stored."""
+    tone = f"sine=frequency=330:duration={style.frames / style.rate}"
+    return ["-f", "lavfi", "-i", tone, *style.sound]
 
 
 def _encoder(style: Clip, gop: int, *, threads: int = 1) -> list[str]:

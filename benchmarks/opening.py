@@ -1,6 +1,6 @@
 """Row 9: seconds and memory until a data set of a million clips is open.
 
-python benchmarks/opening.py [--clips 1000000]
+python benchmarks/opening.py [--clips 1000000] [--parts 1]
 
 The index is made up, as a job leaves it that has ended; there is no shard behind it.  Each opening
 is a process of its own.
@@ -21,9 +21,9 @@ from record import Record, Table, ceiling
 from side_by_side import results_of
 
 from shardmill.dataset import index, manifest
-from shardmill.dataset.file_checksum import OPEN, SEAL, sealed
+from shardmill.dataset.checksum import OPEN, SEAL, sealed
 from shardmill.dataset.layout import Layout
-from shardmill.report import summary
+from shardmill.report import files_table
 
 STRIDE = 7919
 """From one path to the next of the same shard: a prime, so that none comes twice."""
@@ -47,10 +47,10 @@ print(json.dumps({
 """
 
 
-def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
+def make_index(out: str, *, clips: int, shards: int, frames: int, parts: int = 1) -> None:
     """Write manifest and index, without any shard, of clips that are nowhere.
 
-    By path, neighbours lie in other shards.
+    By path, neighbours lie in other shards.  With several parts as many clips are one that was cut.
     """
     layout = Layout(out)
     layout.make()
@@ -58,8 +58,9 @@ def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
     for shard in range(shards):
         name = f"part-{shard:016x}-1.tfrecord"
         numbers = range(shard * each, (shard + 1) * each)
-        ids = [f"{number:016x}" for number in numbers]
-        paths = [f"class/{number * STRIDE % clips:07d}.mp4" for number in numbers]
+        ids = [f"{number // parts:016x}" for number in numbers]
+        paths = [f"class/{number // parts * STRIDE % clips:07d}.mp4" for number in numbers]
+        part = [number % parts for number in numbers]
         edges = pa.array(np.arange(0, (each + 1) * frames, frames), pa.int32())
         values = np.arange(each * frames)
         shard_bytes = 2 * each * frames  # each frame lies in it
@@ -69,7 +70,7 @@ def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
             field.name: pa.nulls(each, field.type) for field in index.SCHEMA if field.nullable
         }
         columns |= {key: [value] * each for key, value in constant.items()}
-        columns |= {"clip_id": ids, "path": paths}
+        columns |= {"clip_id": ids, "path": paths, "clip_part": part, "clip_parts": [parts] * each}
         for field in index.SCHEMA:
             if pa.types.is_list(field.type):
                 data = pa.array(values % 2 == 0 if field.name == "keyframe" else values)
@@ -86,17 +87,22 @@ def make_index(out: str, *, clips: int, shards: int, frames: int) -> None:
         rows = {field.name: pa.nulls(each, field.type) for field in manifest.SCHEMA}
         rows |= {"path": columns["path"], "status": ["ok"] * each, "clip_id": ids}
         rows |= {"shard": columns["shard"], "frames_kept": [frames] * each}
+        rows |= {"segment": part, "segments": [parts] * each}
+        if parts > 1:
+            rows |= {"start_ns": [number or None for number in part]}
+            rows |= {"end_ns": [number + 1 if number + 1 < parts else None for number in part]}
         table = pa.Table.from_pydict(rows, schema=manifest.SCHEMA)
         pq.write_table(table, layout.part(f"{shard:016x}"), compression="zstd")
-    summary.write_files(layout)
+    files_table.write_files(layout)
 
 
 def measure(bench: Bench) -> Record:
     clips = bench.more["clips"] or bench.size(small=20_000, full=1_000_000)
+    parts = bench.more["parts"]
     shards, frames = max(1, clips // 1000), 30
-    out = bench.cache.root / f"index-{clips}-{layout_key()}"
+    out = bench.cache.root / f"index-{clips}-{parts}-{layout_key()}"
     if not os.path.exists(Layout(str(out)).files):
-        make_index(str(out), clips=clips, shards=shards, frames=frames)
+        make_index(str(out), clips=clips, shards=shards, frames=frames, parts=parts)
     told: list[dict[str, Any]] = []
     for _ in range(bench.rounds):
         words = [sys.executable, "-c", PROGRAM, str(out)]
@@ -121,5 +127,6 @@ def measure(bench: Bench) -> Record:
 if __name__ == "__main__":
     mine = parser(__doc__)
     mine.add_argument("--clips", type=int)
+    mine.add_argument("--parts", type=int, default=1, help="as many of them are one clip")
     given = options(mine, small=3, full=5)
     publish(measure(given), given)

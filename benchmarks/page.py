@@ -14,7 +14,15 @@ LIMITS = HERE / "limits.md"
 """What keeps aims from being met and what was tried, under headings of their rows."""
 FACTOR = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 ORDER = (
-    *("probe_images", "probe_videos", "extract_ucf11", "extract_kinetics", "extract_720p"),
+    *(
+        "probe_images",
+        "probe_kinds",
+        "probe_cold",
+        "probe_videos",
+        "extract_ucf11",
+        "extract_kinetics",
+        "extract_720p",
+    ),
     *("sparse", "windows", "opening", "slots", "long_video", "scan", "scale", "start", "ledger"),
 )
 AIMS_HEAD = "| row | work | against | aim | found | |\n|---|---|---|---|---|---|"

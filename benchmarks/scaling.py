@@ -17,10 +17,12 @@ from pathlib import Path
 from page import number
 from record import HERE, RESULTS, Record, load_all
 
+from shardmill.catalog.work_order import MAX_IMAGES, MAX_VIDEOS, PROBED_TIMES
 from shardmill.contract.settings import BATCHES_A_SLOT
-from shardmill.producer.batching import MAX_VIDEOS, PROBE_ONLY
 
 DOCS = HERE.parent / "docs"
+PROBE_ONLY = MAX_IMAGES * PROBED_TIMES
+"""Pictures in a batch that is probed only."""
 FILES = 10**9
 WORKERS = (1, 10, 30, 100, 300, 1000)
 SLOTS_A_WORKER = 16

@@ -5,8 +5,8 @@ python benchmarks/scan.py --files 1000000 --folders 1   one folder of a million 
 python benchmarks/scan.py --files 100000 --depth 100    folders in folders
 
 Each way runs in a process of its own and tells its own seconds.  ``rglob`` only names files; with
-their sizes and times, without which no work can be compared, it is ``rglob + stat``.  ``spool`` is
-our scan into SQLite.
+their sizes and times, without which no work can be compared, it is ``rglob + stat``.  ``catalog``
+is our scan into DuckDB.
 """
 
 import argparse
@@ -23,8 +23,9 @@ from program import Bench, options, parser, publish, run
 from record import Record, Table
 from side_by_side import Unequal, results_of
 
-from shardmill.catalog.spool import Spool
-from shardmill.inputs.scan import Filter, scan
+from shardmill.catalog.catalog import Catalog
+from shardmill.contract.options.labels import label_of
+from shardmill.inputs.scan import Filter, one_by_one, scan
 
 
 def make_tree(root: str, *, files: int, folders: int, depth: int) -> None:
@@ -48,22 +49,22 @@ def by_rglob_and_stat(root: str) -> int:
 
 def by_scan(root: str) -> int:
     """Count them as a job enumerates them."""
-    return sum(1 for _ in scan(root, Filter((), ()), print))
+    return sum(1 for _ in one_by_one(scan(root, Filter((), ()), print)))
 
 
-def by_spool(root: str) -> int:
+def by_catalog(root: str) -> int:
     """Count them as a job enumerates and stores them."""
     with tempfile.TemporaryDirectory() as place:
-        spool = Spool(f"{place}/spool", seed=0)
-        spool.add(scan(root, Filter((), ()), print))
-        count = spool.count()
-        spool.close()
+        catalog = Catalog(place, label_of)
+        catalog.add(scan(root, Filter((), ()), print))
+        count = catalog.count()
+        catalog.close()
     return count
 
 
 WAYS: dict[str, Callable[[str], int]] = {
     "scan": by_scan,
-    "spool": by_spool,
+    "catalog": by_catalog,
     "rglob": by_rglob,
     "rglob + stat": by_rglob_and_stat,
 }

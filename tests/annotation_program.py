@@ -1,15 +1,16 @@
 """Reads annotations from standard input and prints what that cost: run as a child process.
 
-``reading_program.py FORMAT`` prints annotations, faults and the growth of this process's peak of
-resident memory in bytes as JSON.
+``annotation_program.py FORMAT`` prints annotations, faults and the growth of this process's peak of
+resident memory in bytes as JSON; for a file that is refused, the refusal.
 """
 
 import json
 import sys
 
-from shardmill.annotations.annotation import Faults
-from shardmill.annotations.form import Form, Preset
-from shardmill.annotations.reading import read
+from shardmill.annotations.columns import Mapper
+from shardmill.annotations.presets import Form, Preset
+from shardmill.annotations.records import Faults
+from shardmill.contract.errors import InvalidAnnotations
 
 
 def memory_bytes(name: str) -> int:
@@ -22,10 +23,16 @@ def memory_bytes(name: str) -> int:
 def main() -> None:
     before = memory_bytes("VmRSS")
     faults = Faults()
-    preset = Preset(form=Form(format=sys.argv[1]))
-    count = sum(1 for _ in read("/dev/stdin", preset, faults))
+    mapper = Mapper("/dev/stdin", Preset(form=Form(format=sys.argv[1])), faults)
+    count, refusal = 0, None
+    try:
+        for table in mapper.read():
+            count += table.num_rows
+    except InvalidAnnotations as error:
+        refusal = str(error)
     growth = memory_bytes("VmHWM") - before
-    print(json.dumps({"annotations": count, "faults": faults.counts, "growth_bytes": growth}))
+    told = {"annotations": count, "faults": faults.counts, "growth_bytes": growth}
+    print(json.dumps(told | {"refusal": refusal}))
 
 
 main()

@@ -27,7 +27,7 @@ KEPT_KEYS = {names.JOBS, names.ACTIVE, names.RECONCILER, names.WORKERS, names.SL
 """What the ledger holds beside its jobs."""
 KEPT_FILES = {
     *("job.json", "classes.json", "summary.json", "files.parquet", "report.html", ".lock"),
-    *("shards", "index", "manifest", ".tmp"),
+    *("shards", "index", "manifest", ".tmp", ".work"),
 }
 
 
@@ -165,7 +165,8 @@ def assert_whole(
     assert rows(out) == expected
     assert verify(str(out)).problems == ()
     assert set(os.listdir(out)) <= KEPT_FILES
-    assert not (out / ".tmp").exists() or os.listdir(out / ".tmp") == []
+    for place in (".tmp", ".work"):
+        assert not (out / place).exists() or os.listdir(out / place) == []
     layout = Layout(str(out))
     shards = {row["shard"] for part in layout.parts() for row in pq.read_table(part).to_pylist()}
     committed = {path for shard in shards - {None} for path in layout.files_of(shard)}

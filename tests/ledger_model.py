@@ -91,7 +91,7 @@ class Ledger:
         verdict = "exhausted" if batch.attempts > MAX_ATTEMPTS else "claimed"
         return (verdict, batch.fence, batch.attempts), s.put(name, batch)
 
-    def beat(self, s: State, name: str, fence: int) -> Answer:
+    def heartbeat(self, s: State, name: str, fence: int) -> Answer:
         batch = s.batch(name)
         if not batch or batch.fence != fence or not batch.leased:
             return "lost", s
@@ -122,12 +122,12 @@ class Ledger:
             return 1, s.put(name, None)
         return 1, s.put(name, batch._replace(place="unsent", attempts=batch.attempts - 1))
 
-    def drain(self, s: State) -> Answer:
+    def enqueue_finish(self, s: State) -> Answer:
         if s.state != "running" or not s.enumerated or s.finishing or s.flying():
             return 0, s
         return 1, s._replace(finishing=True).put("f", Batch())
 
-    def shift(self, s: State, state: str, allowed: tuple[str, ...]) -> Answer:
+    def set_state(self, s: State, state: str, allowed: tuple[str, ...]) -> Answer:
         return ("shifted", s._replace(state=state)) if s.state in allowed else (s.state, s)
 
     def failed(self, s: State, name: str, *arguments: Any) -> State:
@@ -142,7 +142,7 @@ class Ledger:
             return 0, s
         return sum(not s.batch(name).leased for name in s.flying()), s
 
-    def sweep(self, s: State, missing: bool) -> Answer:
+    def requeue_expired(self, s: State, missing: bool) -> Answer:
         for name in s.flying():
             batch = s.batch(name)
             if batch.place == "expired":
@@ -212,7 +212,7 @@ class World:
         for i, worker in enumerate(w.workers):
             yield from self._worker(w, i, worker)
         if w.ledger.state == "paused":
-            yield w._replace(ledger=self.call(w.ledger, "shift", "running", ("paused",))[1])
+            yield w._replace(ledger=self.call(w.ledger, "set_state", "running", ("paused",))[1])
         yield from self._orphaned_leases(w)
 
     def faults(self, w: Snapshot) -> Iterator[Snapshot]:
@@ -237,7 +237,7 @@ class World:
                 yield self._message(w, name, -1)
                 yield self._message(w, name, +1)
         for state, allowed in (("paused", ("running",)), ("cancelled", ("running", "paused"))):
-            yield w._replace(ledger=self.call(w.ledger, "shift", state, allowed)[1])
+            yield w._replace(ledger=self.call(w.ledger, "set_state", state, allowed)[1])
         yield from self._lost_replies(w)
 
     # -- the honest ---------------------------------------------------------------------------
@@ -266,7 +266,7 @@ class World:
         if messages == "left":
             yield w._replace(ledger=ledger)
             return
-        due, ledger = self.call(ledger, "sweep", sum(w.queue) < messages)
+        due, ledger = self.call(ledger, "requeue_expired", sum(w.queue) < messages)
         after = w._replace(ledger=ledger)
         for name in due:
             after = self._message(after, name, +1)
@@ -307,7 +307,7 @@ class World:
         yield self._set(w, i, worker._replace(phase="check", seen=there))
 
     def _check(self, w: Snapshot, i: int, worker: Worker) -> Iterator[Snapshot]:
-        answer, ledger = self.call(w.ledger, "beat", worker.batch, worker.fence)
+        answer, ledger = self.call(w.ledger, "heartbeat", worker.batch, worker.fence)
         if answer != "held":
             yield self._lost(w, i, worker)
             return
@@ -320,7 +320,7 @@ class World:
             yield self._set(w, i, worker._replace(phase="work", seen=()))
 
     def _work(self, w: Snapshot, i: int, worker: Worker) -> Iterator[Snapshot]:
-        answer, ledger = self.call(w.ledger, "beat", worker.batch, worker.fence)
+        answer, ledger = self.call(w.ledger, "heartbeat", worker.batch, worker.fence)
         beaten = w._replace(ledger=ledger)
         yield self._lost(w, i, worker) if answer != "held" else beaten
         items = ITEMS[worker.batch]
@@ -361,7 +361,7 @@ class World:
         return self._leave(self._set(w._replace(ledger=ledger), i, Worker()), worker)
 
     def _drained(self, w: Snapshot) -> Snapshot:
-        answer, ledger = self.call(w.ledger, "drain")
+        answer, ledger = self.call(w.ledger, "enqueue_finish")
         w = w._replace(ledger=ledger)
         return self._message(w, "f", +1) if answer else w
 
@@ -382,7 +382,7 @@ class World:
         after = self._released(w, i, worker)
         if answer:
             after = after._replace(
-                ledger=self.call(after.ledger, "shift", "paused", ("running",))[1]
+                ledger=self.call(after.ledger, "set_state", "paused", ("running",))[1]
             )
         yield after
 
@@ -395,8 +395,8 @@ class World:
         if phase == "close":
             yield w._replace(ledger=self.call(w.ledger, "close", len(PRODUCED))[1])
         yield w._replace(ledger=self.call(w.ledger, "active")[1])
-        yield w._replace(ledger=self.call(w.ledger, "sweep", True)[1])
-        yield w._replace(ledger=self.call(w.ledger, "drain")[1])
+        yield w._replace(ledger=self.call(w.ledger, "requeue_expired", True)[1])
+        yield w._replace(ledger=self.call(w.ledger, "enqueue_finish")[1])
         for i, worker in enumerate(w.workers):
             if worker.phase == "commit":
                 ledger = self.call(w.ledger, "commit", worker.batch, *worker.told)[1]

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
+from shardmill.dataset.checksum import Framing
 from shardmill.dataset.classes import write_classes
-from shardmill.dataset.framing import Framing
 from shardmill.dataset.index import ClipEntry, FrameTable, write_index
 from shardmill.dataset.job import Job
 from shardmill.dataset.layout import Layout, shard_name
@@ -78,6 +78,10 @@ class Video:
     duration_s: float | None = None
     width: int = WIDTH
     height: int = HEIGHT
+    part: int = 0
+    parts: int = 1
+    first: int = 0
+    """Frames of the clip before this part of it."""
 
     def encoded(self) -> list[bytes]:
         values = [(self.value + i) % 256 for i in range(self.frames)]
@@ -107,14 +111,16 @@ class OutDir:
     def job(
         self, inputs: int | None = None, started_s: float = 1_000_000.0, spec: Spec | None = None
     ) -> Job:
-        """Write ``job.json`` and ``classes.json``; as many inputs as there are rows unless told."""
+        """Write ``job.json`` and ``classes.json``; as many inputs as files unless told."""
         job = Job(
             name="test",
             root="/videos",
             out=self.out,
             spec=spec or Spec(),
             goal=self.goal,
-            inputs=sum(map(len, self.rows.values())) if inputs is None else inputs,
+            inputs=sum(row.item.segment == 0 for rows in self.rows.values() for row in rows)
+            if inputs is None
+            else inputs,
             started_s=started_s,
         )
         job.write()
@@ -180,6 +186,8 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
     count = len(frames)
     clip = ClipEntry(
         clip_id=video.clip_id,
+        clip_part=video.part,
+        clip_parts=video.parts,
         path=video.path,
         label=video.label,
         label_id=video.label_id,
@@ -195,8 +203,8 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
         frames=FrameTable(
             offset=np.array(offsets, np.int64),
             length=np.array([len(frame) for frame in frames], np.int32),
-            pts_ns=np.arange(count, dtype=np.int64) * FRAME_NS,
-            source_index=np.arange(count, dtype=np.int32) * 2,
+            pts_ns=np.arange(video.first, video.first + count, dtype=np.int64) * FRAME_NS,
+            source_index=np.arange(video.first, video.first + count, dtype=np.int32) * 2,
             keyframe=np.arange(count) == 0,
         ),
     )
@@ -204,6 +212,7 @@ def _clip(video: Video, shard: str, record_offset: int) -> tuple[ClipEntry, byte
 
 
 def _row(video: Video, clip: ClipEntry, split: str | None) -> Row:
+    start, stop = video.first, video.first + video.frames
     return Row(
         Item(
             path=video.path,
@@ -212,6 +221,10 @@ def _row(video: Video, clip: ClipEntry, split: str | None) -> Row:
             label=video.label,
             label_id=video.label_id,
             split=split,
+            segment=video.part,
+            segments=video.parts,
+            start_ns=start * FRAME_NS if video.part else None,
+            end_ns=stop * FRAME_NS if video.part < video.parts - 1 else None,
         ),
         Facts(kind="video", duration_s=video.duration_s),
         Outcome(

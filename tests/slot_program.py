@@ -12,15 +12,20 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 
+from in_process_slot import batch_in
 from shardmill.contract.errors import EnvironmentFault, ItemError
-from shardmill.contract.location.roots import Roots
-from shardmill.contract.schema import Item, Outcome
-from shardmill_worker.engine.work import ProbeWork
+from shardmill.contract.schema import Item
+from shardmill.contract.spec import Spec
+from shardmill.dataset.job import Job
+from shardmill.dataset.manifest import read_columns
 from shardmill_worker.execution import supervisor
+from shardmill_worker.execution.in_decoder.work import BatchWork
 from shardmill_worker.execution.supervisor import Decoders, LeaseLost, Limits, ShuttingDown
 
+RUN = "00000001"
 PRINTING = threading.Lock()
 
 
@@ -36,8 +41,18 @@ class SlotThread(threading.Thread):
         self.files = asked["slots"][number]
         self.beats = 0
         self.enough = threading.Event()
+        self.job = Job(
+            name="job",
+            root=asked["root"],
+            out=tempfile.mkdtemp(),
+            spec=Spec(
+                item_timeout_s=float(asked.get("item_s", 300)), check=asked.get("depth") == "check"
+            ),
+            goal="probe",
+        )
+        self.job.layout.make()
 
-    def beat(self, decoded: int) -> str:
+    def beat(self, gauges: object) -> str:
         self.beats += 1
         tell(slot=self.number, beat=self.beats)
         if self.beats == self.asked.get("stop_at_beat"):
@@ -63,17 +78,20 @@ class SlotThread(threading.Thread):
             tell(slot=self.number, end="done")
 
     def work(self) -> None:
-        position = 0
-        while position < len(self.files):
-            items = [self.item(name) for name in self.files[position:]]
+        """Probe the files, as an attempt does that meets one row after the other to blame."""
+        first = 0
+        while first < len(self.files):
             try:
-                for result in self.stream(items):
-                    failed = isinstance(result, Outcome)
-                    self.answer(position, result.error_class if failed else "ok", "")
-                    position += 1
+                rows = self.probe(self.files[first:])
             except ItemError as error:
-                self.answer(position, error.error_class, str(error))
-                position += 1
+                guilty = first + self.decoders.slot().finished
+                if guilty > first:
+                    self.answer(self.probe(self.files[first:guilty]))
+                name, first = self.files[guilty], guilty + 1
+                tell(slot=self.number, file=name, result=error.error_class, message=str(error))
+            else:
+                self.answer(rows)
+                return
 
     def item(self, name: str) -> Item:
         try:
@@ -82,21 +100,28 @@ class SlotThread(threading.Thread):
             return Item(path=name, size_bytes=0, mtime_ns=0)
         return Item(path=name, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
 
-    def stream(self, items: list[Item]):
-        depth = self.asked.get("depth", "header")
-        work = ProbeWork(roots=Roots.of(self.asked["root"]), items=tuple(items), depth=depth)
+    def probe(self, names: list[str]) -> list[dict]:
+        work = BatchWork(
+            job=self.job,
+            run=RUN,
+            batch=batch_in(self.job, RUN, [self.item(name) for name in names]),
+            attempt="a1",
+            worker="w",
+        )
         limits = Limits(
-            item_s=[self.asked.get("item_s", 300)] * len(items),
+            rows=len(names),
             frame_s=self.asked.get("frame_s", 0),
             idle_s=self.asked.get("idle_s", 300),
             memory_bytes=self.asked.get("memory_bytes", 10**12),
         )
-        slot = self.decoders.slot()
-        return slot.stream(work, limits=limits, beat=self.beat, beat_every_s=0.1)
+        os.makedirs(work.attempt_dir, exist_ok=True)
+        self.decoders.slot().run(work, limits=limits, heartbeat=self.beat, heartbeat_every_s=0.1)
+        return read_columns(work.waiting_part, ["path", "status", "error_class"]).to_pylist()
 
-    def answer(self, position: int, result: str, message: str) -> None:
-        name = self.files[position]
-        tell(slot=self.number, file=name, result=result, message=message)
+    def answer(self, rows: list[dict]) -> None:
+        for row in rows:
+            result = row["error_class"] or row["status"]
+            tell(slot=self.number, file=row["path"], result=result, message="")
 
 
 if __name__ == "__main__":

@@ -13,18 +13,18 @@ import os
 
 from msgspec.structs import replace
 
-from shardmill.contract.batch import Batch
 from shardmill.contract.location.roots import Roots
-from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.contract.schema import Facts, Item, Outcome
 from shardmill.contract.spec import Spec
 from shardmill.dataset.layout import Layout
-from shardmill.inputs.scan import Filter, scan
+from shardmill.inputs.scan import Filter, one_by_one, scan
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import survey
 from shardmill_worker.engine.probe import probe_item
 from shardmill_worker.engine.work import ExtractWork
-from shardmill_worker.execution.planner import plan
+from shardmill_worker.execution.in_decoder.planner import plan
+from shardmill_worker.execution.in_decoder.work import ROWS
 
 SPEC = Spec(size="160x120")
 
@@ -33,7 +33,7 @@ def found(root: str) -> list[Item]:
     """Return the files of a folder as items."""
     return [
         Item(path=one.path, size_bytes=one.size_bytes, mtime_ns=one.mtime_ns)
-        for one in scan(root, Filter((), ()), print)
+        for one in one_by_one(scan(root, Filter((), ()), print))
     ]
 
 
@@ -57,24 +57,27 @@ def shares(root: str, processes: int) -> list[list[Item]]:
 def extract(root: str, out: str, number: int, items: list[Item]) -> tuple[int, int]:
     """Do what a worker does with items; return how many clips and frames came out."""
     known: list[Facts] = [probe_item(root, item) for item in items]
-    batches = plan(Batch("extract", tuple(items), tuple(known)), SPEC)
+    order, edges = plan(items, known, SPEC)
     outcomes: list[Outcome] = []
-    for place, batch in enumerate(batches):
+    for place, (first, end) in enumerate(edges):
+        batch_id = f"{number:08x}{place:08x}"
+        tmp = Layout(out).attempt(batch_id, "1")
         work = ExtractWork(
             roots=Roots.of(root),
             out=out,
+            tmp=tmp,
+            part_tmp=os.path.join(tmp, ROWS),
             spec=SPEC,
-            batch_id=f"{number:08x}{place:08x}",
+            batch_id=batch_id,
             attempt="1",
             worker="w",
-            items=batch.items,
-            facts=batch.facts,
+            items=tuple(items[row] for row in order[first:end]),
+            facts=tuple(known[row] for row in order[first:end]),
         )
         os.mkdir(work.tmp)
         outcomes += extract_batch(work, lambda: None)
         os.rename(work.part_tmp, Layout(out).part(work.batch_id))
-    done = [Row(i, f, o).outcome for i, f, o in zip(items, known, outcomes, strict=True)]
-    return len(done), sum(outcome.frames_kept or 0 for outcome in done)
+    return len(outcomes), sum(outcome.frames_kept or 0 for outcome in outcomes)
 
 
 def main() -> None:

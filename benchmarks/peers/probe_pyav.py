@@ -14,7 +14,10 @@ from typing import Any
 import av
 from tqdm import tqdm
 
-SUFFIXES = {".jpg", ".mp4", ".mkv", ".webm", ".mpg"}
+SUFFIXES = {
+    *(".jpg", ".png", ".webp", ".bmp", ".tif", ".gif"),
+    *(".mp4", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".flv", ".wmv", ".ogv"),
+}
 QUICK = {"probesize": "32", "analyzeduration": "1"}
 """libav looks at less of a file: the fastest that gives the same answers for pictures."""
 
@@ -26,7 +29,7 @@ def facts(path: Path, options: dict[str, str]) -> dict[str, Any]:
         length = stream.duration or 0
         return {
             "path": str(path),
-            "codec": context.name,
+            "codec": context.codec.canonical_name,
             "width": context.width,
             "height": context.height,
             "fps": float(stream.average_rate or 0),

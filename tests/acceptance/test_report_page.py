@@ -159,6 +159,7 @@ def million(tmp_path_factory) -> str:
             "size_bytes": rng.integers(10_000, 9_000_000, count),
             "label": [f"c{label:04d}" for label in labels],
             "segment": np.zeros(count, np.int64),
+            "segments": np.ones(count, np.int64),
             "codec": rng.choice(["h264", "hevc", "vp9"], count),
             "display_width": rng.integers(100, 4000, count),
             "display_height": rng.integers(100, 3000, count),

@@ -2,9 +2,10 @@
 
 import ast
 import re
-import statistics
 import sys
 from collections.abc import Callable, Iterator
+from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ import pytest
 from source_tree import FOLDERS, ROOT, Module, imports, modules, plant
 
 MODULE_LINES = 400
-MEDIAN_LINES = 120
+PACKAGE_MODULES = 12
+PACKAGE_FLOORS = 5
+CROWDED = {"shardmill.cli", "shardmill.read", "shardmill_worker.engine"}
+"""Packages that are still to be divided."""
 FUNCTION_LINES = 60
 PARAMETERS = 6
 MORE_PARAMETERS = {
@@ -35,10 +39,31 @@ def long_modules(root: Path) -> Iterator[str]:
             yield f"{module.place} has {module.lines} lines"
 
 
-def long_on_the_whole(root: Path) -> Iterator[str]:
-    median = statistics.median(module.lines for module in modules(root))
-    if median > MEDIAN_LINES:
-        yield f"half of the modules have more than {median:g} lines"
+def _packages(root: Path) -> dict[str, list[Module]]:
+    """Return the modules of each package, itself and its subpackages left out."""
+    found: dict[str, list[Module]] = {}
+    for module in modules(root):
+        if module.name != module.package and module.package not in CROWDED:
+            found.setdefault(module.package, []).append(module)
+    return found
+
+
+def crowded_packages(root: Path) -> Iterator[str]:
+    for package, inside in _packages(root).items():
+        if len(inside) > PACKAGE_MODULES:
+            yield f"{package} has {len(inside)} modules"
+
+
+def tall_packages(root: Path) -> Iterator[str]:
+    """A module stands one floor above the highest of its package that it imports."""
+    for package, inside in _packages(root).items():
+        names = {module.name for module in inside}
+        below = {module.name: imports(module, names) & names - {module.name} for module in inside}
+        floors: dict[str, int] = {}
+        for name in TopologicalSorter(below).static_order():
+            floors[name] = 1 + max((floors[other] for other in below[name]), default=0)
+        if max(floors.values()) > PACKAGE_FLOORS:
+            yield f"{package} has {max(floors.values())} floors of imports"
 
 
 def long_functions(root: Path) -> Iterator[str]:
@@ -155,7 +180,15 @@ SQL = 'Q = """\nselect *\nfrom files\nwhere a\nand b\n"""'
 HOME = "producer/shardmill/contract"
 PLANTED = [
     (long_modules, {f"{HOME}/a.py": LONG}),
-    (long_on_the_whole, {f"{HOME}/{name}.py": LONG[:800] for name in "abc"}),
+    (crowded_packages, {f"{HOME}/{name}.py": "" for name in "abcdefghijklm"}),
+    (
+        tall_packages,
+        {f"{HOME}/a.py": ""}
+        | {
+            f"{HOME}/{name}.py": f"import shardmill.contract.{below}"
+            for below, name in pairwise("abcdef")
+        },
+    ),
     (long_functions, {f"{HOME}/a.py": f"def f():\n{BODY}"}),
     (long_functions, {f"{HOME}/a.py": f"async def f():\n{BODY}"}),
     (many_parameters, {f"{HOME}/a.py": "def f(a, b, c, d, *, e, f, g): ..."}),

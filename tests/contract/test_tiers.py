@@ -54,11 +54,11 @@ def test_the_suite_tells_where_the_time_went(tmp_path):
     ("changed", "expected"),
     [
         ("producer/shardmill/ledger/client.py", "tests/unit/ledger"),
-        ("producer/shardmill/annotations/form.py", "tests/unit/annotations"),
+        ("producer/shardmill/annotations/presets.py", "tests/unit/annotations"),
         ("producer/shardmill/api/steering.py", "tests/unit/test_python_interface.py"),
         ("producer/shardmill/__init__.py", "tests/unit/test_python_interface.py"),
         ("worker/shardmill_worker/execution/lease.py", "tests/unit/execution"),
-        ("worker/shardmill_worker/engine/plain/png.py", "tests/unit/engine"),
+        ("worker/shardmill_worker/engine/formats/png.py", "tests/unit/engine"),
         ("benchmarks/scan.py", "tests/unit/benchmarks"),
         ("tests/integration/test_run.py", "tests/integration/test_run.py"),
         ("tests/made_heif.py", "tests/unit/engine/test_tiles.py"),

@@ -14,7 +14,7 @@ from correctness.ways import item_of
 from made_containers import DECLARED, IN_PARTS, OPEN, container, cuts
 from shardmill.contract.errors import ItemError, Skip
 from shardmill_worker.engine.count import decode_all
-from shardmill_worker.engine.probe import probe_item, refuse_cut_off
+from shardmill_worker.engine.probe import probe_item
 
 PLACES = 30
 RECIPES = DECLARED | IN_PARTS | OPEN | {"a.wtv": "-c:v mpeg2video -c:a mp2"}
@@ -186,7 +186,7 @@ def shows(path: Path, *, check: bool) -> bool:
     """Return whether a file fails when it is probed, or decoded to its end."""
     root, item = str(path.parent), item_of(str(path.parent), path.name)
     try:
-        refuse_cut_off(root, item, probe_item(root, item))
+        probe_item(root, item, keep_partial=False)
         if check:
             decode_all(root, item, lambda: None)
     except (ItemError, Skip):

@@ -19,12 +19,20 @@ from msgspec.structs import asdict
 from shardmill.contract.errors import ItemError, Skip
 from shardmill.contract.schema import Facts, Item
 from shardmill_worker.engine import count, probe
+from shardmill_worker.engine.input_file import open_item
 root, look = sys.argv[1:]
+def looking(look):
+    def opened(root, item):
+        with open_item(root, item) as file:
+            return look(file, item)
+    return opened
 ask = {
     "probe": probe.probe_item,
-    "plain": probe.plain_look,
-    "quick": probe.quick_look,
-    "full": probe.full_look,
+    "picture": looking(probe.picture_look),
+    "header": looking(lambda file, item: probe.header_look(file)),
+    "quick": looking(probe.quick_look),
+    "opened": looking(probe.opened_look),
+    "full": looking(probe.full_look),
     "frames": lambda root, item: count.decode_all(root, item, lambda: None).frames,
     "packets": lambda root, item: count.count_packets(root, item, lambda: None),
 }[look]
@@ -53,8 +61,8 @@ def answers(corpus: Path, paths: Iterable[str], look: str) -> dict[str, dict[str
     """Return what the engine says of each file.
 
     Args:
-        look: ``probe``, ``plain``, ``quick`` or ``full`` for facts, ``frames`` or ``packets``
-            for their number.
+        look: ``probe``, or one way of it, ``plain``, ``header``, ``quick``, ``opened`` or
+            ``full``, for facts; ``frames`` or ``packets`` for their number.
 
     Returns:
         The facts' fields, or ``said`` (a number, or None for no answer), or ``error`` and

@@ -83,7 +83,7 @@ def test_a_full_disk_pauses_the_job_and_burns_no_attempt(
     assert charged == {"0"}
     assert os.listdir(out / ".tmp") == []
     filler.unlink()
-    ledger.shift(job, "running", allowed=["paused"])
+    ledger.set_state(job, "running", allowed=["paused"])
     wait_for(lambda: ledger.snapshot(job).state == "done", "the end of the job")
     assert_whole(out, dict.fromkeys(names_of(media), "ok"), server=server)
 

@@ -1,5 +1,6 @@
 """Messages may be lost, doubled, late or hostile: they are hints, and the ledger is the truth."""
 
+import json
 import os
 import pickle
 import signal
@@ -12,8 +13,6 @@ from awaiting import wait_for
 from cluster import assert_whole
 from command_line import poison_path
 from shardmill.contract import names
-from shardmill.contract.batch import Batch
-from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings, celery_configuration
 
 SIZE = ("--size", "16x12")
@@ -34,14 +33,11 @@ HOSTILE = {
     "an object": [{"__class__": "os.system"}, None],
     "an unknown job": ["nobody-123456", "0123456789abcdef"],
 }
+TABLE = {"stage": "probe", "table": "inputs-00000-00000000", "rows": [0, 1]}
 DAMAGED = {
     "no JSON": "{",
-    "a path that leads out": Batch(
-        "probe", (Item(path="../../etc/passwd", size_bytes=1, mtime_ns=1),)
-    ).encode(),
-    "a path from the root": Batch(
-        "probe", (Item(path="/etc/passwd", size_bytes=1, mtime_ns=1),)
-    ).encode(),
+    "a path that leads out": json.dumps(TABLE | {"table": "../../etc/passwd"}),
+    "a path from the root": json.dumps(TABLE | {"table": "/etc/passwd"}),
     "a pickle": "\x80\x04\x95",
 }
 
@@ -70,7 +66,7 @@ def test_a_message_lost_between_the_queue_and_its_bookkeeping_comes_again(
     """BRPOP takes a message out before the worker has noted that it has it."""
     assert here.run("submit", media, "--out", out, *SIZE).code == 0
     (job,) = ledger.jobs()
-    ledger.shift(job, "paused", allowed=["running"])  # so that nothing else sends messages
+    ledger.set_state(job, "paused", allowed=["running"])  # so that nothing else sends messages
     probe = names.QUEUES["probe"]
     with server.client() as queue:
         message = queue.lindex(probe, 0)
@@ -91,7 +87,7 @@ def test_a_message_lost_between_the_queue_and_its_bookkeeping_comes_again(
         assert queue.hlen("unacked") == 0, "it is noted nowhere"
     victim.kill()
     victim.communicate()
-    ledger.shift(job, "running", allowed=["paused"])
+    ledger.set_state(job, "running", allowed=["paused"])
     start_worker("heir")
 
     wait_for((out / "summary.json").exists, "the end of the job")
@@ -156,6 +152,32 @@ def test_damaged_batches_in_redis_are_dropped_and_told(
     assert "run the same command again" in told["reason"]
     assert told["ok"] < 20
     again = here.run(*command, "--wait", "--json")
+    assert (again.code, again.json["ok"]) == (0, 20)
+    assert worker.poll() is None
+    assert_whole(out, all_ok(media), server=server)
+
+
+def test_a_damaged_table_pauses_its_job_and_is_made_again(
+    here, server, ledger, start_worker, media, out
+):
+    """What was asked of the files is in no doubt, so none of them fails for it."""
+    command = ("submit", media, "--out", out, *SIZE)
+    assert here.run(*command).code == 0
+    (job,) = ledger.jobs()
+    (table,) = out.glob(".work/*/*.arrow")
+    os.truncate(table, table.stat().st_size - 1)
+    worker = start_worker("one")
+
+    told = wait_for(
+        lambda: (status := here.run("status", job, "--json").json)["state"] == "paused" and status,
+        "the pause",
+    )
+
+    assert table.name in told["reason"]
+    assert told["reason"].endswith("run the same command again")
+    assert (told["ok"], told["failed"]) == (0, 0)
+    again = here.run(*command, "--wait", "--json")
+    assert again.code == 0, again.err
     assert (again.code, again.json["ok"]) == (0, 20)
     assert worker.poll() is None
     assert_whole(out, all_ok(media), server=server)

@@ -55,9 +55,9 @@ def decoders_of(here: Shell, worker: int) -> list[int]:
 
 WORKER_STEPS = [
     "after shardmill.ledger.ledger:Ledger.claim",
-    "after shardmill_worker.execution.attempt_dir:Workplace.enter",
-    "before shardmill_worker.execution.stage:Stages._commit",
-    "after shardmill_worker.execution.stage:Stages._commit",
+    "after shardmill_worker.execution.attempt_dir:AttemptDir.enter",
+    "before shardmill_worker.execution.stage:Stage._commit",
+    "after shardmill_worker.execution.stage:Stage._commit",
     "after shardmill_worker.execution.lease:Lease.commit",
     "before shardmill_worker.execution.stage:finish",
     "after shardmill_worker.execution.stage:finish",
@@ -234,7 +234,7 @@ def test_a_job_cancelled_at_half_stops_within_a_lease_and_goes_on_when_told(
     (job,) = ledger.jobs()
     wait_for(lambda: len(reached(media)) == 6, "a gate in every slot")
 
-    ledger.shift(job, "cancelled", allowed=["running"])
+    ledger.set_state(job, "cancelled", allowed=["running"])
 
     def keys() -> set[str]:
         with server.client(database=1) as database:
@@ -320,7 +320,7 @@ def standing(redis_server: str) -> Iterator[tuple[Shell, PrivateRedis]]:
 
 
 PRODUCER_STEPS = [
-    pytest.param("before shardmill.catalog.spool:Spool.add", id="it enumerates"),
+    pytest.param("before shardmill.catalog.catalog:Catalog.add", id="it enumerates"),
     pytest.param("before shardmill.dataset.layout:Layout.make", id="it makes OUT"),
     pytest.param("after shardmill.dataset.layout:Layout.make", id="it has made OUT"),
     pytest.param("before shardmill.dataset.job:os.replace", id="it has half written a file"),

@@ -113,7 +113,17 @@ def test_redis_may_be_full_for_a_while(here, server, start_worker, tmp_path, out
     assert_whole(out, all_ok(media), server=server)
 
 
-SCRIPTS = ("reserve", "claim", "commit", "beat", "release", "drain", "sweep", "close", "open")
+SCRIPTS = (
+    "reserve",
+    "claim",
+    "commit",
+    "heartbeat",
+    "release",
+    "enqueue_finish",
+    "requeue_expired",
+    "close",
+    "open",
+)
 
 
 def test_answers_may_be_lost_after_the_command_was_done(
@@ -146,7 +156,7 @@ def test_answers_may_be_lost_after_the_command_was_done(
         assert done.code == 0, done.err
         assert done.json["ok"] == 22
         assert proxy.lost >= 10
-    assert all(seen[name] >= 2 for name in ("reserve", "claim", "commit", "drain", "open"))
+    assert all(seen[name] >= 2 for name in ("reserve", "claim", "commit", "enqueue_finish", "open"))
     assert_whole(out, all_ok(media), server=server)
 
 
@@ -157,13 +167,13 @@ def test_a_slot_watches_its_decoder_while_redis_does_not_answer(server, ledger):
     server.freeze()
     began_s = time.monotonic()
 
-    answers = [lease.beat(Live()) for _ in range(100)]
+    answers = [lease.heartbeat(Live()) for _ in range(100)]
 
     assert time.monotonic() - began_s < ANSWER_S / 2
     assert answers == ["held"] * 100
     assert sum(thread.name == "lease" for thread in threading.enumerate()) == 1
     server.thaw()
-    wait_for(lambda: lease.beat(Live()) == "lost", "the answer that there is no such batch")
+    wait_for(lambda: lease.heartbeat(Live()) == "lost", "the answer that there is no such batch")
 
 
 def test_a_worker_whose_clock_is_an_hour_ahead_takes_nothing_away(

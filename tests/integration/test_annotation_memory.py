@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -53,13 +54,19 @@ def lines() -> Iterator[str]:
         yield block + "\n"
 
 
+def endless_element() -> Iterator[str]:
+    """An element of the whole size."""
+    yield '[{"path": "a"}, {"path": "'
+    for _ in range(0, SIZE_BYTES, 1_000_000):
+        yield "x" * 1_000_000
+
+
 def broken_array() -> Iterator[str]:
-    """Every thousandth element is broken, and one of 100 MB stands at the start."""
-    yield '[{"path": "' + "x" * 100_000_000 + '"}'
+    """The last element is broken."""
+    yield "["
     for block in blocks(",\n"):
-        yield ',\n{"path": [1, }'
-        yield f",\n{block}"
-    yield "]"
+        yield f"{block},\n"
+    yield '{"path": [1, }]'
 
 
 def one_line() -> Iterator[str]:
@@ -75,10 +82,11 @@ def read(form: str, document: Iterator[str]) -> tuple[dict, int]:
     with subprocess.Popen(
         [sys.executable, program, form], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
-        for text in document:
-            child.stdin.write(text.encode())
-            given += text.count("video_")
-        child.stdin.close()
+        with suppress(BrokenPipeError):  # it need not read on behind a mistake
+            for text in document:
+                child.stdin.write(text.encode())
+                given += text.count("video_")
+            child.stdin.close()
         told = json.loads(child.stdout.read())
     assert child.returncode == 0
     assert told["growth_bytes"] <= GROWTH_BYTES
@@ -92,11 +100,17 @@ def test_a_sound_document_of_any_size(form, document):
     assert (told["annotations"], told["faults"]) == (given, {})
 
 
-def test_a_broken_document_of_any_size():
+def test_a_broken_document_of_any_size_is_refused_at_the_place():
     told, given = read("json", broken_array())
 
-    assert told["annotations"] == given
-    assert told["faults"] == {"long": 1, "json": given // PER_BLOCK}
+    assert f"element {given + 1}: broken JSON in line {given + 1}: " in told["refusal"]
+
+
+def test_an_element_of_any_size_is_refused():
+    told, _ = read("json", endless_element())
+
+    assert "element 2: " in told["refusal"]
+    assert "got a longer element" in told["refusal"]
 
 
 @pytest.mark.parametrize("form", ["csv", "list", "jsonl"])

@@ -13,8 +13,8 @@ import pytest
 
 from made_media import video
 from pages import follow, installed
-from shardmill.annotations.annotation import Kind
-from shardmill.annotations.form import FAMILIES, PRESETS, SUFFIXES
+from shardmill.annotations.presets import FAMILIES, PRESETS, SUFFIXES
+from shardmill.annotations.records import Kind
 from source_tree import ROOT
 
 PAGE = (ROOT / "docs" / "annotations.md").read_text("utf-8")

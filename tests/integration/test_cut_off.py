@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import engine_work
 from correctness.ways import item_of
 from made_containers import (
     DECLARED,
@@ -24,14 +25,12 @@ from made_containers import (
 from made_streams import made
 from shardmill.contract.errors import Corrupt, ItemError
 from shardmill.contract.location.roots import Roots
-from shardmill.contract.schema import Outcome
+from shardmill.contract.spec import Spec
 from shardmill.inputs.archives.entering import entered
-from shardmill.inputs.scan import Filter, scan
+from shardmill.inputs.scan import Filter, one_by_one, scan
 from shardmill_worker.engine.decode import source_frames
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.pixels import PixelReader
-from shardmill_worker.engine.probe_batch import probe_batch
-from shardmill_worker.engine.work import ProbeWork
 
 pytestmark = [pytest.mark.needs_ffmpeg, pytest.mark.timeout(300)]
 
@@ -51,10 +50,10 @@ def frames_of(path: Path) -> tuple[list[bytes], ItemError | None]:
 def probed(path: Path, *, keep_partial: bool = False) -> str | None:
     """Return the class of the error with which probing ends, None if the file will do."""
     root = str(path.parent)
-    items = (item_of(root, path.name),)
-    work = ProbeWork(roots=Roots.of(root), items=items, keep_partial=keep_partial)
-    (answer,) = probe_batch(work, lambda: None)
-    return answer.error_class if isinstance(answer, Outcome) else None
+    (row,) = engine_work.probed(
+        root, [item_of(root, path.name)], Spec(keep_partial=keep_partial)
+    ).rows
+    return row.outcome.error_class
 
 
 def cut(path: Path, data: bytes, size: int) -> Path:
@@ -158,15 +157,15 @@ def test_a_member_of_an_archive_ends_where_it_ends(ffmpeg, tmp_path, wanted):
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     roots, chosen = Roots.of(str(tmp_path)), Filter((), (), archives=True)
-    found = entered(scan(str(tmp_path), chosen, pytest.fail), roots, chosen)
-    members = tuple(each.item() for each in found if each.path == f"a.tar/{wanted}")
+    found = one_by_one(entered(scan(str(tmp_path), chosen, pytest.fail), roots, chosen))
+    members = [each.item() for each in one_by_one(found) if each.path == f"a.tar/{wanted}"]
 
-    (answer,) = probe_batch(ProbeWork(roots=roots, items=members), lambda: None)
+    (row,) = engine_work.probed(tmp_path, members).rows
 
-    assert isinstance(answer, Outcome) == (wanted == "cut.mkv")
-    if isinstance(answer, Outcome):
+    assert row.outcome.status == ("failed" if wanted == "cut.mkv" else "ok")
+    if row.outcome.status == "failed":
         expected = f"expected at least {len(data):,} bytes, found {len(data) // 2:,}."
-        assert answer.error_message == f"The file is cut off: {expected}"
+        assert row.outcome.error_message == f"The file is cut off: {expected}"
 
 
 @pytest.mark.needs_redis

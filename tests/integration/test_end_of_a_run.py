@@ -46,7 +46,7 @@ class Run:
         self._lock = OutputLock(self._out.layout, redis_url=self.settings.redis_url)
         self._ledger = Ledger(self.settings, patience_s=FAR_BELOW_PATIENCE_S)
         self.job = self._out.job(inputs=1)
-        self._ledger.open(self.job, {"inputs": 1})
+        self._ledger.open(self.job, {"inputs": 1}, run=self._ledger.new_run())
 
     def end(self) -> None:
         """End as a run does: the last row, the summary, the lock, Redis, the directory."""
@@ -152,7 +152,7 @@ def test_who_steers_is_told_that_it_is_done(run, ends_when_found, verb):
 def test_who_resumes_a_run_need_send_nothing_once_it_has_ended(run, monkeypatch):
     """What was paused may have been all that was left: the run ends as soon as it is resumed."""
     api.pause(run.job.out)
-    shift = Ledger.shift
+    shift = Ledger.set_state
 
     def shift_and_end(ledger: Ledger, *arguments, **options) -> bool:
         shifted = shift(ledger, *arguments, **options)
@@ -161,6 +161,6 @@ def test_who_resumes_a_run_need_send_nothing_once_it_has_ended(run, monkeypatch)
         monkeypatch.setattr(Ledger, "snapshot", lambda *_: snapshot)
         return shifted
 
-    monkeypatch.setattr(Ledger, "shift", shift_and_end)
+    monkeypatch.setattr(Ledger, "set_state", shift_and_end)
 
     assert api.resume(run.job.out).state == "running"

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shardmill.contract.location.roots import Roots
+from engine_work import extract_work
 from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill.dataset.index import open_index
 from shardmill.dataset.layout import Layout
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import ExtractWork
 
 BARS = "smptehdbars=size=320x240:rate=10:duration=0.5"
 MOVING = "testsrc2=size=320x240:rate=25:duration=1"
@@ -55,18 +54,8 @@ def stored_by_engine(path, out, **options) -> tuple[dict, list[bytes]]:
     """A file's entry in the index and its frames as they are stored."""
     found = os.stat(path)
     item = Item(path=path.name, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns)
-    work = ExtractWork(
-        roots=Roots.of(str(path.parent)),
-        out=str(out),
-        spec=Spec(**options),
-        batch_id="b",
-        attempt="a",
-        worker="w",
-        items=(item,),
-        facts=(probe_item(str(path.parent), item),),
-    )
-    Layout(str(out)).make()
-    os.makedirs(work.tmp, exist_ok=True)
+    facts = probe_item(str(path.parent), item)
+    work = extract_work(path.parent, out, [item], [facts], Spec(**options))
     (outcome,) = extract_batch(work, lambda: None)
     assert outcome.status == "ok", outcome.error_message
     (clip,) = open_index(Layout(str(out)).index_of(work.shard)).to_pylist()

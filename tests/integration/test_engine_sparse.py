@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from correctness.ways import item_of, read_ways
-from shardmill.contract.location.roots import Roots
+from engine_work import extract_work
 from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill.dataset.index import open_index
@@ -20,7 +20,6 @@ from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.media import open_media
 from shardmill_worker.engine.packets import survey
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import ExtractWork
 
 MOVING = "testsrc2=size=160x120:rate=25:duration=6"
 X264 = "-c:v libx264 -preset fast -g 25 -pix_fmt yuv420p"
@@ -94,18 +93,8 @@ def test_times_of_decoding_are_not_taken_for_times_of_showing(ffmpeg, tmp_path):
 
 def extract(root: str, out: str, item: Item) -> str:
     """Extract one item as a decoder would; return its shard's name."""
-    work = ExtractWork(
-        roots=Roots.of(root),
-        out=out,
-        spec=Spec(fps=10, size="80x60"),
-        batch_id=f"b{item.segment}",
-        attempt="a",
-        worker="w",
-        items=(item,),
-        facts=(probe_item(root, item),),
-    )
-    Layout(out).make()
-    os.makedirs(work.tmp, exist_ok=True)
+    facts, spec = [probe_item(root, item)], Spec(fps=10, size="80x60")
+    work = extract_work(root, out, [item], facts, spec, batch_id=f"b{item.segment}")
     (outcome,) = extract_batch(work, lambda: None)
     assert outcome.status == "ok", outcome.error_message
     return work.shard

@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 
-from shardmill.contract.location.roots import Roots
+from engine_work import extract_work
 from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill.dataset.index import open_index
 from shardmill.dataset.layout import Layout
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import ExtractWork
 
 READ = """
 import json, sys
@@ -47,18 +46,8 @@ def test_tensorflow_parses_every_feature(tensorflow_python, sample_set, tmp_path
     root = str(sample_set)
     paths = sorted(str(p.relative_to(root)) for p in sample_set.rglob("*.mp4"))[:2]
     items = (item_of(root, paths[0], label="jump", label_id=3), item_of(root, paths[1]))
-    work = ExtractWork(
-        roots=Roots.of(root),
-        out=str(tmp_path),
-        spec=Spec(size="160x120", max_frames=20),
-        batch_id="b",
-        attempt="a",
-        worker="w",
-        items=items,
-        facts=tuple(probe_item(root, item) for item in items),
-    )
-    Layout(str(tmp_path)).make()
-    os.makedirs(work.tmp, exist_ok=True)
+    facts = [probe_item(root, item) for item in items]
+    work = extract_work(root, tmp_path, items, facts, Spec(size="160x120", max_frames=20))
     assert [o.status for o in extract_batch(work, lambda: None)] == ["ok", "ok"]
     layout = Layout(str(tmp_path))
 

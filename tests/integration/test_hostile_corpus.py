@@ -147,7 +147,7 @@ def test_what_ffprobe_finds_no_frame_in_gives_no_clip(job, manifest):
         ("pillow__reallybig.bmp", "too_large", "claims 3000000x2000000."),
         ("image-png__x_ihdr_missing.png", "corrupt", "png: IDAT without IHDR."),
         ("pillow__badwidth.bmp", "corrupt", "Failed to set dimensions -127 64."),
-        ("libvips__truncated.jpg", "corrupt", "mjpeg: overread"),
+        ("libvips__truncated.jpg", "corrupt", "the mark that ends a JPEG, found none."),
         ("file-type__fixture-isomv2.mp4", "corrupt", "moov atom not found."),
         ("libheif__github_47.heic", "corrupt", "its data is damaged or of an unknown kind."),
     ],

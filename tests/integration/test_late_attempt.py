@@ -17,6 +17,7 @@ import redis
 
 from awaiting import wait_for
 from cluster import assert_whole
+from in_process_slot import InProcessSlot, batch_in
 from made_media import pictures
 from private_redis import PrivateRedis
 from shardmill.contract.batch import Batch
@@ -33,34 +34,28 @@ from shardmill.monitor.watcher import SILENT
 from shardmill.producer.feeder import Feeder
 from shardmill.producer.request import Request
 from shardmill.storage import files
-from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import FinishWork
 from shardmill_worker.execution.attempt import Worker, perform
-from shardmill_worker.execution.results import write_results
+from shardmill_worker.execution.in_decoder.work import BatchWork
 
 pytestmark = pytest.mark.needs_redis
 
 
-class Slot:
+class Slot(InProcessSlot):
     """Extracts in this process; then, before it says that it is done, others work."""
 
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
         self.meanwhile = meanwhile
-        self.stopping = threading.Event()
 
     def slot(self) -> "Slot":
         return self
 
-    def stream(self, work, **_):
-        if isinstance(work, FinishWork):
-            write_results(work)
-            return
-        self.tally = yield from extract_batch(work, lambda: None)
-        self.meanwhile()
-
-    def kill(self) -> None:
-        """There is no decoder."""
+    def run(self, work, **limits):
+        result = super().run(work, **limits)
+        if isinstance(work, BatchWork):
+            self.meanwhile()
+        return result
 
 
 @dataclass
@@ -71,6 +66,8 @@ class Cluster:
     settings: Settings
     job: Job
     batch: Batch
+    paths: list[str]
+    """Those of the batch."""
     out: Path
 
     def worker(self, name: str, meanwhile: Callable[[], None] = lambda: None, **settings) -> Worker:
@@ -85,15 +82,14 @@ class Cluster:
 
     def do(self, worker: Worker, batch: Batch) -> str:
         """Do a batch as soon as nobody holds it."""
-        batch_id = batch.batch_id(self.job.spec.key)
         return wait_for(
-            lambda: (told := perform(worker, self.job.name, batch_id)) != "busy" and told,
+            lambda: (told := perform(worker, self.job.name, batch.id)) != "busy" and told,
             "the end of a lease",
         )
 
     def finish(self) -> None:
         self.ledger.close(self.job.name, batches=1)
-        self.ledger.drain(self.job.name)
+        self.ledger.enqueue_finish(self.job.name)
         perform(self.worker("other"), self.job.name, FINISH_ID)
 
     @property
@@ -116,8 +112,7 @@ def cluster(settings, tmp_path) -> Iterator[Cluster]:
     for path in sorted(media.iterdir()):
         status = path.stat()
         items.append(Item(path=path.name, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns))
-    facts = tuple(probe_item(str(media), item) for item in items)
-    batch = Batch("extract", tuple(items), facts)
+    facts = [probe_item(str(media), item) for item in items]
     job = Job(
         name="job",
         root=str(media),
@@ -129,9 +124,11 @@ def cluster(settings, tmp_path) -> Iterator[Cluster]:
     Layout(str(out)).make()
     job.write()
     ledger = Ledger(settings)
-    ledger.open(job, {})
-    ledger.reserve("job", batch, batch_id=batch.batch_id(job.spec.key), window=8, number=1)
-    yield Cluster(ledger, settings, job, batch, out)
+    run = ledger.new_run()
+    ledger.open(job, {}, run=run)
+    batch = batch_in(job, run, items, facts)
+    ledger.reserve("job", batch, window=8, number=1)
+    yield Cluster(ledger, settings, job, batch, [item.path for item in items], out)
     ledger.close_connections()
 
 
@@ -163,19 +160,19 @@ def it_meets_a_fault(cluster: Cluster) -> None:
 def test_a_late_attempt_changes_nothing(cluster, meanwhile):
     late = cluster.worker("late", lambda: meanwhile(cluster))
 
-    told = perform(late, "job", cluster.batch.batch_id(cluster.job.spec.key))
+    told = perform(late, "job", cluster.batch.id)
 
     assert told == "lost"
     assert cluster.state in {"running", "done"}
     cluster.finish()
-    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert_whole(cluster.out, dict.fromkeys(cluster.paths, "ok"))
     assert cluster.ledger.snapshot("job").counters["ok"] == 4
 
 
 def test_a_job_over_whose_end_workers_vanish_pauses_and_is_ended_when_resumed(cluster):
     another_does_it(cluster)
     cluster.ledger.close("job", batches=1)
-    cluster.ledger.drain("job")
+    cluster.ledger.enqueue_finish("job")
     for _ in range(cluster.settings.max_attempts):
         wait_for(lambda: claimed_by_one_who_vanishes(cluster), "the end of a lease")
 
@@ -186,18 +183,18 @@ def test_a_job_over_whose_end_workers_vanish_pauses_and_is_ended_when_resumed(cl
     assert cluster.ledger.snapshot("job").reason.startswith(
         "3 workers vanished while they wrote the job's totals; most likely memory is short: give"
     )
-    assert cluster.ledger.shift("job", "running", allowed=["paused"])
+    assert cluster.ledger.set_state("job", "running", allowed=["paused"])
     cluster.finish()
     assert cluster.state == "done"
-    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert_whole(cluster.out, dict.fromkeys(cluster.paths, "ok"))
 
 
 def assert_another_makes_it_whole(cluster: Cluster) -> None:
     """Resume the job that a sick worker has paused, and let another end it."""
-    cluster.ledger.shift("job", "running", allowed=["paused"])
+    cluster.ledger.set_state("job", "running", allowed=["paused"])
     another_does_it(cluster)
     cluster.finish()
-    assert_whole(cluster.out, {item.path: "ok" for item in cluster.batch.items})
+    assert_whole(cluster.out, dict.fromkeys(cluster.paths, "ok"))
 
 
 def test_a_commit_whose_folder_cannot_be_synced_keeps_its_shard(cluster, monkeypatch):
@@ -210,7 +207,7 @@ def test_a_commit_whose_folder_cannot_be_synced_keeps_its_shard(cluster, monkeyp
         sync(path)
 
     monkeypatch.setattr(files, "sync_directory", fail)
-    told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
+    told = perform(cluster.worker("sick"), "job", cluster.batch.id)
     assert "Input/output error" in told
     monkeypatch.undo()
     assert_another_makes_it_whole(cluster)
@@ -231,14 +228,14 @@ def test_a_late_attempt_commits_nothing_that_the_next_run_removes(cluster, setti
         may_commit.wait()
 
     def work() -> None:
-        batch_id = cluster.batch.batch_id(cluster.job.spec.key)
+        batch_id = cluster.batch.id
         told.append(perform(cluster.worker("late", sleep), "job", batch_id))
 
     late = threading.Thread(target=work)
     find = leftovers.find
 
-    def find_and_let_it_commit(layout: Layout) -> list[leftovers.Leftover]:
-        found = find(layout)
+    def find_and_let_it_commit(layout: Layout, **of_run: str) -> list[leftovers.Leftover]:
+        found = find(layout, **of_run)
         may_commit.set()
         late.join()
         return found
@@ -284,7 +281,7 @@ def test_a_commit_of_which_nobody_knows_whether_it_was_done_keeps_its_shard(
         away(target)
 
     monkeypatch.setattr(os, "link", linked)
-    told = perform(cluster.worker("sick"), "job", cluster.batch.batch_id(cluster.job.spec.key))
+    told = perform(cluster.worker("sick"), "job", cluster.batch.id)
     assert "timed out" in told
     monkeypatch.undo()
     assert_another_makes_it_whole(cluster)

@@ -16,21 +16,21 @@ from msgspec.structs import replace
 from awaiting import PATIENCE_S, wait_for
 from private_redis import PrivateRedis
 from shardmill.contract import names
-from shardmill.contract.batch import Batch
+from shardmill.contract.batch import FINISH, Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage, LedgerUnavailable
-from shardmill.contract.schema import Facts, Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.dataset.job import Job
 from shardmill.ledger.answers import RUN_BYTES, Claim, Committed
 from shardmill.ledger.client import ANSWER_S
 from shardmill.ledger.ledger import FINISH_ID, KEEP_S, SHOWN_S, SWEEP_LIMIT, Ledger
-from shardmill.ledger.telemetry import Failure, Live, Share, Told
+from shardmill.ledger.telemetry import Failure, Live, Share, Telemetry
 
 JOB = "clips-123456"
-ITEM = Item(path="a/1.mp4", size_bytes=10, mtime_ns=20)
-PROBE = Batch("probe", (ITEM,))
-EXTRACT = Batch("extract", (ITEM,), (Facts(width=32),))
+PROBE = Batch(id="b1", stage="probe", table="files-0-0a1b2c3d", end=2, subject="a/1.mp4")
+EXTRACT = Batch(
+    id="c1", stage="extract", table="probed-b1-0-0a1b2c3d", first=7, end=9, size_bytes=20
+)
 IDLE = Live()
 
 
@@ -53,7 +53,7 @@ def database(server) -> Iterator["redis.Redis"]:
 def ledger(server, database) -> Iterator[Ledger]:
     """A ledger that has one job with nothing in flight."""
     ledger = Ledger(Settings(redis_url=server.url))
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
     database.hset(names.job_key(JOB), "run", "00000000")  # fences count from 1
     yield ledger
     ledger.close_connections()
@@ -76,7 +76,7 @@ def reserve(
     if number is None:
         told = ledger.snapshot(JOB)
         number = 1 + (told.counters.get("reserved", 0) if told else 0)
-    return ledger.reserve(JOB, batch, batch_id=batch_id, window=window, number=number)
+    return ledger.reserve(JOB, replace(batch, id=batch_id), window=window, number=number)
 
 
 def claim(ledger: Ledger, batch_id: str = "b1", *, lease_s: float = 60) -> Claim:
@@ -84,23 +84,24 @@ def claim(ledger: Ledger, batch_id: str = "b1", *, lease_s: float = 60) -> Claim
 
 
 def beat(ledger: Ledger, fence: int, *, batch_id: str = "b1", live: Live = IDLE) -> str:
-    return ledger.beat(JOB, batch_id, fence=fence, lease_s=60, live=live)
+    return ledger.heartbeat(JOB, batch_id, fence=fence, lease_s=60, live=live)
 
 
 def commit(ledger: Ledger, batch_id: str = "b1", **counters: int) -> Committed:
-    return ledger.commit(JOB, batch_id, counters=counters, children={})
+    return ledger.commit(JOB, batch_id, counters=counters, children=())
 
 
 def sweep(ledger: Ledger, *, missing: bool = False, grace_s: float = 0) -> dict[str, str]:
-    return dict(ledger.sweep(JOB, messages_missing=missing, grace_s=grace_s))
+    due = ledger.requeue_expired(JOB, messages_missing=missing, grace_s=grace_s)
+    return {batch.id: batch.stage for batch in due}
 
 
 def cancel(ledger: Ledger) -> bool:
-    return ledger.shift(JOB, "cancelled", allowed=["running", "paused"])
+    return ledger.set_state(JOB, "cancelled", allowed=["running", "paused"])
 
 
 def pause(ledger: Ledger) -> bool:
-    return ledger.shift(JOB, "paused", reason="disk full", allowed=["running"])
+    return ledger.set_state(JOB, "paused", reason="disk full", allowed=["running"])
 
 
 def counted(ledger: Ledger, *counters: str) -> dict[str, int]:
@@ -145,18 +146,18 @@ def enumerated(ledger: Ledger) -> None:
 
 def finish_in_flight(ledger: Ledger) -> None:
     enumerated(ledger)
-    ledger.drain(JOB)
+    ledger.enqueue_finish(JOB)
 
 
 def commit_with_child(ledger: Ledger) -> None:
-    ledger.commit(JOB, "b1", counters={"ok": 1}, children={"c1": EXTRACT})
+    ledger.commit(JOB, "b1", counters={"ok": 1}, children=[EXTRACT])
 
 
 def commit_and_tell(ledger: Ledger, batch_id: str = "b1", worker: str = "w") -> None:
     """Commit 7 frames and a failure that is named after the batch."""
-    told = Told(worker, (Failure("corrupt", batch_id, "found nothing"),))
+    told = Telemetry(worker, (Failure("corrupt", batch_id, "found nothing"),))
     counters = {"frames": 7, "ok": 1}
-    told_so = ledger.commit(JOB, batch_id, counters=counters, children={}, told=told)
+    told_so = ledger.commit(JOB, batch_id, counters=counters, children=(), telemetry=told)
     assert told_so != "known"
 
 
@@ -166,7 +167,9 @@ Step = Callable[[Ledger], object]
 @pytest.mark.parametrize(
     ("before", "step"),
     [
-        pytest.param(claimed, lambda ledger: ledger.open(job(), {"ok": 2}), id="open"),
+        pytest.param(
+            claimed, lambda ledger: ledger.open(job(), {"ok": 2}, run=ledger.new_run()), id="open"
+        ),
         pytest.param(enumerated, reserve, id="reserve"),
         pytest.param(reserved, claim, id="claim"),
         pytest.param(expired, claim, id="claim of an expired lease"),
@@ -179,8 +182,8 @@ Step = Callable[[Ledger], object]
                 JOB,
                 "b1",
                 counters={"frames": 7},
-                children={},
-                told=Told("w", (Failure("corrupt", "a", "b"),)),
+                children=(),
+                telemetry=Telemetry("w", (Failure("corrupt", "a", "b"),)),
             ),
             id="commit that tells",
         ),
@@ -193,7 +196,7 @@ Step = Callable[[Ledger], object]
         ),
         pytest.param(cancelled_while_claimed, claim, id="claim when cancelled"),
         pytest.param(reserved, enumerated, id="close"),
-        pytest.param(enumerated, lambda ledger: ledger.drain(JOB), id="drain"),
+        pytest.param(enumerated, lambda ledger: ledger.enqueue_finish(JOB), id="drain"),
         pytest.param(expired, sweep, id="sweep"),
         pytest.param(reserved, lambda ledger: sweep(ledger, missing=True), id="sweep for messages"),
         pytest.param(reserved, pause, id="pause"),
@@ -207,7 +210,7 @@ def test_a_transition_applied_twice_is_applied_once(ledger, database, monkeypatc
         tokens = map("{:08x}".format, count())  # owner and run number would differ otherwise
         monkeypatch.setattr("secrets.token_hex", lambda _: next(tokens))
         database.flushall()
-        ledger.open(job(), {})
+        ledger.open(job(), {}, run=ledger.new_run())
         before(ledger)
         with monkeypatch.context() as patch:
             once = ledger._run
@@ -232,7 +235,7 @@ def test_the_same_claim_sent_again_gets_the_same_answer(ledger, monkeypatch):
 def test_a_batch_comes_back_as_it_was_reserved(ledger):
     reserve(ledger, batch=EXTRACT)
 
-    assert claim(ledger).batch == EXTRACT
+    assert claim(ledger).batch == replace(EXTRACT, id="b1")
     assert ledger.release(JOB, "b1", fence=1)
     assert sweep(ledger) == {"b1": "extract"}
 
@@ -267,7 +270,7 @@ def test_a_redis_that_went_back_is_found_out(ledger, database):
     assert reserve(ledger, "b3", number=3) == "behind"
     with pytest.raises(EnvironmentFault, match="run the same command again"):
         ledger.close(JOB, batches=2)
-    assert not ledger.drain(JOB), "nothing is told to be enumerated"
+    assert not ledger.enqueue_finish(JOB), "nothing is told to be enumerated"
 
 
 def test_a_job_that_redis_has_lost_is_not_closed(ledger, database):
@@ -307,13 +310,13 @@ def test_a_claim_of_an_earlier_run_has_lost(ledger):
     """The same batch is there again, claimed as often: who slept since cannot take it for his."""
     reserve(ledger)
     late = claim(ledger).fence
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
     reserve(ledger)
     mine = claim(ledger).fence
 
     assert beat(ledger, late) == "lost"
     assert not ledger.release(JOB, "b1", fence=late)
-    assert ledger.commit(JOB, "b1", counters={}, children={}, fence=late) == "known"
+    assert ledger.commit(JOB, "b1", counters={}, children=(), fence=late) == "known"
     assert beat(ledger, mine) == "held"
 
 
@@ -412,7 +415,7 @@ def test_a_paused_job_is_stopped_and_goes_on_later(ledger):
     assert sweep(ledger, missing=True) == {}
     assert ledger.active() == {JOB: 0}
     assert ledger.snapshot(JOB).reason == "disk full"
-    assert ledger.shift(JOB, "running", allowed=["paused"])
+    assert ledger.set_state(JOB, "running", allowed=["paused"])
     assert ledger.snapshot(JOB).reason == ""
     assert ledger.active() == {JOB: 2}
     assert sweep(ledger, missing=True) == {"b1": "probe", "b2": "probe"}
@@ -449,7 +452,7 @@ def test_cancelled_batches_are_dropped_when_claimed(ledger, database):
 def test_a_state_changes_only_where_it_may(ledger, database, state, wanted, allowed, shifted):
     database.hset(names.job_key(JOB), "state", state)
 
-    assert ledger.shift(JOB, wanted, allowed=allowed) is shifted
+    assert ledger.set_state(JOB, wanted, allowed=allowed) is shifted
     assert ledger.snapshot(JOB).state == (wanted if shifted else state)
 
 
@@ -457,7 +460,7 @@ def test_an_unknown_job_is_made_by_nothing(ledger, database):
     database.flushall()
 
     assert not pause(ledger)
-    assert not ledger.drain(JOB)
+    assert not ledger.enqueue_finish(JOB)
     assert sweep(ledger, missing=True) == {}
     assert commit(ledger, ok=1) == "known"
     assert ledger.snapshot(JOB) is None
@@ -490,35 +493,35 @@ def test_an_unknown_job_is_made_by_nothing(ledger, database):
 def test_the_finish_batch_comes_once_and_only_at_the_end(ledger, prepare, ready):
     prepare(ledger)
 
-    assert [ledger.drain(JOB) for _ in range(3)] == [ready, False, False]
+    assert [ledger.enqueue_finish(JOB) for _ in range(3)] == [ready, False, False]
     assert (sweep(ledger, missing=True).get(FINISH_ID) == "finish") is ready
 
 
 def test_committing_the_finish_batch_ends_the_job_and_its_clock(ledger, database):
     finish_in_flight(ledger)
-    assert claim(ledger, FINISH_ID).batch == Batch("finish")
+    assert claim(ledger, FINISH_ID).batch == FINISH
     assert commit(ledger, FINISH_ID) == "counted"
 
     ended = ledger.snapshot(JOB)
     assert (ended.state, ended.inflight, ended.leased) == ("done", 0, 0)
     database.hincrby(names.job_key(JOB), "ended_ms", -round(ended.seconds * 1000) + 5000)
     assert ledger.snapshot(JOB).seconds == pytest.approx(5)
-    assert not ledger.drain(JOB)
+    assert not ledger.enqueue_finish(JOB)
 
 
 def test_a_commit_counts_and_puts_the_children_in_flight(ledger):
     reserve(ledger)
     beat(ledger, claim(ledger).fence, live=Live(5, 6))
-    children = {"c1": EXTRACT, "c2": replace(PROBE, last_chance=True)}
+    children = [EXTRACT, replace(PROBE, id="c2", last_chance=True)]
 
     first = ledger.commit(JOB, "b1", counters={"ok": 2, "frames": 2**40}, children=children)
-    again = ledger.commit(JOB, "b1", counters={"ok": 2}, children={"c3": PROBE})
+    again = ledger.commit(JOB, "b1", counters={"ok": 2}, children=[replace(PROBE, id="c3")])
 
     assert (first, again) == ("counted", "known")
     after = ledger.snapshot(JOB)
     assert counted(ledger, "ok", "frames") == {"ok": 2, "frames": 2**40}
     assert (after.inflight, after.leased, after.live) == (2, 0, Live())
-    assert claim(ledger, "c2").batch == children["c2"]
+    assert claim(ledger, "c2").batch == children[1]
     assert claim(ledger, "b1").verdict == "done"
 
 
@@ -529,16 +532,16 @@ def test_a_job_tells_who_has_done_what_and_what_failed_last(ledger, database):
     reserve(ledger, "b5")
     commit(ledger, "b5", frames=9)
     reserve(ledger, "b6")
-    ledger.commit(JOB, "b6", counters={"probed": 4}, children={}, told=Told("b"))
+    ledger.commit(JOB, "b6", counters={"probed": 4}, children=(), telemetry=Telemetry("b"))
 
     told = ledger.snapshot(JOB)
     assert told.shares == {"a": Share(0, 21), "b": Share(4, 14)}
     assert [failure.path for failure in told.failures] == ["b4", "b3", "b2"], "newest first"
-    ledger.open(job(), {"inputs": 9, "probed": 5, "frames": 44})
+    ledger.open(job(), {"inputs": 9, "probed": 5, "frames": 44}, run=ledger.new_run())
     again = ledger.snapshot(JOB)
     assert (again.shares, list(again.failures)) == ({}, []), "of this run only"
-    assert counted(ledger, "inputs_before", "probed_before", "frames_before", "frames") == {
-        "inputs_before": 9,
+    assert counted(ledger, "inputs", "probed_before", "frames_before", "frames") == {
+        "inputs": 9,
         "probed_before": 5,
         "frames_before": 44,
         "frames": 44,
@@ -561,7 +564,9 @@ def test_what_a_superseded_claim_says_counts_only_with_a_manifest_part(ledger):
     late, last = claim(ledger, lease_s=0).fence, claim(ledger).fence
 
     def split(fence: int) -> Committed:
-        return ledger.commit(JOB, "b1", counters={}, children={"c1": PROBE}, fence=fence)
+        return ledger.commit(
+            JOB, "b1", counters={}, children=[replace(PROBE, id="c1")], fence=fence
+        )
 
     assert [split(late), split(last), split(last)] == ["known", "counted", "known"]
     assert ledger.snapshot(JOB).inflight == 1
@@ -574,8 +579,8 @@ def test_a_finish_that_has_paused_its_job_comes_again(ledger):
     commit(ledger, FINISH_ID)
 
     assert ledger.snapshot(JOB).state == "paused"
-    ledger.shift(JOB, "running", allowed=["paused"])
-    assert ledger.drain(JOB)
+    ledger.set_state(JOB, "running", allowed=["paused"])
+    assert ledger.enqueue_finish(JOB)
 
 
 def finished(ledger: Ledger) -> None:
@@ -625,7 +630,7 @@ def test_a_job_is_active_for_minutes_after_its_end(ledger, database, end):
     assert ledger.active() == {}
     assert not database.exists(names.ACTIVE)
     assert ledger.jobs() == [JOB], "it is remembered all the same"
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
     assert ledger.active() == {JOB: 0}
 
 
@@ -643,7 +648,7 @@ def test_a_cancelled_job_is_active_as_long_as_a_batch_is_in_flight(ledger, datab
 def test_more_jobs_than_one_script_looks_at_are_all_active(ledger, monkeypatch):
     monkeypatch.setattr("shardmill.ledger.ledger.ACTIVE_LIMIT", 2)
     for name in ("a", "c", "d", "e"):
-        ledger.open(job(name=name), {})
+        ledger.open(job(name=name), {}, run=ledger.new_run())
     reserve(ledger)
 
     assert ledger.active() == {"a": 0, "c": 0, JOB: 1, "d": 0, "e": 0}
@@ -661,7 +666,7 @@ def test_a_list_of_active_jobs_that_was_lost_is_made_again(ledger, database):
 def test_a_job_that_is_taken_up_again_does_not_expire(ledger, database):
     cancel(ledger)
 
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
 
     assert database.pttl(names.job_key(JOB)) == -1
 
@@ -688,7 +693,7 @@ def test_opening_clears_what_an_earlier_opening_left(ledger, database):
         reserve(ledger, batch_id)
     beat(ledger, claim(ledger, "held").fence, batch_id="held")
 
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
 
     assert sorted(database.keys()) == [names.ACTIVE, names.job_key(JOB), names.JOBS]
 
@@ -736,7 +741,11 @@ def test_a_released_batch_is_charged_nothing(ledger):
 
 
 def test_the_snapshot_tells_the_numbers(ledger):
-    ledger.open(job(started_s=time.time() - 100), {"ok": 5, "failed:crash": 1, "inputs": 8})
+    ledger.open(
+        job(started_s=time.time() - 100),
+        {"ok": 5, "failed:crash": 1, "inputs": 8},
+        run=ledger.new_run(),
+    )
     for batch_id in ("b1", "b2", "b3", "b4"):
         reserve(ledger, batch_id)
     for batch_id, live in (("b1", Live(100, 10)), ("b2", Live(20, 2))):
@@ -764,14 +773,14 @@ def test_a_job_comes_back_as_it_was_opened(ledger):
 
 
 def test_the_job_of_a_claim_is_read_once_a_run(ledger, database):
-    ledger.open(job(), {})
+    ledger.open(job(), {}, run=ledger.new_run())
     reserve(ledger)
     run = claim(ledger).run
 
     assert ledger.job_of(JOB, run) == job() == ledger.job(JOB)[0]
     database.delete(names.job_key(JOB))
     assert ledger.job_of(JOB, run) == job()
-    ledger.open(other := job(out="/elsewhere"), {})
+    ledger.open(other := job(out="/elsewhere"), {}, run=ledger.new_run())
     reserve(ledger)
     assert ledger.job_of(JOB, claim(ledger).run) == other
     assert ledger.job_of(JOB, run) is None, "that of a run that is over"
@@ -794,7 +803,7 @@ def test_opening_again_starts_over_with_another_run_number(ledger):
     enumerated(ledger)
     runs = set()
     for _ in range(5):
-        ledger.open(job(), {"ok": 1})
+        ledger.open(job(), {"ok": 1}, run=ledger.new_run())
         runs.add(ledger.job(JOB)[1])
 
     assert counted(ledger, "ok") == {"ok": 1}
@@ -812,12 +821,12 @@ def test_one_worker_leads_until_it_has_been_quiet(ledger):
 
 def test_workers_appear_disappear_and_are_forgotten(ledger, database):
     for name, slots in (("gone", 100), ("one", 10), ("two", 1)):
-        ledger.appear(name, slots=slots, forget_after_s=15)
+        ledger.register_worker(name, slots=slots, forget_after_s=15)
     assert ledger.slots() == 111
     database.zincrby(names.WORKERS, -16_000, "gone")
-    ledger.appear("two", slots=2, forget_after_s=15)
+    ledger.register_worker("two", slots=2, forget_after_s=15)
     assert (ledger.workers(), ledger.slots()) == (["one", "two"], 12)
-    ledger.disappear("one")
+    ledger.unregister_worker("one")
     assert (ledger.workers(), ledger.slots()) == (["two"], 2)
 
 
@@ -834,10 +843,9 @@ def test_messages_are_counted_in_all_queues(ledger, server):
     [
         pytest.param("\x80\x04\x95 a pickle", id="a pickle"),
         pytest.param("{", id="no JSON"),
-        pytest.param('["shutdown",[],[],false]', id="unknown stage"),
-        pytest.param(
-            Batch("probe", (replace(ITEM, path="../../etc/passwd"),)).encode(), id="hostile path"
-        ),
+        pytest.param('{"stage":"shutdown","table":"a-b","rows":[0,1]}', id="unknown stage"),
+        pytest.param(replace(PROBE, table="../../etc/passwd").encode(), id="hostile path"),
+        pytest.param(replace(PROBE, first=2, end=2).encode(), id="no rows"),
     ],
 )
 def test_a_batch_whose_payload_is_damaged_pauses_its_job_at_the_end(ledger, database, payload):
@@ -851,11 +859,11 @@ def test_a_batch_whose_payload_is_damaged_pauses_its_job_at_the_end(ledger, data
         claim(ledger)
 
     assert claim(ledger) == Claim(verdict="done"), "it is not claimed again for ever"
-    assert not ledger.drain(JOB)
+    assert not ledger.enqueue_finish(JOB)
     assert ledger.snapshot(JOB).state == "running", "the others are done meanwhile"
     claim(ledger, "b2")
     commit(ledger, "b2", ok=1)
-    assert not ledger.drain(JOB)
+    assert not ledger.enqueue_finish(JOB)
     told = ledger.snapshot(JOB)
     assert (told.state, told.inflight) == ("paused", 0)
     assert "run the same command again" in told.reason
@@ -876,7 +884,7 @@ def test_a_batch_that_redis_has_lost_pauses_its_job_at_the_end(ledger, database,
     with suppress(InvalidMessage):
         assert claim(ledger) == Claim(verdict="done")
 
-    assert not ledger.drain(JOB)
+    assert not ledger.enqueue_finish(JOB)
     assert ledger.snapshot(JOB).state == "paused"
 
 
@@ -983,7 +991,7 @@ def test_a_redis_that_stops_answering_is_told_within_seconds(redis_server):
     server = PrivateRedis(redis_server)
     ledger = Ledger(Settings(redis_url=server.url))
     try:
-        ledger.open(job(), {})
+        ledger.open(job(), {}, run=ledger.new_run())
         server.freeze()
         began_s = time.monotonic()
 
@@ -1001,7 +1009,7 @@ def test_a_patient_ledger_waits_for_a_redis_that_was_there(redis_server):
     ended = threading.Event()
     ledger = Ledger(Settings(redis_url=server.url), patience_s=PATIENCE_S, ended=ended)
     try:
-        ledger.open(job(), {})
+        ledger.open(job(), {}, run=ledger.new_run())
         server.kill()
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(reserve, ledger, number=1)
@@ -1033,7 +1041,7 @@ def test_a_ledger_works_again_when_redis_does(redis_server):
     server = PrivateRedis(redis_server)
     try:
         ledger = Ledger(Settings(redis_url=server.url))
-        ledger.open(job(), {})
+        ledger.open(job(), {}, run=ledger.new_run())
         server.kill()
         with pytest.raises(LedgerUnavailable):
             reserve(ledger)

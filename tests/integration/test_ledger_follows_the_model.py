@@ -3,19 +3,20 @@
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from ledger_model import NAMES, Batch, State, World, explore
 from private_redis import PrivateRedis
 from shardmill.contract import names
+from shardmill.contract.batch import FINISH
 from shardmill.contract.batch import Batch as Payload
-from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.ledger.answers import COMMITTED, Committed
 from shardmill.ledger.ledger import FINISH_ID, Ledger
 from shardmill.ledger.telemetry import Live
 
 JOB = "clips-123456"
-PROBE = Payload("probe", (Item(path="a", size_bytes=1, mtime_ns=2),))
+PROBE = Payload(id="p", stage="probe", table="files-0a1b2c3d", end=1)
 HOUR_MS = 3_600_000
 IDS = {name: FINISH_ID if name == "f" else name for name in NAMES}
 SCORES = {"sent": 5, "unsent": 0, "expired": 1}
@@ -51,7 +52,7 @@ class Scripts:
                 key = names.lease_key(JOB) if batch.leased else names.waiting_key(JOB)
                 score = SCORES.get(batch.place, self._now_ms + HOUR_MS)
                 pipe.zadd(key, {IDS[name]: score})
-                payload = Payload("finish") if name == "f" else PROBE
+                payload = FINISH if name == "f" else PROBE
                 fields = {"stage": payload.stage, "payload": payload.encode()}
                 fields |= {"fence": batch.fence, "attempts": batch.attempts}
                 if batch.owner:
@@ -95,7 +96,7 @@ class Scripts:
         return Batch(place, int(values["fence"]), int(values["attempts"]), owner)
 
     def reserve(self, name: str, number: int) -> str:
-        return self._ledger.reserve(JOB, PROBE, batch_id=IDS[name], window=99, number=number)
+        return self._ledger.reserve(JOB, replace(PROBE, id=IDS[name]), window=99, number=number)
 
     def close(self, number: int) -> str:
         return self._ledger._run("close", [names.job_key(JOB)], number)
@@ -104,11 +105,11 @@ class Scripts:
         claim = self._ledger.claim(JOB, IDS[name], worker=owner, lease_s=3600, max_attempts=3)
         return claim.verdict, claim.fence, claim.attempts
 
-    def beat(self, name: str, fence: int) -> str:
-        return self._ledger.beat(JOB, IDS[name], fence=fence, lease_s=3600, live=Live())
+    def heartbeat(self, name: str, fence: int) -> str:
+        return self._ledger.heartbeat(JOB, IDS[name], fence=fence, lease_s=3600, live=Live())
 
     def commit(self, name: str, fence: int, ok: int, children: tuple[str, ...]) -> Committed:
-        followers = {IDS[child]: PROBE for child in children}
+        followers = [replace(PROBE, id=IDS[child]) for child in children]
         counters = {"ok": ok}
         return self._ledger.commit(
             JOB, IDS[name], counters=counters, children=followers, fence=fence or None
@@ -123,19 +124,24 @@ class Scripts:
         (told,) = self._ledger._run("active", keys, 0, JOB)
         return told
 
-    def drain(self) -> bool:
-        return self._ledger.drain(JOB)
+    def enqueue_finish(self) -> bool:
+        return self._ledger.enqueue_finish(JOB)
 
-    def shift(self, state: str, allowed: tuple[str, ...]) -> bool:
-        return self._ledger.shift(JOB, state, allowed=allowed)
+    def set_state(self, state: str, allowed: tuple[str, ...]) -> bool:
+        return self._ledger.set_state(JOB, state, allowed=allowed)
 
-    def sweep(self, missing: bool) -> set[str]:
-        due = self._ledger.sweep(JOB, messages_missing=missing, grace_s=0)
-        return {name for name in NAMES if IDS[name] in due}
+    def requeue_expired(self, missing: bool) -> set[str]:
+        due = self._ledger.requeue_expired(JOB, messages_missing=missing, grace_s=0)
+        return {name for name in NAMES if IDS[name] in {batch.id for batch in due}}
 
 
-AS_TOLD = {"commit": COMMITTED.__getitem__, "release": bool, "drain": bool, "sweep": set}
-AS_TOLD["shift"] = "shifted".__eq__
+AS_TOLD = {
+    "commit": COMMITTED.__getitem__,
+    "release": bool,
+    "enqueue_finish": bool,
+    "requeue_expired": set,
+}
+AS_TOLD["set_state"] = "shifted".__eq__
 
 
 def test_every_transition_of_the_explored_model_is_that_of_the_scripts(server, monkeypatch):
@@ -153,6 +159,8 @@ def test_every_transition_of_the_explored_model_is_that_of_the_scripts(server, m
             assert scripts.read() == after, (before, name, arguments)
             tried[name] += 1
     ledger.close_connections()
-    assert all(tried[name] > 20 for name in ("reserve", "claim", "beat", "commit", "release"))
-    assert all(tried[name] > 20 for name in ("active", "drain", "shift", "sweep"))
+    assert all(tried[name] > 20 for name in ("reserve", "claim", "heartbeat", "commit", "release"))
+    assert all(
+        tried[name] > 20 for name in ("active", "enqueue_finish", "set_state", "requeue_expired")
+    )
     assert tried["close"]

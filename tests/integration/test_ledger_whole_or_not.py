@@ -5,20 +5,21 @@ from contextlib import closing
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.dataset.job import Job
 from shardmill.ledger.ledger import Ledger
-from shardmill.ledger.telemetry import Live, Told
+from shardmill.ledger.telemetry import Live, Telemetry
 
 JOB = "clips"
-PROBE = Batch("probe", (Item(path="a.mp4", size_bytes=10, mtime_ns=20),))
+RUN = "0000000a"
+PROBE = Batch(id="b1", stage="probe", table="files-0a1b2c3d", end=1)
 MOST = 2**53
 """What Redis's Lua counts without gaps."""
 
@@ -40,10 +41,10 @@ def database(server) -> Iterator["redis.Redis"]:
 def ledger(server, database) -> Iterator[Ledger]:
     """A job with a batch that is claimed and one that waits."""
     ledger = Ledger(Settings(redis_url=server.url))
-    ledger.open(Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {})
+    ledger.open(Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {}, run=RUN)
     for number, name in enumerate(("b1", "b2"), start=1):
-        ledger.reserve(JOB, PROBE, batch_id=name, window=9, number=number)
-    ledger.appear("w", slots=1, forget_after_s=60)
+        ledger.reserve(JOB, replace(PROBE, id=name), window=9, number=number)
+    ledger.register_worker("w", slots=1, forget_after_s=60)
     yield ledger
     ledger.close_connections()
 
@@ -74,32 +75,33 @@ B1 = names.batch_key(JOB, "b1")
 SETS = [names.waiting_key(JOB), names.lease_key(JOB)]
 BATCH = [names.job_key(JOB), *SETS, names.live_key(JOB), B1]
 BESIDE = [names.share_key(JOB), names.failures_key(JOB), names.faults_key(JOB)]
-NOTHING = '["", []]'
+CHILD = [*BATCH, *BESIDE, names.batch_key(JOB, "c")]
 IMPOSSIBLE = {
-    "commit: counters are no JSON": ("commit", BATCH + BESIDE, "b1", "", "{", "[]", 1, NOTHING),
+    "commit: fewer counters than told": (
+        *("commit", BATCH + BESIDE),
+        *("b1", "", 1, "w", 2, 0, "ok", 1),
+    ),
     "commit: a counter is text": (
-        "commit",
-        BATCH + BESIDE,
-        "b1",
-        "",
-        '{"ok":"x"}',
-        "[]",
-        1,
-        NOTHING,
+        *("commit", BATCH + BESIDE),
+        *("b1", "", 1, "w", 1, 0, "ok", "x"),
     ),
     "commit: a child has no payload": (
-        *("commit", [*BATCH, *BESIDE, names.batch_key(JOB, "c")]),
-        *("b1", "", '{"ok":1}', '[["c","probe"]]', 1, NOTHING),
+        *("commit", CHILD),
+        *("b1", "", 1, "w", 1, 0, "ok", 1, "c", "probe"),
     ),
     "commit: a child has no key": (
         *("commit", BATCH + BESIDE),
-        *("b1", "", '{"ok":1}', '[["c","probe","{}"]]', 1, NOTHING),
+        *("b1", "", 1, "w", 1, 0, "ok", 1, "c", "probe", "{}"),
     ),
-    "commit: a failure is a table": (
+    "commit: a child is in place of a failure": (
+        *("commit", CHILD),
+        *("b1", "", 1, "w", 1, 1, "ok", 1, "c", "probe", "{}"),
+    ),
+    "commit: the failures are no number": (
         *("commit", BATCH + BESIDE),
-        *("b1", "", '{"ok":1}', "[]", 1, '["w",[[1]]]'),
+        *("b1", "", 1, "w", 1, "x", "ok", 1),
     ),
-    "commit: keep is no number": ("commit", BATCH + BESIDE, "b1", "", "{}", "[]", "x", NOTHING),
+    "commit: keep is no number": ("commit", BATCH + BESIDE, "b1", "", "x", "w", 0, 0),
     "claim: the lease is no number": (
         "claim",
         [*BATCH[:4], names.batch_key(JOB, "b2")],
@@ -116,8 +118,8 @@ IMPOSSIBLE = {
         9,
         "x",
     ),
-    "beat: the lease is no number": (
-        *("beat", [names.job_key(JOB), names.lease_key(JOB), names.live_key(JOB), B1]),
+    "heartbeat: the lease is no number": (
+        *("heartbeat", [names.job_key(JOB), names.lease_key(JOB), names.live_key(JOB), B1]),
         *("b1", "FENCE", "x", "[]"),
     ),
     "open: a field has no value": (
@@ -134,17 +136,23 @@ IMPOSSIBLE = {
         ),
         *(JOB, names.batch_key(JOB, ""), "x", "state", "running"),
     ),
-    "shift: keep is no number": (
-        *("shift", [names.job_key(JOB), *BESIDE]),
+    "set_state: keep is no number": (
+        *("set_state", [names.job_key(JOB), *BESIDE]),
         *("cancelled", "", "x", "running"),
     ),
-    "sweep: the grace is no number": ("sweep", [*BATCH[:4]], 1, "x", 9),
-    "sweep: the limit is no number": ("sweep", [*BATCH[:4]], 1, 1, "x"),
+    "requeue_expired: the grace is no number": ("requeue_expired", [*BATCH[:4]], 1, "x", 9),
+    "requeue_expired: the limit is no number": ("requeue_expired", [*BATCH[:4]], 1, 1, "x"),
     "reserve: the window is no number": (
         *("reserve", [names.job_key(JOB), *SETS, names.batch_key(JOB, "b3")]),
         *("b3", "probe", "{}", "x", 3),
     ),
-    "appear: the time is no number": ("appear", [names.WORKERS, names.SLOTS], "w2", "x", 1),
+    "register_worker: the time is no number": (
+        "register_worker",
+        [names.WORKERS, names.SLOTS],
+        "w2",
+        "x",
+        1,
+    ),
     "fault: the time is no number": (
         *("fault", [names.job_key(JOB), names.WORKERS, names.faults_key(JOB)]),
         *("w", "disk", "x"),
@@ -169,7 +177,10 @@ def test_a_counter_beyond_all_bounds_is_clipped_and_neighbours_come(ledger, *, a
     for name in ("b1", "b2"):
         claim(ledger, name)
         ledger.commit(
-            JOB, name, counters={"planned_ms2": amount, "ok": 1}, children={f"{name}c": PROBE}
+            JOB,
+            name,
+            counters={"planned_ms2": amount, "ok": 1},
+            children=[replace(PROBE, id=f"{name}c")],
         )
 
     found = ledger.snapshot(JOB)
@@ -180,14 +191,16 @@ def test_a_counter_beyond_all_bounds_is_clipped_and_neighbours_come(ledger, *, a
 
 def test_a_job_opens_with_counters_beyond_all_bounds(ledger):
     ledger.open(
-        Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {"frames": 2**70}
+        Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9),
+        {"frames": 2**70},
+        run=RUN,
     )
 
     assert ledger.snapshot(JOB).counters["frames"] == MOST
 
 
 def test_a_job_pauses_once_no_worker_can_work_on_it(ledger):
-    ledger.appear("v", slots=1, forget_after_s=60)
+    ledger.register_worker("v", slots=1, forget_after_s=60)
 
     assert ledger.fault(JOB, worker="w", reason="w: Too many open files") == "noted"
     assert ledger.snapshot(JOB).state == "running"
@@ -201,19 +214,19 @@ def test_a_job_pauses_once_no_worker_can_work_on_it(ledger):
 
 
 def test_a_worker_that_commits_is_well(ledger):
-    ledger.appear("v", slots=1, forget_after_s=60)
+    ledger.register_worker("v", slots=1, forget_after_s=60)
     ledger.fault(JOB, worker="w", reason="w: sick")
     claim(ledger)
-    ledger.commit(JOB, "b1", counters={"ok": 1}, children={}, told=Told("w"))
+    ledger.commit(JOB, "b1", counters={"ok": 1}, children=(), telemetry=Telemetry("w"))
 
     assert ledger.fault(JOB, worker="v", reason="v: sick") == "noted"
 
 
 def test_who_resumes_a_job_has_mended_what_was_wrong(ledger, database):
-    ledger.appear("v", slots=1, forget_after_s=60)
+    ledger.register_worker("v", slots=1, forget_after_s=60)
     ledger.fault(JOB, worker="w", reason="w: sick")
-    ledger.shift(JOB, "paused", allowed=["running"])
-    ledger.shift(JOB, "running", allowed=["paused"])
+    ledger.set_state(JOB, "paused", allowed=["running"])
+    ledger.set_state(JOB, "running", allowed=["paused"])
 
     assert ledger.fault(JOB, worker="v", reason="v: sick") == "noted"
     assert database.ttl(names.faults_key(JOB)) > 0
@@ -231,7 +244,7 @@ def test_a_fence_that_a_redis_gives_out_twice_names_two_attempts(ledger, databas
     assert first.attempt != second.attempt
     assert first.attempt.endswith(first.run)
     assert second.attempt.endswith(second.run)
-    assert ledger.beat(JOB, "b1", fence=second.fence, lease_s=60, live=Live()) == "held"
+    assert ledger.heartbeat(JOB, "b1", fence=second.fence, lease_s=60, live=Live()) == "held"
 
 
 def test_a_job_opens_though_an_earlier_opening_left_more_than_a_script_removes(
@@ -239,10 +252,10 @@ def test_a_job_opens_though_an_earlier_opening_left_more_than_a_script_removes(
 ):
     monkeypatch.setattr("shardmill.ledger.ledger.SWEEP_LIMIT", 2)
     for number in range(3, 9):
-        ledger.reserve(JOB, PROBE, batch_id=f"b{number}", window=99, number=number)
+        ledger.reserve(JOB, replace(PROBE, id=f"b{number}"), window=99, number=number)
     claim(ledger, "b5")
 
-    ledger.open(Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {})
+    ledger.open(Job(name=JOB, root="/data", out="/out", spec=Spec(), started_s=1e9), {}, run=RUN)
 
     assert ledger.snapshot(JOB).inflight == 0
     assert [key for key in database.keys("*") if ":batch:" in key] == []

@@ -1,22 +1,28 @@
 """A long video is several items that several slots work on, and their frames are those of one."""
 
+import json
 import os
 import subprocess
+from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from correctness.ways import item_of
-from shardmill.contract.location.roots import Roots
+from engine_work import extract_work
 from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill.dataset.index import open_index
+from shardmill.dataset.job import Job
 from shardmill.dataset.layout import Layout
-from shardmill.report.verify import verify
+from shardmill.read import ClipDataset, open_shards
+from shardmill.read.shards import Shards
+from shardmill.report import store, summary
+from shardmill.report.verify import Problem, verify
 from shardmill_worker.engine import division
 from shardmill_worker.engine.extract import extract_batch
 from shardmill_worker.engine.probe import probe_item
-from shardmill_worker.engine.work import ExtractWork
 
 Stored = list[tuple[int, int, bytes]]
 """Number in the source, time, and bytes of each frame."""
@@ -34,21 +40,88 @@ def stored(out: str, shard: str) -> list[Stored]:
     return clips
 
 
+def kept(root: str, out: str, items: tuple[Item, ...], spec: Spec, *, apart: bool) -> Shards:
+    """The clips that items become, all in one shard or each in its own; extracted here."""
+    layout = Layout(out)
+    layout.make()
+    batches = [[item] for item in items] if apart else [list(items)]
+    for number, batch in enumerate(batches):
+        facts = [probe_item(root, item) for item in batch]
+        work = extract_work(root, out, batch, facts, spec, batch_id=f"b{number}")
+        outcomes = list(extract_batch(work, lambda: None))
+        assert spec.keep_partial or {outcome.error_message for outcome in outcomes} == {None}
+        os.rename(work.part_tmp, layout.part(f"b{number}"))
+    return open_shards(out)
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["a shard each", "one shard"])
+@pytest.mark.parametrize("shard_format", ["tfrecord", "hdf5", "webdataset", "npy"])
+def test_windows_of_a_cut_video_are_those_of_the_whole(
+    ffmpeg, eager, tmp_path, shard_format, apart
+):
+    root = str(tmp_path / "in")
+    os.mkdir(root)
+    made(ffmpeg, "testsrc=size=64x48:rate=25:duration=12", tmp_path / "in" / "a.mp4")
+    encoding = "raw" if shard_format == "npy" else "jpeg"
+    spec = Spec(size="32x24", format=shard_format, encoding=encoding, fps=5)
+    whole = item_of(root, "a.mp4")
+    items = division.items_of(root, whole, probe_item(root, whole), spec, lambda: None)
+    assert len(items) > 2
+
+    cut = ClipDataset(kept(root, str(tmp_path / "cut"), items, spec, apart=apart), window=7)
+    uncut = ClipDataset(kept(root, str(tmp_path / "uncut"), (whole,), spec, apart=True), window=7)
+
+    assert len(cut.clips[0].parts) == len(items)
+    assert len(cut) == len(uncut) == 60 - 6
+    for ours, theirs in zip(cut, uncut, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    pts_ns = cut.clips[0].pts_ns
+    assert (np.diff(pts_ns) > 0).all()
+    index = [part.entry.frames.source_index for part in cut.clips[0].parts]
+    assert (np.diff(np.concatenate(index)) > 0).all()
+    assert not store_problems(str(tmp_path / "cut"), spec)
+
+
+@pytest.mark.parametrize("into_part", [0, 3], ids=["its first frame", "later"])
+def test_what_is_kept_of_a_damaged_video_does_not_depend_on_the_cut(
+    ffmpeg, eager, tmp_path, into_part
+):
+    """The third part begins with the damage, or has it behind some frames."""
+    root = str(tmp_path / "in")
+    os.mkdir(root)
+    encoder = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-sc_threshold", "0")
+    path = made(ffmpeg, "testsrc2=size=128x96:rate=25:duration=12", Path(root, "a.mp4"), *encoder)
+    spec = Spec(size="32x24", keep_partial=True)
+    whole = item_of(root, "a.mp4")
+    items = division.items_of(root, whole, probe_item(root, whole), spec, lambda: None)
+    assert len(items) > 3
+    first = items[2].start_ns * 25 // 10**9
+    damage(ffmpeg, path, first + into_part)
+    os.utime(path, ns=(whole.mtime_ns, whole.mtime_ns))
+
+    cut = kept(root, str(tmp_path / "cut"), items, spec, apart=True)
+    uncut = kept(root, str(tmp_path / "uncut"), (whole,), spec, apart=True)
+
+    assert [len(clip) for clip in cut] == [len(clip) for clip in uncut] == [first + into_part]
+    assert cut[0].clip_id == uncut[0].clip_id
+    assert np.array_equal(cut[0].frames(), uncut[0].frames())
+    for name in ("cut", "uncut"):
+        assert not store_problems(str(tmp_path / name), spec)
+        tally = summary.tally(str(tmp_path / name))
+        assert (tally.ok, tally.partial, tally.frames) == (1, 1, first + into_part)
+
+
+def store_problems(out: str, spec: Spec) -> tuple[Problem, ...]:
+    """What verify finds in an output directory that was made here."""
+    Job(name="j", root="/in", out=out, spec=spec, inputs=1).write()
+    return verify(out, deep=True).problems
+
+
 def extracted(root: str, out: str, items: tuple[Item, ...], spec: Spec) -> list[Stored]:
     """The frames of each item, extracted in this process."""
     facts = tuple(probe_item(root, item) for item in items)
-    work = ExtractWork(
-        roots=Roots.of(root),
-        out=out,
-        spec=spec,
-        batch_id=f"b{len(items)}",
-        attempt="a",
-        worker="w",
-        items=items,
-        facts=facts,
-    )
-    Layout(out).make()
-    os.makedirs(work.tmp, exist_ok=True)
+    work = extract_work(root, out, items, facts, spec, batch_id=f"b{len(items)}")
     outcomes = list(extract_batch(work, lambda: None))
     assert {outcome.error_message for outcome in outcomes} == {None}
     return stored(out, work.shard)
@@ -130,15 +203,141 @@ def test_a_long_video_is_shared_among_slots(ffmpeg, tmp_path, home):
 
     told = home.run("run", media, "--out", out, "--jobs", "2", "--encoding", "png", "--json").json
 
-    rows = pq.read_table(out / "files.parquet").to_pylist()
-    assert [(row["segment"], row["segments"]) for row in rows] == [(n, 4) for n in range(4)]
-    assert len({row["shard"] for row in rows}) == 4, "each part is a batch of its own"
-    assert (told["inputs"], told["ok"], told["frames"]) == (4, 4, 2000)
+    (row,) = pq.read_table(out / "files.parquet").to_pylist()
+    assert (row["segments"], row["clips"], row["parts"], row["frames_kept"]) == (4, 1, 4, 2000)
+    assert len(row["shards"]) == 4, "each part is a batch of its own"
+    assert (told["inputs"], told["ok"], told["clips"], told["frames"]) == (1, 1, 1, 2000)
     assert told["bytes_in"] == (media / "long.mp4").stat().st_size
     assert verify(str(out)).problems == ()
-    frames = [f for row in rows for clip in stored(str(out), row["shard"]) for f in clip]
-    assert [number for number, _, _ in frames] == list(range(2000))
-    assert [time_ns for _, time_ns, _ in frames] == [n * 40_000_000 for n in range(2000)]
+    (clip,) = open_shards(out)
+    numbers = [part.entry.frames.source_index for part in clip.parts]
+    assert np.concatenate(numbers).tolist() == list(range(2000))
+    assert clip.pts_ns.tolist() == [n * 40_000_000 for n in range(2000)]
+
+
+def made(ffmpeg: str, source: str, target: Path, *encoder: str) -> Path:
+    options = encoder or ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "100")
+    subprocess.run(
+        [
+            ffmpeg,
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            source,
+            *options,
+            "-pix_fmt",
+            "yuv420p",
+            target,
+        ],
+        check=True,
+    )
+    return target
+
+
+def damage(ffmpeg: str, video: Path, packet: int) -> None:
+    """Overwrite the middle of one packet; its size, and those around it, stay as they are."""
+    asked = [
+        "-v",
+        "error",
+        "-select_streams",
+        "v",
+        "-show_entries",
+        "packet=pos,size",
+        "-of",
+        "csv=p=0",
+    ]
+    program = Path(ffmpeg).with_name("ffprobe")
+    told = subprocess.run([program, *asked, video], capture_output=True, text=True, check=True)
+    size, position = map(int, told.stdout.split()[packet].strip(",").split(","))
+    with open(video, "rb+") as file:
+        file.seek(position + size // 4)
+        file.write(np.random.default_rng(7).bytes(size // 2))
+
+
+@pytest.fixture(scope="module")
+def mixed(ffmpeg, tmp_path_factory) -> Path:
+    """A long video among two short ones, a picture and what is none."""
+    media = tmp_path_factory.mktemp("mixed")
+    made(ffmpeg, LONG, media / "long.mp4")
+    for name in ("a.mp4", "z.mp4"):
+        made(ffmpeg, "testsrc=size=64x48:rate=25:duration=2", media / name)
+    made(ffmpeg, "testsrc=size=64x48:rate=1:duration=1", media / "p.png", "-frames:v", "1")
+    (media / "none.mp4").write_bytes(b"no video")
+    return media
+
+
+@pytest.mark.needs_redis
+def test_every_display_counts_files(mixed, tmp_path, home):
+    out = tmp_path / "out"
+
+    ran = home.run("run", mixed, "--out", out, "--encoding", "png", "--json")
+
+    counts = {"inputs": 5, "ok": 4, "failed": 1, "skipped": 0, "clips": 4, "frames": 2101}
+    assert ran.code == 3
+    told = {
+        "run": ran.json,
+        "status": home.run("status", out, "--json").json,
+        "summary": json.loads((out / "summary.json").read_text()),
+    }
+    for name, found in told.items():
+        assert {key: found[key] for key in counts} == counts, name
+    assert pq.read_metadata(out / "files.parquet").num_rows == 5
+    asked = "select (select count(*) from files), (select count(*) from clips)"
+    assert home.run("query", out, asked, "--csv").out.splitlines()[1] == "5,4"
+    lines = home.run("query", out, "select count(*) from parts", "--csv").out.splitlines()
+    assert lines[1] == "8"
+    assert "5 inputs = 4 ok + 1 failed" in home.run("verify", out).out
+    assert "5 inputs" in (out / "report.html").read_text()
+    assert len(open_shards(out)) == 4
+    again = home.run("run", mixed, "--out", out, "--encoding", "png", "--json")
+    assert again.json | {"seconds": 0} == ran.json | {"seconds": 0}
+    assert "4 of 5 inputs are done already" in again.err
+
+
+@pytest.mark.needs_redis
+def test_a_long_video_with_a_damaged_part_fails_as_a_whole(ffmpeg, tmp_path, home):
+    """Frame 1,250 lies in the third of four parts."""
+    media, out = tmp_path / "in", tmp_path / "out"
+    media.mkdir()
+    damage(ffmpeg, made(ffmpeg, LONG, media / "long.mp4"), 1250)
+    made(ffmpeg, "testsrc=size=64x48:rate=25:duration=2", media / "a.mp4")
+
+    ran = home.run("run", media, "--out", out, "--encoding", "png", "--json")
+
+    told = ran.json
+    assert (ran.code, told["inputs"], told["ok"], told["failed"]) == (3, 2, 1, 1)
+    assert (told["clips"], told["frames"], told["failures"]) == (1, 50, {"corrupt": 1})
+    assert verify(str(out)).problems == ()
+    assert [clip.path for clip in open_shards(out)] == ["a.mp4"]
+    failed = home.run("failures", out).out
+    assert "long.mp4" in failed
+    assert "long.mp4 " not in failed, "no part is named"
+
+
+@pytest.mark.needs_redis
+def test_of_a_damaged_long_video_that_is_kept_which_is_kept_of_one_piece(ffmpeg, tmp_path, home):
+    """As JPEG of 64x36 the same video is little work, and is not cut."""
+    media = tmp_path / "in"
+    media.mkdir()
+    damage(ffmpeg, made(ffmpeg, LONG, media / "long.mp4"), 1250)
+    ways = {"cut": ("--encoding", "png"), "whole": ("--size", "64x36")}
+
+    clips = {}
+    for name, way in ways.items():
+        out = tmp_path / name
+        told = home.run("run", media, "--out", out, *way, "--keep-partial", "--json").json
+        assert (told["inputs"], told["ok"], told["partial"], told["clips"]) == (1, 1, 1, 1)
+        assert verify(str(out)).problems == ()
+        (clips[name],) = open_shards(out)
+        assert len(clips[name]) == told["frames"]
+
+    assert len(clips["cut"].parts) == 3
+    assert len(clips["whole"].parts) == 1
+    assert clips["cut"].pts_ns.tolist() == clips["whole"].pts_ns.tolist()
+    assert 1000 < len(clips["cut"]) <= 1250
+    assert clips["cut"].clip_id == clips["whole"].clip_id
 
 
 @pytest.mark.needs_redis
@@ -159,9 +358,14 @@ def test_a_video_becomes_clips_of_the_length_asked_for(ffmpeg, tmp_path, home):
 
     told = home.run(*command).json
 
-    assert (told["inputs"], told["ok"], told["failed"], told["clips"]) == (6, 5, 1, 5)
-    rows = pq.read_table(out / "files.parquet").to_pylist()
-    clips = [row for row in rows if row["path"] == "a/1.mp4"]
+    assert (told["inputs"], told["ok"], told["failed"], told["clips"]) == (3, 2, 1, 5)
+    files = pq.read_table(out / "files.parquet").to_pylist()
+    assert [(row["path"], row["clips"]) for row in files] == [
+        *(("a/1.mp4", 4), ("a/2.png", 1), ("a/3.mp4", 0))
+    ]
+    with store.query(str(out), "from parts where path = 'a/1.mp4' order by segment") as answer:
+        clips = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    assert files[0]["clip_ids"] == [row["clip_id"] for row in clips]
     assert [row["clip_start_ns"] for row in clips] == [n * 3 * 10**9 for n in range(4)]
     assert [row["frames_kept"] for row in clips] == [100, 100, 100, 50]
     assert {row["label"] for row in clips} == {"a"}

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from private_redis import PrivateRedis
 from shardmill.contract import names
 from shardmill.contract.batch import Batch
-from shardmill.contract.schema import Item
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec
 from shardmill.dataset.job import Job
@@ -41,8 +40,8 @@ def remember(server: PrivateRedis, ledger: Ledger, *, ended_before_s: float) -> 
     with server.client(database=1) as database:
         for number in range(REMEMBERED):
             name = f"old-{number}"
-            ledger.open(replace(JOB, name=name), {})
-            assert ledger.shift(name, "cancelled", allowed=["running"])
+            ledger.open(replace(JOB, name=name), {}, run=ledger.new_run())
+            assert ledger.set_state(name, "cancelled", allowed=["running"])
             database.hset(names.job_key(name), "ended_ms", ended_ms)
 
 
@@ -57,7 +56,7 @@ class Looks:
             settings=Settings(redis_url=server.url),
             ledger=ledger,
             decoders=None,
-            publish=lambda job, batches: self.sent.extend(batches),
+            publish=lambda job, batches: self.sent.extend(batch.id for batch in batches),
             tell=lambda title, text: None,
         )
         self._reconciler = Reconciler(worker)
@@ -78,7 +77,7 @@ def series(ledger: Ledger) -> int:
 
 
 def test_remembered_jobs_cost_a_look_no_command_and_prometheus_no_series(server, ledger):
-    ledger.open(JOB, {})
+    ledger.open(JOB, {}, run=ledger.new_run())
     looks = Looks(server, ledger)
     alone, numbers = looks.commands(), series(ledger)
 
@@ -92,7 +91,7 @@ def test_remembered_jobs_cost_a_look_no_command_and_prometheus_no_series(server,
 
 def test_jobs_that_have_just_ended_cost_a_look_one_script(server, ledger):
     """Three commands of the script for each: nothing of them is swept or drained."""
-    ledger.open(JOB, {})
+    ledger.open(JOB, {}, run=ledger.new_run())
     looks = Looks(server, ledger)
     alone = looks.commands()
 
@@ -103,10 +102,10 @@ def test_jobs_that_have_just_ended_cost_a_look_one_script(server, ledger):
 
 def test_a_lost_message_is_sent_again_among_remembered_jobs(server, ledger):
     remember(server, ledger, ended_before_s=2 * SHOWN_S)
-    ledger.open(JOB, {})
+    ledger.open(JOB, {}, run=ledger.new_run())
     looks = Looks(server, ledger)
-    item = Item(path="a", size_bytes=1, mtime_ns=2)
-    ledger.reserve(JOB.name, Batch("probe", (item,)), batch_id="b1", window=9, number=1)
+    batch = Batch(id="b1", stage="probe", table="files-0a1b2c3d", end=1)
+    ledger.reserve(JOB.name, batch, window=9, number=1)
     with server.client(database=1) as database:
         database.zadd(names.waiting_key(JOB.name), {"b1": 0})
 

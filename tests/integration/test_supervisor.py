@@ -230,7 +230,7 @@ def test_a_decoder_that_dies_while_idle_costs_nothing(start):
     ("bounds", "decoders"),
     [
         pytest.param({}, 1, id="a decoder is kept"),
-        pytest.param({"MAX_ITEMS": 3}, 2, id="one that has done much is replaced"),
+        pytest.param({"MAX_ROWS": 3}, 2, id="one that has done much is replaced"),
         pytest.param({"MAX_DESCRIPTORS": 0}, 3, id="so is one that holds files open"),
         pytest.param({"MAX_REST_BYTES": 0}, 3, id="and one that holds memory"),
     ],

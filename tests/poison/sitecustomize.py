@@ -87,6 +87,16 @@ def poisoned(open_file, stage: str):
     return open_or_do
 
 
+def looking_closer(facts_of):
+    """Return ``facts_of`` that leaves poisonous pictures to the step that opens them one by one."""
+
+    def facts_or_none(pictures, row):
+        deed, _, when = os.path.basename(pictures._paths[row]).partition("@")
+        return None if deed in DEEDS and when.startswith("probe") else facts_of(pictures, row)
+
+    return facts_or_none
+
+
 def dripping(count):
     """Return ``decode_all`` that is slow over ``drip@...``, but makes progress."""
 
@@ -117,12 +127,15 @@ def die(when: str, place: str) -> None:
 
 command = " ".join(sys.orig_argv)
 if "multiprocessing.forkserver" in command:
-    from shardmill_worker.engine import extract, probe, probe_batch, reader
+    from shardmill_worker.engine import extract, probe, reader
+    from shardmill_worker.execution.in_decoder import probe_stage
 
     probe.open_item = poisoned(probe.open_item, "probe")
     extract.open_media = poisoned(extract.open_media, "extract")
     reader.open_media = poisoned(reader.open_media, "extract")
-    probe_batch.decode_all = dripping(probe_batch.decode_all)
+    probe_stage.decode_all = dripping(probe_stage.decode_all)
+    pictures = probe_stage.PictureProbe
+    pictures.facts_of = looking_closer(pictures.facts_of)
     if "TEST_DECODER_DIE" in os.environ:
         die(*os.environ["TEST_DECODER_DIE"].split())
 elif "TEST_DIE" in os.environ and "multiprocessing" not in command:

@@ -71,7 +71,7 @@ def _work() -> int:
         return int(celery_worker.exitcode or 0)
     finally:
         with suppress(LedgerUnavailable):  # it then forgets us by itself
-            worker().ledger.disappear(worker().name)
+            worker().ledger.unregister_worker(worker().name)
 
 
 def _end(number: int, _frame: object) -> None:

@@ -29,7 +29,7 @@ STATES: Final = ("running", "paused", "cancelled", "done")
 def job_metrics(jobs: Mapping[str, Snapshot]) -> Iterator[Metric]:
     """Yield what is known of each job, by its name."""
     state = GaugeMetricFamily("shardmill_job_state", "1 for its state", labels=["job", "state"])
-    inputs = GaugeMetricFamily("shardmill_job_inputs", "items to do, once counted", labels=["job"])
+    inputs = GaugeMetricFamily("shardmill_job_inputs", "files to do, once counted", labels=["job"])
     batches = GaugeMetricFamily(
         "shardmill_job_batches", "batches in flight", labels=["job", "place"]
     )
@@ -54,9 +54,9 @@ def job_metrics(jobs: Mapping[str, Snapshot]) -> Iterator[Metric]:
 
 
 def _counted(jobs: Mapping[str, Snapshot]) -> Iterator[Metric]:
-    items = CounterMetricFamily("shardmill_job_items", "items by end", labels=["job", "status"])
+    items = CounterMetricFamily("shardmill_job_items", "files by end", labels=["job", "status"])
     failures = CounterMetricFamily(
-        "shardmill_job_failures", "failed items by class", labels=["job", "class"]
+        "shardmill_job_failures", "failed files by class", labels=["job", "class"]
     )
     plain = {
         name: CounterMetricFamily(f"shardmill_job_{name}", text, labels=["job"])

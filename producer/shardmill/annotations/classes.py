@@ -1,43 +1,40 @@
 """The classes of a data set, as its own list names them: what a label may be."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from shardmill.annotations.annotation import Faults, Place, Unfit, shown
-from shardmill.annotations.elements import KEY, VALUE, documented
-from shardmill.annotations.form import Form
+from msgspec import Struct
+
+from shardmill.annotations.documents import KEY, VALUE, documented
+from shardmill.annotations.presets import Columns, Preset
+from shardmill.annotations.records import Faults, Place, Unfit, shown
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.contract.options.labels import MAX_CLASSES
 from shardmill.contract.quantity import printable
 from shardmill.inputs.text_file import StrayByte, TextFile, utf8
 
+LABEL_TO_CODE = Preset(columns=Columns(path=KEY, label=VALUE))
 
-@dataclass(frozen=True, slots=True)
-class Classes:
+
+class Classes(Struct, frozen=True):
     """Labels, and what else an annotation file may write for them."""
 
-    codes: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, str]
     """Code (number, synset id) to label."""
-    labels: tuple[str, ...] = ()
-    """All labels, each once, in the list's order."""
-    _known: frozenset[str] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_known", frozenset(self.labels))
+    known: dict[str, None]
+    """All labels, in the list's order."""
 
     def label(self, text: str) -> str:
-        """Return the label that a code, or the label itself, means; the code first.
+        """Label that a code, or the label itself, means; the code first.
 
         Raises:
             Unfit: There is no such class.
         """
-        if text in self.codes:
-            return self.codes[text]
-        if text in self._known:
-            return text
-        raise Unfit("label", f"expected one of {len(self.labels):,} classes, got {shown(text)}")
+        label = self.codes.get(text, text)
+        if label not in self.known:
+            raise Unfit("label", f"expected one of {len(self.known):,} classes, got {shown(text)}")
+        return label
 
 
 def read_classes(path: str, order: Literal["label", "code label"], faults: Faults) -> Classes:
@@ -58,11 +55,12 @@ def read_classes(path: str, order: Literal["label", "code label"], faults: Fault
     pairs: list[tuple[str, str]] = []
     with TextFile(path, InvalidAnnotations) as file:
         for place, code, name in _pairs(file, order):
-            label = faults.stripped(name, "class name")
+            label = name.strip()
             if not label:
                 raise InvalidAnnotations(
                     f"expected a {order} in {path!r}, got {shown(code)}: mend the list of classes"
                 )
+            faults.blanks["class name"] += label != name
             try:
                 pairs.append((printable(utf8(code)), printable(utf8(label))))
             except StrayByte as error:
@@ -74,15 +72,22 @@ def read_classes(path: str, order: Literal["label", "code label"], faults: Fault
                 )
         if file.damage:
             raise InvalidAnnotations(f"expected a list of classes in {path!r}: {file.damage}")
-    return _unambiguous(path, pairs)
+    shared = Counter(label for _, label in pairs)
+    named = [(code, f"{name} ({code})" if shared[name] > 1 else name) for code, name in pairs]
+    _check_once(path, "label", [label for _, label in named])
+    _check_once(path, "code", [code for code, _ in named if code])
+    codes = {code: label for code, label in named if code}
+    return Classes(codes, dict.fromkeys(label for _, label in named))
 
 
 def _pairs(file: TextFile, order: str) -> Iterator[tuple[Place, str, str]]:
-    """Yield place, code and name of each class; the code is empty where there is none."""
+    """Place, code and name of each class; the code is empty where there is none."""
     if file.path.lower().removesuffix(".gz").endswith(".json"):
-        for place, record in documented(file, Form(), Faults(strict=True)):
-            code = record.get(VALUE)
-            yield place, ("" if code is None else str(code)), str(record.get(KEY, ""))
+        for batch in documented(file, LABEL_TO_CODE):
+            columns = batch.numbers, batch.column(VALUE), batch.column(KEY)
+            for number, code, name in zip(*columns, strict=True):
+                written = "" if code is None else str(code)
+                yield Place(file.path, "element", number), written, str(name or "")
         return
     for number, text in file.lines():
         if text is None:
@@ -90,24 +95,16 @@ def _pairs(file: TextFile, order: str) -> Iterator[tuple[Place, str, str]]:
                 f"expected a list of classes in {file.path!r}, got a line {number} without end: "
                 "give another file"
             )
-        place, line = Place(file.path, "line", number), text.rstrip("\r\n")
-        if order == "label" and line.strip():
-            yield place, "", line
-        elif line.strip():
-            code, *rest = line.split(maxsplit=1)
-            yield place, code, "".join(rest)
+        line = text.rstrip("\r\n")
+        if line.strip():
+            words = ["", line] if order == "label" else line.split(maxsplit=1)
+            yield Place(file.path, "line", number), words[0], "".join(words[1:])
 
 
-def _unambiguous(path: str, pairs: list[tuple[str, str]]) -> Classes:
-    shared = {label for label, count in Counter(label for _, label in pairs).items() if count > 1}
-    named = [(code, f"{label} ({code})" if label in shared else label) for code, label in pairs]
-    labels = tuple(label for _, label in named)
-    codes = [code for code, _ in named if code]
-    for what, values in (("label", labels), ("code", codes)):
-        if len(set(values)) < len(values):
-            twice = next(value for value, count in Counter(values).items() if count > 1)
-            raise InvalidAnnotations(
-                f"expected each {what} once in {path!r}, got {shown(twice)} twice: "
-                "mend the list of classes"
-            )
-    return Classes({code: label for code, label in named if code}, labels)
+def _check_once(path: str, what: str, values: Sequence[str]) -> None:
+    if len(set(values)) < len(values):
+        twice = next(value for value, count in Counter(values).items() if count > 1)
+        raise InvalidAnnotations(
+            f"expected each {what} once in {path!r}, got {shown(twice)} twice: "
+            "mend the list of classes"
+        )

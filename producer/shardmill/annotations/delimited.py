@@ -1,166 +1,167 @@
-"""CSV, TSV and plain lists, record by record, in constant memory.
+"""CSV, TSV and plain lists, in batches and in constant memory.
 
 The csv module gives up at a quote that is never closed, with all that it has swallowed.  Here
-every record is parsed on its own, and after a bad one the reading goes on at the next line.
+reading goes on at the line behind the bad record's first one.
 """
 
 import csv
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from shardmill.annotations.annotation import Faults, Place, Unfit, shown
-from shardmill.annotations.form import DELIMITERS, Form
+from shardmill.annotations.presets import DELIMITERS, Preset
+from shardmill.annotations.records import (
+    TOO_LONG,
+    Batch,
+    ColumnValues,
+    Faults,
+    Place,
+    Unfit,
+    batched,
+    shown,
+)
 from shardmill.contract.errors import InvalidAnnotations
 from shardmill.inputs.text_file import LIMIT, StrayByte, TextFile, utf8
 
-Line = tuple[int, str | None]
-Record = tuple[Place, dict[str, object]]
-"""Where it stands, and column name to value."""
-TOO_LONG = Unfit("long", f"expected at most {LIMIT:,} characters, got a longer line")
+Row = Sequence[str]
+Entry = tuple[int, Row | Unfit, int]
+"""Number of the first line, the row or what is wrong with it, and its characters."""
 
 
-class Rows:
-    """The rows of a delimited file with the number of their first line; blank lines are none.
-
-    Quotes follow RFC 4180: a field that begins with one ends with one, may hold delimiters and
-    line ends, and has each of its own doubled.
-    """
-
-    def __init__(self, file: TextFile, delimiter: str) -> None:
-        self._source = file.lines()
-        self._given_back: deque[Line] = deque()
-        self._delimiter = delimiter
-
-    def __iter__(self) -> Iterator[tuple[int, list[str] | Unfit]]:
-        while (line := self._next()) is not None:
-            number, text = line
-            if text is None:
-                yield number, TOO_LONG
-                continue
-            if '"' in text:
-                yield number, self._quoted(line)
-            elif text.strip():
-                yield number, text.rstrip("\r\n").split(self._delimiter)
-
-    def _next(self) -> Line | None:
-        return self._given_back.popleft() if self._given_back else next(self._source, None)
-
-    def _quoted(self, line: Line) -> list[str] | Unfit:
-        """Parse a record that may span lines; after a bad one its further lines are given back."""
-        taken = [line]
-        try:
-            return next(csv.reader(self._feed(taken), delimiter=self._delimiter, strict=True))
-        except csv.Error as error:
-            self._given_back.extendleft(reversed(taken[1:]))
-            return Unfit("quotes", f"expected quoted columns, got what cannot be split: {error}")
-
-    def _feed(self, taken: list[Line]) -> Iterator[str]:
-        """Yield the first line and those after it, as far as a record may reach."""
-        size = 0
-        text = taken[0][1]
-        while text is not None and size <= LIMIT:
-            yield text
-            size += len(text)
-            line = self._next()
-            if line is None:
-                return
-            taken.append(line)
-            text = line[1]
-
-
-def delimited(file: TextFile, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
-    """Yield the records of ``csv`` and ``tsv``.
+def delimited(file: TextFile, preset: Preset, faults: Faults) -> Iterator[Batch]:
+    """The records of ``csv`` and ``tsv``.
 
     Args:
         file: The file.
-        form: Says what stands between the columns, and what they are called without a header.
-        faults: Takes what is left out.
-        needed: Columns that must be there.
+        preset: Delimiter, and the names of the columns where there is no header.
+        faults: Counts the names of columns with blanks at their ends.
 
     Raises:
         InvalidAnnotations: The header cannot be read, names a column twice, or lacks one.
     """
-    path = file.path
-    delimiter = form.delimiter or DELIMITERS[form.format_of(path)]
-    rows = iter(Rows(file, delimiter))
-    header = form.names or _header(path, next(rows, None), faults)
-    if header is None:
-        return
-    check_names(path, header, needed)
-    for number, row in rows:
-        place = Place(path, "line", number)
-        if isinstance(row, Unfit):
-            faults.add(place, row.kind, row.reason)
-        elif len(row) != len(header):
-            text = shown(delimiter.join(row))
-            faults.add(place, "columns", f"expected {len(header)} columns, got {len(row)}: {text}")
-        else:
-            yield place, dict(zip(header, row, strict=True))
+    form = preset.form
+    delimiter = form.delimiter or DELIMITERS[form.format_of(file.path)]
+    rows = _rows(file, delimiter)
+    header = form.names or _header(file.path, next(rows, None), faults)
+    if header is not None:
+        _check_header(file.path, header, preset)
+        yield from _table(header, rows, preset, delimiter)
 
 
-def _header(
-    path: str, first: tuple[int, list[str] | Unfit] | None, faults: Faults
-) -> list[str] | None:
-    """Return the names of the columns, by the first row; None if there is no row."""
-    if first is None:
-        return None
-    number, row = first
-    if isinstance(row, Unfit):
-        raise InvalidAnnotations(f"expected a header as the first line of {path!r}: {row}")
-    try:
-        return [utf8(faults.stripped(name, "column name")) for name in row]
-    except StrayByte as error:
-        raise InvalidAnnotations(f"{Place(path, 'line', number)}: {error}") from error
-
-
-def listed(file: TextFile, form: Form, faults: Faults, *, needed: set[str]) -> Iterator[Record]:
-    """Yield the records of a plain list: columns between blanks, of which the first may have some.
-
-    Args:
-        file: The file.
-        form: Names the columns.
-        faults: Takes what is left out.
-        needed: Columns that must be there.
+def listed(file: TextFile, preset: Preset) -> Iterator[Batch]:
+    """The records of a plain list: columns between blanks, of which the first may have some.
 
     Raises:
         InvalidAnnotations: A needed column is not named.
     """
-    names = form.names or ("path",)
-    check_names(file.path, names, needed)
-    for number, text in file.names():
-        place = Place(file.path, "line", number)
-        if text is None:
-            faults.add(place, TOO_LONG.kind, TOO_LONG.reason)
-            continue
-        if not text.strip():
-            continue
-        rest, fields = text, []
-        for _ in names[1:]:
-            rest = rest.rstrip(" \t")
-            cut = max(rest.rfind(" "), rest.rfind("\t")) + 1
-            fields.append(rest[cut:])
-            rest = rest[:cut]
-        fields.append(rest.rstrip(" \t") if fields else rest)
-        if all(fields):
-            yield place, dict(zip(names, reversed(fields), strict=True))
-        else:
-            found = sum(map(bool, fields))
-            faults.add(
-                place, "columns", f"expected {len(names)} columns, got {found}: {shown(text)}"
-            )
+    names = preset.form.names or ("path",)
+    _check_header(file.path, names, preset)
+
+    def rows() -> Iterator[Entry]:
+        for number, text in file.names():
+            if text is None:
+                yield number, TOO_LONG, 0
+            elif text.strip():
+                row = text.rsplit(maxsplit=len(names) - 1) if len(names) > 1 else [text]
+                yield number, row, len(text)
+
+    yield from _table(names, rows(), preset, " ")
 
 
-def check_names(path: str, names: "list[str] | tuple[str, ...]", needed: set[str]) -> None:
-    """See that a file's columns are what is asked for.
-
-    Raises:
-        InvalidAnnotations: One is there twice, or a needed one is not.
-    """
-    found = f"{', '.join(map(shown, names[:20]))} in {path!r}"
-    if len(set(names)) < len(names):
+def _check_header(path: str, header: Row, preset: Preset) -> None:
+    found = f"{', '.join(map(shown, header[:20]))} in {path!r}"
+    if len(set(header)) < len(header):
         raise InvalidAnnotations(f"expected each column once, got {found}: rename one of them")
-    if lacking := sorted(needed - set(names)):
+    if lacking := sorted(preset.columns.needed - set(header)):
         raise InvalidAnnotations(
             f"expected a column {lacking[0]!r}, got {found}: say which column is meant, "
             "or which preset"
         )
+
+
+def _table(header: Row, rows: Iterator[Entry], preset: Preset, delimiter: str) -> Iterator[Batch]:
+    """Rows as batches of columns; those of another width than the header are faults."""
+    others = [name for name in header if name not in preset.columns.mapped]
+    width = len(header)
+
+    def checked() -> Iterator[Entry]:
+        for number, row, size in rows:
+            if isinstance(row, Unfit) or len(row) == width:
+                yield number, row, size
+            else:
+                got = f"{len(row)}: {shown(delimiter.join(row))}"
+                yield number, Unfit("columns", f"expected {width} columns, got {got}"), size
+
+    def divide(rows: list[Row]) -> tuple[ColumnValues, Sequence[Mapping[str, object]]]:
+        columns = dict(zip(header, zip(*rows, strict=True), strict=False))
+        cells = list(zip(*(columns.get(name, ()) for name in others), strict=True))
+        cells = cells or [()] * len(rows)
+        mappings = {row: dict(zip(others, row, strict=True)) for row in set(cells)}
+        return columns, [mappings[row] for row in cells]  # equal ones are converted once
+
+    return batched(checked(), divide)
+
+
+def _header(path: str, first: Entry | None, faults: Faults) -> Row | None:
+    """Names of the columns, by the first row; None if there is no row."""
+    if first is None:
+        return None
+    number, row, _ = first
+    if isinstance(row, Unfit):
+        raise InvalidAnnotations(f"expected a header as the first line of {path!r}: {row}")
+    faults.blanks["column name"] += sum(name != name.strip() for name in row)
+    try:
+        return [utf8(name.strip()) for name in row]
+    except StrayByte as error:
+        raise InvalidAnnotations(f"{Place(path, 'line', number)}: {error}") from error
+
+
+def _rows(file: TextFile, delimiter: str) -> Iterator[Entry]:
+    """The rows of a file; blank lines are none.
+
+    Quotes follow RFC 4180: a field that begins with one ends with one, may hold delimiters and
+    line ends, and has each of its own doubled.
+    """
+    lines = _Lines(file)
+    while True:
+        try:
+            for row in csv.reader(lines, delimiter=delimiter, strict=True):
+                number, text = lines.taken[0]
+                if row and (row[0].strip() or (text or "").strip()):
+                    yield number, row, lines.characters
+                lines.end_record()
+        except (csv.Error, Unfit) as error:
+            fault = Unfit("quotes", f"expected columns, got what cannot be split: {error}")
+            is_long = error is TOO_LONG and len(lines.taken) == 1
+            yield lines.taken[0][0], TOO_LONG if is_long else fault, 0
+            lines.end_record(is_bad=True)
+        else:
+            return
+
+
+class _Lines(Iterator[str]):
+    """Lines of a file for the csv module, which can be given back after a bad record."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._source = file.lines()
+        self._given_back: deque[tuple[int, str | None]] = deque()
+        self.taken: list[tuple[int, str | None]] = []
+        """Number and text of the lines of the record that is being read."""
+        self.characters = 0
+        """Length of these."""
+
+    def __next__(self) -> str:
+        if self.characters > LIMIT:
+            raise StopIteration  # the csv module ends the record here, and finds its quote open
+        line = self._given_back.popleft() if self._given_back else next(self._source)
+        self.taken.append(line)
+        if line[1] is None:
+            raise TOO_LONG
+        self.characters += len(line[1])
+        return line[1]
+
+    def end_record(self, *, is_bad: bool = False) -> None:
+        """Forget the record's lines, or give all but the first back."""
+        if is_bad:
+            self._given_back.extendleft(reversed(self.taken[1:]))
+        self.taken.clear()
+        self.characters = 0

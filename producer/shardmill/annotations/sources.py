@@ -1,4 +1,4 @@
-"""Which files tell of the inputs, and how to read them: what the options of a job say."""
+"""Which annotation files a job has and how they are read: its options, checked."""
 
 import os
 import re
@@ -8,10 +8,8 @@ from typing import Any, Final, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
-from shardmill.annotations.annotation import Faults
-from shardmill.annotations.columns import Mapper
-from shardmill.annotations.form import FAMILIES, PRESETS, Columns, Form, Preset
-from shardmill.annotations.words import split_and_path
+from shardmill.annotations import split_and_path
+from shardmill.annotations.presets import FAMILIES, PRESETS, Columns, Form, Preset
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.options.labels import PATTERN_MARK
 from shardmill.contract.spec import Spec
@@ -26,13 +24,13 @@ class Source(Struct, frozen=True, kw_only=True):
     """One file of annotations, or the inputs' own paths."""
 
     path: str | None
-    """The file; None if the inputs' paths tell all there is."""
+    """The file; None for the inputs' paths."""
     preset: Preset
     """What it looks like."""
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """All that tells of the inputs of a job."""
+    """All annotations of a job."""
 
     each: tuple[Source, ...]
     """At least one."""
@@ -44,10 +42,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     """What a line of it holds."""
 
     def check_files(self) -> None:
-        """See that the files are there.
+        """Check that the files exist.
 
         Raises:
-            InvalidAnnotations: One is not.
+            InvalidAnnotations: One does not.
         """
         for source in self.each:
             if source.path is not None and not os.path.exists(source.path):
@@ -63,7 +61,7 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 def sources_of(spec: Spec) -> Sources:
-    """Return what tells of the inputs of a job that is annotated.
+    """Annotations of a job that is annotated.
 
     Raises:
         UsageError: The options contradict each other, or name what is not known.
@@ -77,8 +75,6 @@ def sources_of(spec: Spec) -> Sources:
         Source(path=path, preset=_changed(_preset(spec.preset, path), columns, form, split))
         for split, path in named
     ] or [Source(path=None, preset=_of_paths(spec))]
-    for source in each:
-        Mapper(source.preset, Faults())  # checks templates and patterns
     return Sources(
         each=tuple(each),
         match=match or each[0].preset.match,
@@ -88,7 +84,7 @@ def sources_of(spec: Spec) -> Sources:
 
 
 def _preset(name: str | None, path: str) -> Preset:
-    """Return the preset of a file; some data sets have several, told by the files' names."""
+    """Preset of a file; some data sets have several, told apart by the files' names."""
     if name is None:
         return PRESETS["columns"]
     for beginning, member in FAMILIES.get(name, {}).items():
@@ -108,7 +104,7 @@ def _preset(name: str | None, path: str) -> Preset:
 
 
 def _of_paths(spec: Spec) -> Preset:
-    """Return what makes annotations of the inputs' own paths, for a list of classes."""
+    """Preset that makes annotations of the inputs' own paths, for a list of classes."""
     word = spec.labels if isinstance(spec.labels, str) else ""
     if spec.preset is not None:
         preset = _preset(spec.preset, "")
@@ -145,16 +141,14 @@ def _pairs(flag: str, texts: Sequence[str], known: Iterable[str]) -> dict[str, s
 def _changed(
     preset: Preset, columns: Mapping[str, str], form: Mapping[str, str], split: str | None
 ) -> Preset:
-    """Return a preset with what a user says otherwise; an empty value is none at all."""
-    said: dict[str, Any] = {name: value or None for name, value in columns.items()}
-    if said.get("path", "") is None:
+    """The preset with the options' own columns and form; an empty value is none at all."""
+    mapped: dict[str, Any] = {name: value or None for name, value in columns.items()}
+    if mapped.get("path", "") is None:
         raise UsageError("expected a column as path in --columns, got nothing")
-    if "path" in said:
-        said.setdefault("template", None)
-    if "label" in said:
-        said.setdefault("label_folder", None)
-    if "label_without" in said:
-        said["label_without"] = columns["label_without"]
+    if "path" in mapped:
+        mapped.setdefault("template", None)
+    if "label" in mapped:
+        mapped.setdefault("label_folder", None)
     laid: dict[str, Any] = {name: value or None for name, value in form.items()}
     if "names" in form:
         laid["names"] = tuple(form["names"].split(":"))
@@ -162,7 +156,7 @@ def _changed(
         laid["inside"] = tuple(filter(None, form["inside"].split(".")))
     return replace(
         preset,
-        columns=replace(preset.columns, **said),
+        columns=replace(preset.columns, **mapped),
         form=replace(preset.form, **laid),
         split=split or preset.split,
     )

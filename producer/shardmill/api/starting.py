@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shardmill.annotations.words import with_absolute_paths
+from shardmill.annotations import with_absolute_paths
 from shardmill.contract.location.roots import STANDARD_INPUT, Inputs
 from shardmill.contract.settings import Settings
 from shardmill.contract.spec import Spec

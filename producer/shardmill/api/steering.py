@@ -13,7 +13,7 @@ from shardmill.dataset.layout import Layout
 from shardmill.monitor import control, locate
 from shardmill.monitor.watcher import SILENT, Watcher
 from shardmill.producer.cleaning import Cleaning
-from shardmill.producer.job_handle import Job, hand_over
+from shardmill.producer.job_handle import Job, hand_over, with_totals
 from shardmill.producer.request import Request
 from shardmill.report import summary
 
@@ -39,7 +39,7 @@ def status(job: str | Path, *, settings: Settings | None = None) -> Status:
             if place.job is None and not locate.has_ended(place.settings):
                 raise
     if snapshot is not None and (snapshot.state != "done" or place.job is None):
-        return snapshot.status(place.name)
+        return with_totals(snapshot).status(place.name)
     if place.job is not None:
         return summary.status_of(str(job))
     raise UsageError(

@@ -16,16 +16,15 @@ from itertools import islice
 from stat import S_ISREG
 from typing import Final
 
-from msgspec.structs import replace
+import pyarrow as pa
 
-from shardmill.catalog.skipped_inputs import LeftOut
-from shardmill.catalog.spool import Spool
+from shardmill.catalog.catalog import CHUNK_ROWS, Catalog, sql
 from shardmill.contract.errors import ItemError
 from shardmill.contract.location.archive import Extent, contents, extent_of
 from shardmill.contract.location.confinement import open_input
 from shardmill.contract.location.image_sequence import ImageSequence, pictures_at, sequence_of
 from shardmill.contract.location.roots import Roots
-from shardmill.contract.schema import Item
+from shardmill.contract.quantity import printable
 from shardmill.inputs.scan import Found
 
 THREADS: Final = 4
@@ -37,38 +36,38 @@ TELL_EVERY_S: Final = 10.0
 Note = Callable[[str], None]
 
 
-def leave_out_duplicates(
-    spool: Spool, roots: Roots, item_of: Callable[[Found], Item], note: Note
-) -> None:
-    """Leave all but one of the inputs with the same bytes out.
+def skip_duplicates(catalog: Catalog, roots: Roots, note: Note) -> None:
+    """Skip all but one of the inputs with the same bytes.
 
-    A file that cannot be read, or changes meanwhile, is kept: probing tells what is the matter.
+    A file that cannot be read, or changes meanwhile, is kept: probing finds out what is wrong.
 
     Args:
-        spool: Inputs, compared with what is done.
+        catalog: Inputs, compared with what is done.
         roots: The input directories.
-        item_of: Returns an input with its label.
-        note: Told how it goes, and whether duplicates contradict each other.
+        note: Receives how it goes, and whether duplicates contradict each other.
     """
-    candidates = spool.count_of_equal_size()
-    with closing(_digests(roots, spool.of_equal_size())) as digests:
-        spool.add_digests(_telling(digests, candidates, note))
-    spool.leave_out(_left_out(spool, item_of, note))
-
-
-def _left_out(spool: Spool, item_of: Callable[[Found], Item], note: Note) -> Iterator[LeftOut]:
-    count, conflicts, example = 0, 0, ""
-    for found, kept in spool.duplicates():
-        item = item_of(found)
-        count += 1
-        if item.label != (label := item_of(replace(found, path=kept)).label):
-            conflicts += 1
-            example = example or f"{found.path} is {item.label}, {kept} is {label}"
-        yield item, f"duplicate of {kept}"
-    if count:
-        note(f"{count:,} inputs are duplicates of others and left out")
-    if conflicts:
-        note(f"{conflicts:,} of them have another label than the file that is kept: {example}")
+    candidates = catalog.of_equal_size_count()
+    with closing(_digests(roots, catalog.of_equal_size())) as digests:
+        found = _telling(digests, candidates, note)
+        while chunk := list(islice(found, CHUNK_ROWS)):
+            paths, contents = zip(*chunk, strict=True)
+            names = pa.array(map(os.fsencode, paths), pa.binary())
+            catalog.insert("digest", pa.table({"path": names, "content": pa.array(contents)}))
+    duplicates: pa.Table = catalog.db.sql(sql("duplicates")).to_arrow_table()
+    if not duplicates.num_rows:
+        return
+    paths, kept, labels, kept_labels = (column.to_pylist() for column in duplicates.columns)
+    reasons = [printable(f"duplicate of {os.fsdecode(path)}") for path in kept]
+    catalog.skip(pa.table({"path": duplicates["path"], "reason": reasons}))
+    note(f"{len(paths):,} inputs are duplicates of others and left out")
+    differing = [row for row in range(len(paths)) if labels[row] != kept_labels[row]]
+    if differing:
+        first = differing[0]
+        path, other = os.fsdecode(paths[first]), os.fsdecode(kept[first])
+        note(
+            f"{len(differing):,} of them have another label than the file that is kept: "
+            f"{path} is {labels[first]}, {other} is {kept_labels[first]}"
+        )
 
 
 def _telling(

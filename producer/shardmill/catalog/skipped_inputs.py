@@ -2,57 +2,55 @@
 
 Which they are may be another matter the next time: the file that was a duplicate may be the one
 that is kept.  So every run that looks into its inputs writes these rows anew, in parts of their
-own, and ``Layout.left_out_parts`` tells them from the workers'.
+own, and ``Layout.left_out_parts`` lists them apart from the workers'.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Final
 
-from msgspec.structs import asdict
+import pyarrow as pa
 
-from shardmill.contract.quantity import printable
-from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.catalog.catalog import Catalog
+from shardmill.catalog.work_order import Numbering
+from shardmill.contract.schema import Facts, Outcome
 from shardmill.dataset.layout import Layout
-from shardmill.storage import files
+from shardmill.dataset.manifest_rows import ITEMS, Shared, manifest_table
+from shardmill.dataset.manifest_store import ManifestStore
+from shardmill.dataset.work_table import content_name
 
 ROWS_IN_A_PART: Final = 4096
-
-LeftOut = tuple[Item, str]
-"""An item and why it is left out: a few words that continue "skipped:"."""
+_NO_FACTS: Final = Facts()
 
 
-def write_anew(layout: Layout, left_out: Iterable[LeftOut]) -> None:
+def write_anew(layout: Layout, catalog: Catalog, numbering: Numbering) -> None:
     """Commit a row for each input that is left out; rows of earlier runs go.
 
     Args:
         layout: The output directory; nobody else works on it.
-        left_out: In an order that depends on them alone, so that equal ones give equal parts.
+        catalog: Has them.
+        numbering: Gives their labels their numbers.
     """
     before = set(layout.left_out_parts())
-    pending = iter(left_out)
-    while chunk := list(islice(pending, ROWS_IN_A_PART)):
-        from shardmill.dataset.manifest import write_part  # which brings Arrow
-
-        part = layout.left_out_part(_name(chunk))
-        waiting = os.path.join(layout.tmp, os.path.basename(part))
-        write_part(waiting, _rows(chunk))
-        files.replace(waiting, part)
+    store = ManifestStore(layout)
+    rows = catalog.skipped().read_all()
+    for first in range(0, rows.num_rows, ROWS_IN_A_PART):
+        chunk = rows.slice(first, ROWS_IN_A_PART).combine_chunks()
+        part = layout.left_out_part(content_name(chunk))
+        store.replace(part, _manifest_rows(numbering.apply(chunk)))
         before.discard(part)
     for part in before:
-        files.remove(part)
-    files.sync_directory(layout.manifest)
+        store.remove(part)
+    if rows.num_rows or before:
+        store.sync()
 
 
-def _name(chunk: list[LeftOut]) -> str:
-    text = json.dumps([[asdict(item), reason] for item, reason in chunk])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _rows(chunk: list[LeftOut]) -> Iterator[Row]:
-    for item, reason in chunk:
-        outcome = Outcome(status="skipped", error_message=printable(reason), attempts=0)
-        yield Row(item, Facts(), outcome)
+def _manifest_rows(chunk: pa.Table) -> pa.Table:
+    reasons = {
+        reason: Outcome(status="skipped", error_message=reason, attempts=0)
+        for reason in set(chunk["reason"].to_pylist())
+    }
+    items = chunk.select([name for name in chunk.column_names if name in ITEMS.names])
+    return manifest_table(
+        items,
+        Shared([_NO_FACTS] * len(chunk)),
+        Shared(reasons[reason] for reason in chunk["reason"].to_pylist()),
+    )

@@ -6,11 +6,17 @@ that has its split already keeps it; new ones go where most is missing.
 """
 
 import hashlib
+import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
-from shardmill.contract.options.split import Split
+import pyarrow as pa
+
+from shardmill.catalog.catalog import CHUNK_ROWS, Catalog, sql
+from shardmill.contract.options.split import Split, group_of
+from shardmill.inputs.scan import source_of
 
 
 def place_in_order(group: bytes) -> int:
@@ -18,7 +24,7 @@ def place_in_order(group: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(group, digest_size=8).digest()) >> 1
 
 
-class Dealer:
+class SplitAssigner:
     """Deals groups of sources to splits.
 
     What counts is how much a split lacks of its share of the class dealt so far; where two lack
@@ -56,3 +62,45 @@ class Dealer:
     def _count(self, label: str | None, sources: int, number: int) -> None:
         self._of_class[label][number] += sources
         self._of_all[number] += sources
+
+
+def assign_splits(
+    catalog: Catalog, splits: Sequence[Split], pattern: re.Pattern[str] | None
+) -> None:
+    """Decide to which split each input goes; what has rows with a split keeps it.
+
+    Args:
+        catalog: The inputs, compared with what is done.
+        splits: The splits and their shares.
+        pattern: What inputs of one group have in common; None makes each its own group.
+    """
+    inputs = catalog.db.cursor().execute(sql("classes"))
+    while rows := inputs.fetchmany(CHUNK_ROWS):
+        paths, are_sequences, labels = zip(*rows, strict=True)
+        groups = [
+            group_of(path, pattern, alone=source_of(path, is_sequence=is_sequence))
+            for path, is_sequence in zip(map(os.fsdecode, paths), are_sequences, strict=True)
+        ]
+        members = {
+            "path": pa.array(paths, pa.binary()),
+            "grp": pa.array(groups, pa.binary()),
+            "place": pa.array(map(place_in_order, groups), pa.uint64()),
+            "label": pa.array(labels, pa.string()),
+        }
+        catalog.insert("member", pa.table(members))
+    found = catalog.db.execute(sql("groups")).fetchall()
+    assigner = SplitAssigner(splits)
+    assigned = [(group, split) for group, split, _, _ in found if split is not None]
+    for _, split, label, sources in found:
+        if split is not None:
+            assigner.keep(label, sources=sources, split=split)
+    assigned += [
+        (group, assigner.deal(label, sources=sources))
+        for group, split, label, sources in found
+        if split is None
+    ]
+    columns = {
+        "grp": pa.array((group for group, _ in assigned), pa.binary()),
+        "split": pa.array((split for _, split in assigned), pa.string()),
+    }
+    catalog.insert("assigned", pa.table(columns))

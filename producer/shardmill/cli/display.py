@@ -193,7 +193,7 @@ def print_jobs(jobs: list[Status]) -> None:
             status.job,
             status.state,
             "counting" if status.inputs is None else f"{status.inputs:,}",
-            f"{status.tally.items:,}",
+            f"{status.tally.files:,}",
             f"{status.tally.failed:,}",
             status.out,
         )

@@ -33,7 +33,10 @@ def query_command(out: str, sql: str | None, form: str | None, file: str | None)
           and mtime_ns < (epoch(now()) - 90 * 86400) * 1e9
         order by random() limit 1" --csv
 
-    Without SQL, --to writes all three tables into one SQLite file.
+    A fourth table, parts, has the manifest's own rows: several for a file of several clips, and for
+    a long video that was cut for parallel work.
+
+    Without SQL, --to writes the first three tables into one SQLite file.
 
     In CSV, text that begins with = + - @, a tab or a carriage return gets an apostrophe in front,
     for a spreadsheet would run it; --json and SQLite leave it as it is.

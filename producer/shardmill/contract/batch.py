@@ -1,118 +1,127 @@
-"""The items of one queue task: the unit of retry and of a shard.
+"""A batch: the rows of one table that one queue task works on, the unit of retry and of a shard.
 
-A batch is named after its content, so equal work has equal names wherever and whenever it is
-planned.  On the queue travel only the job's and the batch's names; the batch itself lies in the
-ledger as JSON.
+A batch is a range of rows.  What the rows hold lies in a table below ``OUT/.work`` (see
+``dataset.work_table``); the ledger holds the range alone, whatever the rows hold.  The name of a
+batch derives from the content of its rows, so equal work has equal names wherever it is planned.
 """
 
 import hashlib
-import json
-from collections.abc import Sequence
-from itertools import compress
-from typing import Self
+import re
+from typing import Final, Self
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shardmill.contract import fast_json
-from shardmill.contract.columns import decode, encode
 from shardmill.contract.errors import InvalidMessage
-from shardmill.contract.names import STAGES, Stage
-from shardmill.contract.schema import Facts, Item
+from shardmill.contract.names import Stage
+
+MAX_BYTES: Final = 300
+"""Size of an encoded batch at most."""
+MAX_SUBJECT: Final = 36
+"""Characters of ``Batch.subject``."""
+_TABLE: Final = re.compile(r"[0-9a-z]+(-[0-9a-z]+){1,3}")
+_MAX_ROWS: Final = 2**32
 
 
-class Batch(Struct, frozen=True):
-    """Items that one task works on, one after the other."""
+class Batch(Struct, frozen=True, kw_only=True):
+    """A range of rows of one table, and the stage that is to be done with them."""
 
+    id: str
+    """16 hex digits that name its content, or ``finish``."""
     stage: Stage
     """``probe``, ``extract`` or ``finish``."""
-    items: tuple[Item, ...] = ()
-    """What to work on; none for ``finish``."""
-    facts: tuple[Facts, ...] = ()
-    """One for each item of an ``extract`` batch, from probing; else none."""
+    table: str = ""
+    """Name of the table below ``OUT/.work/<run>``; empty for ``finish``."""
+    first: int = 0
+    """First row."""
+    end: int = 0
+    """End of the rows (exclusive)."""
     last_chance: bool = False
-    """True if each item has cost a decoder its life already."""
-    probe_s: float = 0.0
-    """Of an ``extract`` batch: what probing each item took, in the mean; seconds."""
+    """True if its one row has ended a decoder process before."""
+    subject: str = ""
+    """What its files have in common, or the one file: printable, for people."""
+    size_bytes: int | None = None
+    """Size of its files; None for a part of a batch."""
 
-    def batch_id(self, spec_key: str) -> str:
-        """Return 16 hex digits that name this content under this spec."""
-        identity = [_identity(item) for item in self.items]
-        text = json.dumps([spec_key, self.stage, self.last_chance, identity])
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    def __len__(self) -> int:
+        return self.end - self.first
 
-    def part(self, start: int, stop: int) -> "Batch":
-        """Return the batch of items ``[start, stop)``."""
-        return replace(self, items=self.items[start:stop], facts=self.facts[start:stop])
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        """Return the batches of its first items and of its last."""
-        middle = len(self.items) // 2
-        return self.part(0, middle), self.part(middle, len(self.items))
-
-    def around(self, position: int) -> tuple["Batch", ...]:
-        """Return the batches of what precedes an item and of what follows it, if anything does."""
-        parts = self.part(0, position), self.part(position + 1, len(self.items))
-        return tuple(part for part in parts if part.items)
-
-    def only(self, wanted: Sequence[bool]) -> "Batch":
-        """Return the batch of the wanted items, one flag an item."""
+    def part(self, first: int, end: int, *, last_chance: bool = False) -> "Batch":
+        """Return the batch of some of its rows, counted from 0."""
+        text = f"{self.id} {first} {end} {last_chance:d}"
         return replace(
             self,
-            items=tuple(compress(self.items, wanted)),
-            facts=tuple(compress(self.facts, wanted)),
+            id=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+            first=self.first + first,
+            end=self.first + end,
+            last_chance=last_chance,
+            size_bytes=None,
         )
 
-    def encode(self) -> str:
-        """Return JSON."""
-        parts = [
-            *(self.stage, self.last_chance, len(self.items)),
-            *(encode(self.items), encode(self.facts), self.probe_s),
-        ]
-        return fast_json.dumps(parts)
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Return the batches of its first rows and of its last."""
+        middle = len(self) // 2
+        return self.part(0, middle), self.part(middle, len(self))
+
+    def around(self, row: int) -> tuple["Batch", ...]:
+        """Return the batches of what precedes a row, counted from 0, and of what follows it."""
+        edges = (0, row), (row + 1, len(self))
+        return tuple(self.part(first, end) for first, end in edges if first < end)
+
+    def encode(self) -> bytes:
+        """Return the text that the ledger holds: JSON of at most ``MAX_BYTES`` bytes."""
+        return msgspec.json.encode(
+            _Written(
+                stage=self.stage,
+                table=self.table,
+                rows=(self.first, self.end),
+                last_chance=self.last_chance,
+                subject=self.subject[:MAX_SUBJECT],
+                size_bytes=self.size_bytes,
+            )
+        )
 
     @classmethod
-    def decode(cls, text: str | bytes) -> Self:
-        """Read what ``encode`` gave.
+    def decode(cls, batch_id: str, text: str | bytes) -> Self:
+        """Read what ``encode`` returned.
 
         Raises:
-            InvalidMessage: Not JSON or not a batch.
+            InvalidMessage: It is no batch.
         """
+        if len(text) > MAX_BYTES:
+            raise InvalidMessage(f"expected a batch, got {len(text):,} bytes: {text!r:.80}")
         try:
-            stage, last_chance, count, items, facts, probe_s = fast_json.loads(text)
-            known = count if stage == "extract" else 0
-            batch = cls(
-                stage,
-                decode(Item, items, count=count),
-                decode(Facts, facts, count=known),
-                last_chance is True,
-                float(probe_s),
-            )
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            written = msgspec.json.decode(text, type=_Written)
+        except (msgspec.DecodeError, ValueError) as error:
             raise InvalidMessage(f"expected a batch, got {text!r:.80}: {error}") from error
-        if stage not in STAGES:
-            raise InvalidMessage(f"expected a batch of {', '.join(STAGES)}, got {text!r:.80}")
-        for item in batch.items:
-            if _leads_away(item.path):
-                raise InvalidMessage(f"expected a path below the input, got {item.path!r:.80}")
-            if not item.is_possible:
-                raise InvalidMessage(f"expected a part of a file, got {str(item)[-160:]}")
-        if len({item.split for item in batch.items}) > 1:
-            raise InvalidMessage("expected items of one split, for they become one shard")
-        return batch
+        first, end = written.rows
+        has_rows = _TABLE.fullmatch(written.table) is not None and 0 <= first < end <= _MAX_ROWS
+        is_shown = written.subject.isprintable() and (written.size_bytes or 0) >= 0
+        if not is_shown or has_rows == (written.stage == "finish"):
+            raise InvalidMessage(f"expected a batch of rows of a table, got {text!r:.200}")
+        return cls(
+            id=batch_id,
+            stage=written.stage,
+            table=written.table,
+            first=first,
+            end=end,
+            last_chance=written.last_chance,
+            subject=written.subject,
+            size_bytes=written.size_bytes,
+        )
 
 
-def _leads_away(path: str) -> bool:
-    """Tell whether a path is none below the input."""
-    return path[:1] == "/" or "\0" in path or (".." in path and ".." in path.split("/"))
+class _Written(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A batch as JSON."""
+
+    stage: Stage
+    table: str = ""
+    rows: tuple[int, int] = (0, 0)
+    last_chance: bool = False
+    subject: str = ""
+    size_bytes: int | None = None
 
 
-def _identity(item: Item) -> tuple[object, ...]:
-    whole: tuple[object, ...] = (item.path, item.size_bytes, item.mtime_ns, item.segment)
-    if item.pictures is not None:
-        whole = (*whole, item.pictures_digest)
-    said = () if item.extra is None else (item.labels, item.extra)
-    if item.segments == 1 and item.clip_start_ns is None and item.clip_end_ns is None:
-        return (*whole, *said)
-    ranges = (item.start_ns, item.end_ns, item.clip_start_ns, item.clip_end_ns)
-    return (*whole, *said, item.segments, *ranges)
+FINISH: Final = Batch(id="finish", stage="finish")
+"""The one batch that ends a job."""

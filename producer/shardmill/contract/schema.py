@@ -1,6 +1,7 @@
 """One row per item: what the file is, what became of it.
 
-A row has three parts: the ``Item`` (which file), its ``Facts`` (what probing found) and its
+A file is one item, or several clips, or, where it is a long video, several parts of one clip.  A
+row has three parts: the ``Item`` (which file), its ``Facts`` (what probing found) and its
 ``Outcome`` (what the job did).  ``contract.manifest`` keeps them on disk.
 
 They are made by the million: a frozen ``msgspec.Struct`` takes a tenth of the time of a frozen
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Self, TypeVar, get_type_hints
 
 from msgspec import Struct
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import fields, force_setattr, replace
 
 from shardmill.contract.errors import ItemError
 from shardmill.contract.location.archive import Member, Obstacle, archive_of
@@ -46,9 +47,9 @@ class Item(Struct, frozen=True):
     split: str | None = None
     """Part of the dataset that it belongs to; None if there are none."""
     segment: int = 0
-    """Which of its file's items it is, counted from 0."""
+    """Number of the item among those of its file, in the order of time, from 0."""
     segments: int = 1
-    """How many items its file is."""
+    """Number of items that its file is."""
     start_ns: int | None = None
     """Where a long file was cut for parallel work, on the stream's clock: only chosen frames from
     here on are kept.  What is chosen, the file as a whole decides.  None for no cut."""
@@ -89,6 +90,16 @@ class Item(Struct, frozen=True):
         if self.pictures is None or self.pictures_hz is None or self.pictures_digest is None:
             return None
         return ImageSequence(self.pictures, self.pictures_hz, self.pictures_digest)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a clip: a stretch of a long video, cut for parallel work."""
+        return self.start_ns is not None or self.end_ns is not None
+
+    @property
+    def clip_number(self) -> int:
+        """Number of the clip among those of its file, from 0; all parts of a clip have the same."""
+        return 0 if self.is_part else self.segment
 
     @property
     def is_possible(self) -> bool:
@@ -251,7 +262,7 @@ class Outcome(Struct, frozen=True):
     frames_kept: int | None = None
     """Frames in the shard."""
     clip_id: str | None = None
-    """The clip's name in the index."""
+    """The clip's name in the index; all parts of a clip have the same."""
     shard: str | None = None
     """File name below ``OUT/shards``."""
     bytes_out: int | None = None
@@ -303,6 +314,11 @@ FIELDS: Final[dict[Any, dict[str, Any]]] = {
     kind: get_type_hints(kind) for kind in (Item, Facts, Outcome)
 }
 """Types of the fields; looking them up parses every annotation anew."""
+
+AT_REST: Final[dict[str, Any]] = {
+    field.name: field.default for kind in FIELDS for field in fields(kind) if not field.required
+}
+"""Name of each field to the value that it has unless something else is given."""
 
 
 def _take(kind: type[Part], values: Mapping[str, Any]) -> Part:

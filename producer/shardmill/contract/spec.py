@@ -35,7 +35,7 @@ from shardmill.contract.options.sampling import NS_PER_S, Selection
 from shardmill.contract.options.sizes import Sizes
 from shardmill.contract.options.split import Split, group_pattern, parse_splits
 
-CONTENT_VERSION: Final = 8
+CONTENT_VERSION: Final = 9
 """Raised when equal input and spec begin to give other bytes, so that no job mixes the two."""
 
 Encoding = Literal["jpeg", "png", "raw"]
@@ -167,7 +167,7 @@ class Spec:
         "which columns of the annotations mean what, as in path=video,label=class,start=t0",
         metavar="NAME=COLUMN,...",
     )
-    """Fields of ``Columns`` in ``annotations/form.py``."""
+    """Fields of ``Columns`` in ``annotations/presets.py``."""
     form: tuple[str, ...] = free_option(
         (),
         "--form",

@@ -1,9 +1,9 @@
 """Where the bytes of every frame lie: what makes any shard format random-access.
 
-One Arrow IPC file a shard, one row a clip, not compressed.  Whatever the container, a frame is one
-run of bytes in the shard file.  The bytes of a clip's frames have a checksum in its row; what is
-between them has one in the file's metadata (see ``framing``); the index itself is sealed (see
-``seal``).
+One Arrow IPC file a shard, one row a clip or part of a clip, not compressed.  Whatever the
+container, a frame is one run of bytes in the shard file.  The bytes of a clip's frames have a
+checksum in its row; what is between them has one in the file's metadata (see ``checksum``); the
+index itself is sealed (see ``checksum``).
 """
 
 import os
@@ -16,13 +16,14 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.file_checksum import OPEN, SEAL, check_sealed, sealed
-from shardmill.dataset.framing import Framing
+from shardmill.dataset.checksum import OPEN, SEAL, Framing, check_sealed, sealed
 from shardmill.storage import files
 
 SCHEMA: Final = pa.schema(
     [
         pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("clip_part", pa.int32(), nullable=False),
+        pa.field("clip_parts", pa.int32(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
         pa.field("label", pa.string()),
         pa.field("label_id", pa.int64()),
@@ -74,10 +75,14 @@ class FrameTable(Struct, frozen=True, kw_only=True):
 
 
 class ClipEntry(Struct, frozen=True, kw_only=True):
-    """One clip of a shard."""
+    """One clip of a shard, or one part of a clip that was cut for parallel work."""
 
     clip_id: str
-    """Stable name: a hash of path and segment."""
+    """Stable name: a hash of the path and the number of the clip in its file."""
+    clip_part: int = 0
+    """Number of the part, in the order of time, from 0."""
+    clip_parts: int = 1
+    """Number of parts that the clip was cut into; 1 for a clip that was not cut."""
     path: str
     """Source, as printed in the manifest."""
     label: str | None

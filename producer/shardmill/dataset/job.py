@@ -76,7 +76,7 @@ class Job(Struct, frozen=True, kw_only=True):
             "started_s": self.started_s,
             "spec": self.spec.encode(),
         }
-        from shardmill.dataset.file_checksum import (
+        from shardmill.dataset.checksum import (
             sealed_values,  # whose checksum few programs need
         )
 
@@ -86,6 +86,11 @@ class Job(Struct, frozen=True, kw_only=True):
     def roots(self) -> Roots:
         """All input directories."""
         return Roots.of(self.root, *self.more_roots)
+
+    @property
+    def layout(self) -> Layout:
+        """The output directory."""
+        return Layout(self.out)
 
     @property
     def sources(self) -> list[str]:
@@ -153,7 +158,7 @@ class Status(Struct, frozen=True, kw_only=True):
     out: str
     """Output directory."""
     inputs: int | None
-    """Items to do; None while they are being counted."""
+    """Files to do; None while they are being counted."""
     tally: Tally = field(default_factory=Tally)
     """What is done."""
     seconds: float = 0.0
@@ -163,8 +168,8 @@ class Status(Struct, frozen=True, kw_only=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every item has its row."""
-        return self.inputs is not None and self.tally.items >= self.inputs
+        """Whether every file has all its rows."""
+        return self.inputs is not None and self.tally.files >= self.inputs
 
     def encode(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints and ``summary.json`` holds."""
@@ -185,6 +190,23 @@ class Status(Struct, frozen=True, kw_only=True):
             "seconds": round(self.seconds, 3),
             "failures": dict(sorted(tally.failures.items())),
         } | ({"reason": self.reason} if self.reason else {})
+
+    @classmethod
+    def read(cls, out: str) -> Self | None:
+        """Return what ``summary.json`` holds of a finished job; None if it cannot be seen here.
+
+        Raises:
+            DatasetDamaged: It holds something else.
+        """
+        path = Layout(out).summary
+        try:
+            values = read_json(path)
+        except OSError:
+            return None
+        try:
+            return convert(values | {"tally": values}, cls, strict=False)
+        except (ValidationError, TypeError) as error:
+            raise DatasetDamaged(f"{path} does not say how the job ended: {error}") from error
 
 
 def version() -> str:

@@ -11,6 +11,7 @@ OUT/
   manifest/part-left-<content>.parquet inputs that the producer leaves out
   summary.json  files.parquet  report.html     written at the end, the last also when asked for
   .tmp/<batch>-<attempt>/              what an attempt is writing; gone when it ends
+  .work/<run>/*.arrow                  tables of what is to do; gone when the job ends
   .lock             held by the producer while it lives; says who it is
 """
 
@@ -84,6 +85,19 @@ class Layout(Struct, frozen=True):
     def tmp(self) -> str:
         """Directory of files that are being written."""
         return os.path.join(self.out, ".tmp")
+
+    @property
+    def work(self) -> str:
+        """Directory of the tables of what is to do."""
+        return os.path.join(self.out, ".work")
+
+    def work_of(self, run: str) -> str:
+        """Return the directory of the tables of one opening of the job."""
+        return os.path.join(self.work, run)
+
+    def table(self, run: str, name: str) -> str:
+        """Return the path of a table of what is to do."""
+        return os.path.join(self.work_of(run), f"{name}.arrow")
 
     @property
     def lock(self) -> str:
@@ -176,7 +190,7 @@ class Layout(Struct, frozen=True):
     def make(self) -> None:
         """Create the directories."""
         files.make_directories(self.out)
-        for path in (self.shards, self.index, self.manifest, self.tmp):
+        for path in (self.shards, self.index, self.manifest, self.tmp, self.work):
             files.make_directory(path)
         files.sync_directory(self.out)
 

@@ -22,6 +22,8 @@ from shardmill.dataset.layout import SUFFIXES, Layout
 from shardmill.storage import files
 
 _TMP: Final = os.path.basename(Layout("").tmp)
+_WORK: Final = os.path.basename(Layout("").work)
+_RUN: Final = re.compile(r"[0-9a-f]{8}")
 _STEM: Final = re.compile(r"part-[0-9a-z]+-(?P<attempt>[0-9a-z]+)(\.\d+)?")
 _ATTEMPT: Final = re.compile(r"[0-9a-z]+-(?P<attempt>[0-9a-z]+)")
 _IN_WORK: Final = re.compile(r"(job|classes|summary)\.json\.[0-9a-f]{16}\.tmp|\.try-[0-9a-f]{16}")
@@ -155,6 +157,9 @@ def _in_work(layout: Layout, run: str) -> Iterator[Leftover]:
     for name in _folders(layout, _TMP):
         if _is_of(run, _ATTEMPT.fullmatch(name)):
             yield from _tree(layout, _TMP, name)
+    for name in _folders(layout, _WORK):
+        if name == run or (not run and _RUN.fullmatch(name)):
+            yield from _tree(layout, _WORK, name, why="a table of what was to do")
     for name, size_bytes in _files(layout, _TMP):
         if not run or _AT_THE_END.fullmatch(name):
             yield Leftover(_TMP, name, size_bytes, "never finished")
@@ -163,14 +168,16 @@ def _in_work(layout: Layout, run: str) -> Iterator[Leftover]:
             yield Leftover("", name, size_bytes, "never finished")
 
 
-def _tree(layout: Layout, folder: str, name: str) -> Iterator[Leftover]:
+def _tree(
+    layout: Layout, folder: str, name: str, *, why: str = "never finished"
+) -> Iterator[Leftover]:
     """Yield all that is in a folder, and the folder."""
     inside = os.path.join(folder, name)
     for file, size_bytes in _files(layout, inside):
-        yield Leftover(inside, file, size_bytes, "never finished")
+        yield Leftover(inside, file, size_bytes, why)
     for below in _folders(layout, inside):
-        yield from _tree(layout, inside, below)
-    yield Leftover(folder, name, 0, "never finished", is_folder=True)
+        yield from _tree(layout, inside, below, why=why)
+    yield Leftover(folder, name, 0, why, is_folder=True)
 
 
 def _files(layout: Layout, folder: str) -> Iterator[tuple[str, int]]:

@@ -1,81 +1,51 @@
 """The manifest: the rows of all items on disk, the truth of a job.
 
 ``OUT/manifest/part-<batch>.parquet`` holds the rows of one batch; its appearance under that name
-is the commit.
+is the commit (see ``manifest_store``).
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
-from typing import Any, Final, get_args, get_origin
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from msgspec.structs import astuple
 
 from shardmill.contract.errors import MORE_MEMORY, DatasetDamaged, EnvironmentFault
-from shardmill.contract.quantity import printable
-from shardmill.contract.schema import FIELDS, Facts, Item, Outcome, Row
-from shardmill.dataset.file_checksum import OPEN, SEAL, sealed
+from shardmill.contract.schema import Row
+from shardmill.dataset.checksum import OPEN, SEAL, sealed
+from shardmill.dataset.manifest_rows import MANIFEST, table_of
 from shardmill.storage import files
 
-_ARROW: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-
-
-def _arrow_type(hint: Any) -> pa.DataType:
-    hints = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
-    first, *_ = (each for each in hints if each is not type(None))
-    if get_origin(first) is tuple:
-        return pa.list_(_ARROW[get_args(first)[0]])
-    return _ARROW.get(first, pa.string())  # a Literal is text
-
-
-SCHEMA: Final = pa.schema(
-    [pa.field(name, _arrow_type(hint)) for hints in FIELDS.values() for name, hint in hints.items()]
-    + [pa.field("path_raw", pa.binary())]
+SCHEMA: Final = MANIFEST
+"""Columns of a part."""
+OF_FILES: Final = pa.schema(
+    [field for field in SCHEMA if field.name not in {"segment", "start_ns", "end_ns"}]
+    + [
+        pa.field("error_clip", pa.int64()),
+        pa.field("clips", pa.int64()),
+        pa.field("clip_ids", pa.list_(pa.string())),
+        pa.field("parts", pa.int64()),
+        pa.field("shards", pa.list_(pa.string())),
+    ]
 )
-"""The manifest's columns; ``path_raw`` holds a path's bytes where ``path`` had to escape some."""
+"""Columns of ``files.parquet``, one row a file; ``report/grouped_files.sql`` makes them."""
 
 
-def write_part(path: str, rows: Iterable[Row]) -> None:
-    """Write rows to a sealed Parquet file at ``path`` and flush them to the disk."""
-    table = table_of(list(rows))
+def write_part(path: str, rows: pa.Table | Iterable[Row]) -> None:
+    """Write rows to a sealed Parquet file at ``path`` and flush them to the disk.
+
+    Args:
+        path: A new file; it is no part of the manifest before it is published.
+        rows: A table with the columns of ``SCHEMA``, or values.
+    """
+    table = rows if isinstance(rows, pa.Table) else table_of(rows)
     data = pa.BufferOutputStream()
     with pq.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
         writer.write_table(table)
         writer.add_key_value_metadata({SEAL: OPEN})
     files.write(path, sealed(data.getvalue().to_pybytes()))
-
-
-def table_of(rows: Sequence[Row]) -> pa.Table:
-    """Return rows as a table of ``SCHEMA``, made column by column; text is made fit for UTF-8."""
-    columns: dict[str, Sequence[Any]] = {}
-    for kind, part in ((Item, "item"), (Facts, "facts"), (Outcome, "outcome")):
-        values = zip(*map(astuple, map(attrgetter(part), rows)), strict=True)
-        columns |= dict(zip(FIELDS[kind], values, strict=False))
-    columns["path_raw"] = [
-        None if path.isprintable() else os.fsencode(path) for path in columns.get("path", ())
-    ]
-    arrays = [_array(columns.get(field.name, ()), field.type) for field in SCHEMA]
-    return pa.table(arrays, schema=SCHEMA)
-
-
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    if values.count(None) == len(values):  # as of pictures every second column
-        return pa.nulls(len(values), kind)
-    return pa.array(_fit(values, kind), kind)
-
-
-def _fit(values: Sequence[Any], kind: pa.DataType) -> Sequence[Any]:
-    """Return a column with its text fit for UTF-8 tables."""
-    if pa.types.is_string(kind):
-        fit = {value: printable(value) for value in set(values) if value is not None}
-        return list(map(fit.get, values))
-    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
-        return [list(map(printable, value)) for value in values]
-    return values
 
 
 def read_part(path: str) -> Iterator[Row]:
@@ -141,3 +111,8 @@ def shards_of(path: str) -> set[str]:
         DatasetDamaged: The file is no manifest part.
     """
     return set(read_columns(path, ["shard"])["shard"].drop_null().to_pylist())
+
+
+def path_bytes(rows: pa.Table) -> pa.ChunkedArray:
+    """Return the paths of manifest rows as bytes, from their columns ``path`` and ``path_raw``."""
+    return pc.coalesce(rows["path_raw"], rows["path"].cast(pa.binary()))

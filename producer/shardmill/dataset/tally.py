@@ -1,18 +1,24 @@
-"""Sums over manifest rows: what a batch adds to its job's counters."""
+"""Sums over manifest rows: what a batch adds to its job's counters.
+
+Files and clips are counted, however many rows they have: a file at the row of its first item, a
+clip at that of its first part, each with that row's status.  So counters of batches add up.  What
+became of the other rows of a file, ``report`` finds out when all are there.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import Struct, field
 from msgspec.structs import fields
 
 from shardmill.contract.options.sampling import MAX_TIME_NS, NS_PER_S
-from shardmill.contract.schema import Row
 
-_COLUMNS: Final = [
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS: Final = [
     *("status", "error_class", "clip_id", "frames_kept", "size_bytes"),
-    *("segment", "segments", "bytes_out", "duration_s"),
+    *("segment", "segments", "start_ns", "end_ns", "bytes_out", "duration_s"),
 ]
 
 
@@ -20,13 +26,13 @@ class Tally(Struct, frozen=True, kw_only=True):
     """Counters of a job or a batch."""
 
     ok: int = 0
-    """Items done."""
+    """Files done."""
     failed: int = 0
-    """Items that could not be used."""
+    """Files that could not be used."""
     skipped: int = 0
-    """Items left out with a reason."""
+    """Files left out with a reason."""
     partial: int = 0
-    """Items done of which only the frames before their damage are kept."""
+    """Files done of which only the frames before their damage are kept."""
     clips: int = 0
     """Clips written."""
     frames: int = 0
@@ -36,29 +42,9 @@ class Tally(Struct, frozen=True, kw_only=True):
     bytes_out: int = 0
     """Size of the stored frames."""
     video_ns: int = 0
-    """Duration of the videos done, nanoseconds; each part counts as an equal share of its file."""
+    """Duration of the videos done, nanoseconds; each item counts as an equal share of its file."""
     failures: dict[str, int] = field(default_factory=dict)
-    """Failed items by error class."""
-
-    @classmethod
-    def of(cls, rows: Iterable[Row]) -> Self:
-        """Count rows."""
-        totals: Counter[str] = Counter()
-        failures: Counter[str] = Counter()
-        for row in rows:
-            outcome = row.outcome
-            totals[outcome.status] += 1
-            totals["clips"] += outcome.clip_id is not None
-            totals["frames"] += outcome.frames_kept or 0
-            totals["bytes_in"] += row.item.size_bytes if row.item.segment == 0 else 0
-            totals["bytes_out"] += outcome.bytes_out or 0
-            if outcome.status == "ok":
-                totals["partial"] += outcome.error_class is not None
-                share_ns = (row.facts.duration_s or 0) * NS_PER_S / row.item.segments
-                totals["video_ns"] += round(share_ns)
-            elif outcome.status == "failed":
-                failures[outcome.error_class or "internal"] += 1
-        return cls(**totals, failures=dict(failures))
+    """Failed files by error class."""
 
     @classmethod
     def of_part(cls, path: str) -> Self:
@@ -67,30 +53,36 @@ class Tally(Struct, frozen=True, kw_only=True):
         Raises:
             DatasetDamaged: The file is no manifest part.
         """
-        import pyarrow as pa  # who counts rows need not wait for it
+        from shardmill.dataset.manifest import read_columns  # which loads Arrow
+
+        return cls.of_table(read_columns(path, COLUMNS))
+
+    @classmethod
+    def of_table(cls, table: "pa.Table") -> Self:
+        """Count manifest rows, column by column."""
+        import pyarrow as pa  # programs that only show a tally need not load it
         import pyarrow.compute as pc
 
-        from shardmill.dataset.manifest import read_columns
-
-        table = read_columns(path, _COLUMNS)
         status, error_class = table["status"], table["error_class"]
         ok, failed = pc.equal(status, "ok"), pc.equal(status, "failed")
-        whole = pc.equal(table["segment"], 0)
+        first = pc.equal(table["segment"], 0)
+        is_part = pc.or_(pc.is_valid(table["start_ns"]), pc.is_valid(table["end_ns"]))
+        begins_clip = pc.or_(first, pc.invert(is_part))
         claimed = table["duration_s"]
         is_possible = pc.and_(
             pc.greater_equal(claimed, 0), pc.less_equal(claimed, MAX_TIME_NS / NS_PER_S)
         )
         lasting = pc.multiply(pc.if_else(is_possible, claimed, None), NS_PER_S)
         lasting = pc.divide(lasting, table["segments"]).filter(ok)
-        causes = pc.fill_null(error_class.filter(failed), "internal").to_pylist()
+        causes = pc.fill_null(error_class.filter(pc.and_(failed, first)), "internal").to_pylist()
         return cls(
-            ok=_sum(ok),
-            failed=_sum(failed),
-            skipped=_sum(pc.equal(status, "skipped")),
-            partial=_sum(pc.and_(ok, pc.is_valid(error_class))),
-            clips=_sum(pc.is_valid(table["clip_id"])),
+            ok=_sum(pc.and_(ok, first)),
+            failed=_sum(pc.and_(failed, first)),
+            skipped=_sum(pc.and_(pc.equal(status, "skipped"), first)),
+            partial=_sum(pc.and_(pc.and_(ok, first), pc.is_valid(error_class))),
+            clips=_sum(pc.and_(pc.is_valid(table["clip_id"]), begins_clip)),
             frames=_sum(table["frames_kept"]),
-            bytes_in=_sum(table["size_bytes"].filter(whole)),
+            bytes_in=_sum(table["size_bytes"].filter(first)),
             bytes_out=_sum(table["bytes_out"]),
             video_ns=_sum(pc.cast(pc.round(lasting), pa.int64())),
             failures=dict(Counter(causes)),
@@ -113,8 +105,8 @@ class Tally(Struct, frozen=True, kw_only=True):
         return cls(**{n: counters[n] for n in names if n in counters}, failures=failures)
 
     @property
-    def items(self) -> int:
-        """Items that have their row."""
+    def files(self) -> int:
+        """Files that are done, failed or left out."""
         return self.ok + self.failed + self.skipped
 
 

@@ -6,7 +6,7 @@ No file is opened here; what a file is, probing finds out.
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from errno import ENOENT, ENOTDIR
 from fnmatch import translate
 from stat import S_ISREG
@@ -41,6 +41,8 @@ MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 _MOST_KINDS: Final = 1000
 """Of so many suffixes it is counted how many files have them; names are somebody else's."""
 _KINDS_TOLD: Final = 5
+_CHUNK_FILES: Final = 4096
+"""Files of one folder that are in memory at a time."""
 
 Place = tuple[int, int]
 """Device and inode of a folder."""
@@ -80,6 +82,50 @@ class Found(Struct, frozen=True):
         )
 
 
+class Files(Struct, frozen=True):
+    """Some files of one folder, in columns; none of them is an archive that is entered."""
+
+    folder: str
+    """Below the input directory, with ``/`` at its end; empty for the input directory itself."""
+    names: list[str]
+    sizes_bytes: list[int]
+    mtimes_ns: list[int]
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths below the input directory."""
+        folder = self.folder
+        return [folder + name for name in self.names]
+
+    def without(self, names: Iterable[str]) -> "Files":
+        """Return the same without some of the files."""
+        gone = set(names)
+        kept = [place for place, name in enumerate(self.names) if name not in gone]
+        return Files(
+            self.folder,
+            [self.names[place] for place in kept],
+            [self.sizes_bytes[place] for place in kept],
+            [self.mtimes_ns[place] for place in kept],
+        )
+
+    def __iter__(self) -> Iterator[Found]:
+        for path, size, mtime in zip(self.paths, self.sizes_bytes, self.mtimes_ns, strict=True):
+            yield Found(path, size, mtime)
+
+
+Scanned = Files | Found
+"""Files of one folder, or one input of another kind."""
+
+
+def one_by_one(inputs: "Iterable[Scanned]") -> Iterator[Found]:
+    """Yield each input as a value."""
+    for each in inputs:
+        if isinstance(each, Files):
+            yield from each
+        else:
+            yield each
+
+
 class Filter:
     """Which paths are inputs.
 
@@ -104,6 +150,8 @@ class Filter:
         self._sequences = sequences
         self._others: Counter[str] = Counter()
         self._takes_any = False
+        self.takes_archives = archives
+        """Whether archives are taken for folders."""
 
     def left_out(self) -> str | None:
         """Return how many files were passed over for their suffix, as a sentence.
@@ -133,7 +181,7 @@ class Filter:
 
     def is_input(self, path: str, name: str) -> bool:
         """Tell whether a file, or a sequence of that name, is an input."""
-        if self.excludes(path, name):
+        if self._exclude and self.excludes(path, name):
             return False
         if self._include:
             return any(matches(path, name) for matches in self._include)
@@ -172,12 +220,13 @@ def source_of(path: str, *, is_sequence: bool) -> str:
 
 def suffix(name: str) -> str:
     """Return a file name's suffix in lower case, without the dot."""
-    return os.path.splitext(name)[1][1:].lower()
+    head, dot, tail = name.rpartition("/")[2].rpartition(".")
+    return tail.lower() if dot and head.strip(".") else ""
 
 
 def scan(
     base: str, wanted: Filter, on_unreadable: Callable[[str], None], *, top: str = ""
-) -> Iterator[Found]:
+) -> Iterator[Scanned]:
     """Yield the inputs of a directory, folder by folder, in the order of the file system.
 
     Archives that are taken for folders are yielded as the files that they are.
@@ -205,11 +254,11 @@ def scan(
     while stack:
         folder, above = stack.pop()
         try:
-            for path, seen in _entries(base, folder, wanted, on_unreadable):
-                if isinstance(seen, Found):
+            for seen in _entries(base, folder, wanted, on_unreadable):
+                if not isinstance(seen, _Folder):
                     yield seen
-                elif seen not in above:
-                    stack.append((f"{path}/", (*above, seen)))
+                elif seen.place not in above:
+                    stack.append((f"{seen.path}/", (*above, seen.place)))
         except OSError as error:
             if folder == top:
                 raise InvalidInput(f"{root} cannot be read: {error.strerror}") from error
@@ -218,42 +267,52 @@ def scan(
                 yield _not_seen(folder.rstrip("/"), error)
 
 
+class _Folder(Struct, frozen=True):
+    """A folder that is still to be entered."""
+
+    path: str
+    place: Place
+
+
 def _entries(
     base: str, folder: str, wanted: Filter, on_unreadable: Callable[[str], None]
-) -> Iterator[tuple[str, Found | Place]]:
-    """Yield the path of each input and of each folder in a folder, with what it is."""
+) -> Iterator[Scanned | _Folder]:
+    """Yield the folders in a folder, its inputs a chunk at a time, and what cannot be looked at."""
+    names: list[str] = []
+    sizes: list[int] = []
+    mtimes: list[int] = []
     with os.scandir(os.path.join(base, folder)) as entries:
         for entry in entries:
-            if wanted.hides(entry.name):
+            name = entry.name
+            if wanted.hides(name):
                 continue
-            path = f"{folder}{entry.name}"
+            path = folder + name
             try:
-                seen = _look(entry, path, wanted)
+                if entry.is_dir():
+                    status = entry.stat()
+                    yield _Folder(path, (status.st_dev, status.st_ino))
+                elif wanted.wants(path, name) or wanted.enters(path):
+                    status = entry.stat()
+                    if S_ISREG(status.st_mode):
+                        names.append(name)
+                        sizes.append(status.st_size)
+                        mtimes.append(status.st_mtime_ns)
             except OSError as error:
                 on_unreadable(f"{path} cannot be read: {error.strerror}")
-                is_input = _would_hold_inputs(entry, path, wanted)
-                seen = _not_seen(path, error) if is_input else None
-            if seen is not None:
-                yield path, seen
+                if _would_hold_inputs(entry, path, wanted):
+                    yield _not_seen(path, error)
+            if len(names) == _CHUNK_FILES:
+                yield Files(folder, names, sizes, list(map(storable_mtime_ns, mtimes)))
+                names, sizes, mtimes = [], [], []
+    if names:
+        yield Files(folder, names, sizes, list(map(storable_mtime_ns, mtimes)))
 
 
 def _would_hold_inputs(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> bool:
-    """Tell whether what cannot be looked at is an input, or a folder that may hold some."""
+    """Return whether what cannot be looked at is an input, or a folder that may hold some."""
     if entry.is_dir(follow_symlinks=False):
         return not wanted.leaves_out_folder(f"{path}/")
     return wanted.wants(path, entry.name) or wanted.enters(path)
-
-
-def _look(entry: "os.DirEntry[str]", path: str, wanted: Filter) -> Found | Place | None:
-    """Return an input, the place of a folder, or None for what is neither."""
-    if entry.is_dir():
-        status = entry.stat()
-        return status.st_dev, status.st_ino
-    if not (wanted.wants(path, entry.name) or wanted.enters(path)):
-        return None
-    status = entry.stat()
-    is_file = S_ISREG(status.st_mode)
-    return _found(path, status) if is_file else None
 
 
 def found_at(base: str, path: str) -> Found:

@@ -16,7 +16,15 @@ from shardmill.contract.location.image_sequence import (
     sequence_of,
 )
 from shardmill.contract.quantity import format_count
-from shardmill.inputs.scan import IMAGE_SUFFIXES, Filter, Found, suffix
+from shardmill.inputs.scan import (
+    IMAGE_SUFFIXES,
+    Files,
+    Filter,
+    Found,
+    Scanned,
+    one_by_one,
+    suffix,
+)
 
 SUGGESTED_PICTURES: Final = 8
 """A folder of fewer numbered pictures is not counted."""
@@ -39,13 +47,15 @@ class SequenceGrouper:
         self._wanted = wanted
         self._sequences = self._pictures = self._uneven = self._missing = self._unheeded = 0
 
-    def group(self, inputs: Iterable[Found]) -> Iterator[Found]:
+    def group(self, inputs: Iterable[Scanned]) -> Iterator[Found]:
         """Yield the inputs, one for all pictures of a sequence.
 
         Args:
             inputs: Folder by folder, with all pictures; those of one folder are held in memory.
         """
-        for folder, members in groupby(inputs, key=lambda found: found.path.rpartition("/")[0]):
+        for folder, members in groupby(
+            one_by_one(inputs), key=lambda found: found.path.rpartition("/")[0]
+        ):
             pictures: dict[str, Found] = {}
             for found in members:
                 name = found.path.rpartition("/")[2]
@@ -107,26 +117,19 @@ class Suggestion:
     def __init__(self) -> None:
         self._folders = self._files = 0
 
-    def observe(self, inputs: Iterable[Found]) -> Iterator[Found]:
+    def observe(self, inputs: Iterable[Scanned]) -> Iterator[Scanned]:
         """Yield the inputs, which come folder by folder, and count their names."""
         folder = ""
         spans: dict[tuple[str, str], list[int]] = {}
-        for found in inputs:
-            yield found
-            place, _, name = found.path.rpartition("/")
-            if place != folder:
-                self._leave(spans)
-                folder, spans = place, {}
-            stem, _, kind = name.rpartition(".")
-            head = stem.rstrip(digits)
-            if len(head) == len(stem) or kind.lower() not in IMAGE_SUFFIXES:
+        for each in inputs:
+            yield each
+            if not isinstance(each, Files):
                 continue
-            number = int(stem[len(head) :])
-            span = spans.get((head, kind))
-            if span is not None:
-                span[:] = span[0] + 1, min(span[1], number), max(span[2], number)
-            elif len(spans) < _MOST_HEADS:
-                spans[head, kind] = [1, number, number]
+            if each.folder != folder:
+                self._leave(spans)
+                folder, spans = each.folder, {}
+            for name in each.names:
+                _count_number(name, spans)
         self._leave(spans)
 
     def _leave(self, spans: dict[tuple[str, str], list[int]]) -> None:
@@ -147,6 +150,20 @@ class Suggestion:
             f"{hold} numbered pictures ({self._files:,} files): if they are the frames of videos, "
             "--sequences takes them as clips"
         )
+
+
+def _count_number(name: str, spans: dict[tuple[str, str], list[int]]) -> None:
+    """Count a picture by the number that its name ends in: how many, the lowest, the highest."""
+    stem, _, kind = name.rpartition(".")
+    head = stem.rstrip(digits)
+    if len(head) == len(stem) or kind.lower() not in IMAGE_SUFFIXES:
+        return
+    number = int(stem[len(head) :])
+    span = spans.get((head, kind))
+    if span is not None:
+        span[:] = span[0] + 1, min(span[1], number), max(span[2], number)
+    elif len(spans) < _MOST_HEADS:
+        spans[head, kind] = [1, number, number]
 
 
 def named_sequences(base: str, path: str, hz: float) -> list[Found]:

@@ -8,7 +8,7 @@ from shardmill.contract.location.roots import Roots
 from shardmill.contract.spec import Spec
 from shardmill.inputs.archives.entering import entered
 from shardmill.inputs.listing import listed
-from shardmill.inputs.scan import Filter, Found, found_at, scan
+from shardmill.inputs.scan import Filter, Scanned, found_at, scan
 from shardmill.inputs.sequences import SequenceGrouper, Suggestion
 
 Note = Callable[[str], None]
@@ -16,7 +16,7 @@ Note = Callable[[str], None]
 
 def found_in(
     roots: Roots, list_file: str | None, spec: Spec, note: Note
-) -> Iterator[Iterator[Found]]:
+) -> Iterator[Iterator[Scanned]]:
     """Yield the inputs of a job, those of each root after the other.
 
     Args:

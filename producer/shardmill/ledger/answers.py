@@ -63,7 +63,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     run: str = ""
     """Tells this opening of the job from others."""
     inputs: int | None
-    """Items to do; None while they are being counted."""
+    """Files to do; None while they are being counted."""
     counters: dict[str, int]
     """Everything that batches have added up: see ``contract.tally`` and the planner."""
     inflight: int

@@ -59,7 +59,7 @@ class Client:
         self.queues = _connect(settings.redis_url)
         self._scripts: dict[str, Any] = {}
 
-    def run(self, name: str, keys: Sequence[str], *arguments: str | int) -> Any:
+    def run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """Apply the script of a transition.
 
         Raises:

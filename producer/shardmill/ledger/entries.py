@@ -15,7 +15,7 @@ from shardmill.ledger.telemetry import Failure, Live, Share
 _TEXT_FIELDS: Final = {"state", "reason", "out", "roots", "goal", "spec", "run"}
 
 MOST: Final = 2**53
-BEFORE: Final = ("inputs", "probed", "frames")
+BEFORE: Final = ("probed", "frames")
 """Counters of which the ledger remembers what they were when the job was opened."""
 
 

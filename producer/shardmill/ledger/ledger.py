@@ -1,13 +1,12 @@
 """The transitions of a job's state, one method each, one Lua script each."""
 
-import json
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shardmill.contract import names
-from shardmill.contract.batch import Batch
+from shardmill.contract.batch import FINISH, Batch
 from shardmill.contract.errors import EnvironmentFault, InvalidMessage
 from shardmill.contract.names import STAGES, Stage
 from shardmill.contract.quantity import printable
@@ -27,9 +26,9 @@ from shardmill.ledger.answers import (
 )
 from shardmill.ledger.client import Client
 from shardmill.ledger.entries import clamped
-from shardmill.ledger.telemetry import NOTHING, Live, Told
+from shardmill.ledger.telemetry import NOTHING, Live, Telemetry
 
-FINISH_ID: Final = "finish"
+FINISH_ID: Final = FINISH.id
 """Name of a job's one finish batch."""
 SWEEP_LIMIT: Final = 1000
 """Batches that one script returns or removes at most; the next call goes on behind them."""
@@ -65,18 +64,22 @@ class Ledger:
         """Give up the connections to Redis."""
         self._client.close()
 
-    def _run(self, name: str, keys: Sequence[str], *arguments: str | int) -> Any:
+    @staticmethod
+    def new_run() -> str:
+        """Return a run number, which no other opening of a job has."""
+        return secrets.token_hex(RUN_BYTES)
+
+    def _run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         return self._client.run(name, keys, *arguments)
 
-    def open(self, job: Job, counters: Mapping[str, int]) -> str:
-        """Begin a job, or take it up again; ``counters`` is what its manifest holds already.
+    def open(self, job: Job, counters: Mapping[str, int], *, run: str) -> None:
+        """Begin a job, or take it up again.
 
-        Returns the run number.
-
-        Its counter ``inputs`` is how many items there are; it grows where a file becomes several.
-        The run number makes the files of this opening differ from those of any other.
+        Args:
+            job: The job.
+            counters: What its manifest holds already; ``inputs`` is how many files there are.
+            run: From ``new_run``: makes the files of this opening differ from those of any other.
         """
-        run = secrets.token_hex(RUN_BYTES)
         values = entries.encode(job, counters, run=run)
         flat = [part for pair in values.items() for part in pair]
         keys = [names.job_key(job.name), names.JOBS, names.ACTIVE]
@@ -84,23 +87,19 @@ class Ledger:
         batches = names.batch_key(job.name, "")
         while self._run("open", keys, job.name, batches, SWEEP_LIMIT, *flat) == "again":
             pass  # a script that took out all at once might keep everybody waiting
-        return run
 
-    def reserve(
-        self, job: str, batch: Batch, *, batch_id: str, window: int, number: int
-    ) -> Reserved:
+    def reserve(self, job: str, batch: Batch, *, window: int, number: int) -> Reserved:
         """Put the producer's next batch in flight if the job runs and fewer than ``window`` are.
 
         Args:
             job: Name of the job.
             batch: What to do.
-            batch_id: Name of the batch.
             window: Batches in flight at most.
             number: Of the batch, counted from 1 since the job was opened.
         """
-        keys = [names.job_key(job), *_sets(job), names.batch_key(job, batch_id)]
+        keys = [names.job_key(job), *_sets(job), names.batch_key(job, batch.id)]
         answer: Reserved = self._run(
-            "reserve", keys, batch_id, batch.stage, batch.encode(), window, number
+            "reserve", keys, batch.id, batch.stage, batch.encode(), window, number
         )
         return answer
 
@@ -121,7 +120,7 @@ class Ledger:
             return Claim(verdict=verdict)
         fence, attempts, payload = rest
         try:
-            batch = Batch.decode(payload)
+            batch = Batch.decode(batch_id, payload)
         except InvalidMessage:
             self._run("drop", _batch_keys(job, batch_id), batch_id, fence)
             raise
@@ -133,11 +132,11 @@ class Ledger:
             batch=batch,
         )
 
-    def beat(self, job: str, batch_id: str, *, fence: int, lease_s: float, live: Live) -> Held:
+    def heartbeat(self, job: str, batch_id: str, *, fence: int, lease_s: float, live: Live) -> Held:
         """Renew a lease and tell how much of the batch's estimated work is done."""
         keys = [names.job_key(job), names.lease_key(job), names.live_key(job)]
         keys.append(names.batch_key(job, batch_id))
-        answer: Held = self._run("beat", keys, batch_id, fence, _ms(lease_s), live.encode())
+        answer: Held = self._run("heartbeat", keys, batch_id, fence, _ms(lease_s), live.encode())
         return answer
 
     def commit(
@@ -146,9 +145,9 @@ class Ledger:
         batch_id: str,
         *,
         counters: Mapping[str, int],
-        children: Mapping[str, Batch],
+        children: Sequence[Batch],
         fence: int | None = None,
-        told: Told = NOTHING,
+        telemetry: Telemetry = NOTHING,
     ) -> Committed:
         """Count a batch and put its children in flight; tell whether it was the last.
 
@@ -156,20 +155,22 @@ class Ledger:
             job: Name of the job.
             batch_id: Name of the batch.
             counters: What to add to the job's counters.
-            children: Batches that follow from this one, by their names.
+            children: Batches that follow from this one.
             fence: Of the claim, where no manifest part has decided which attempt counts: nothing
                 happens if there was a later claim.
-            told: What people are to see of it while the job runs.
+            telemetry: What people are to see of it while the job runs.
         """
         keys = [*_batch_keys(job, batch_id), *_beside(job)[1:]]
-        keys += [names.batch_key(job, child) for child in children]
-        added = {name: clamped(amount) for name, amount in counters.items() if amount}
-        followers = [[name, child.stage, child.encode()] for name, child in children.items()]
+        keys += [names.batch_key(job, child.id) for child in children]
+        added = [(name, clamped(amount)) for name, amount in counters.items() if amount]
         answer: int = self._run(
             "commit",
             keys,
-            *(batch_id, "" if fence is None else fence),
-            *(json.dumps(added), json.dumps(followers), _ms(KEEP_S), told.encode()),
+            *(batch_id, "" if fence is None else fence, _ms(KEEP_S), telemetry.worker),
+            *(len(added), len(telemetry.failures)),
+            *(part for pair in added for part in pair),
+            *(failure.encode() for failure in telemetry.failures),
+            *(part for c in children for part in (c.id, c.stage, c.encode())),
         )
         return COMMITTED[answer]
 
@@ -202,16 +203,16 @@ class Ledger:
         if self._run("close", [names.job_key(job)], batches) != "closed":
             raise EnvironmentFault(LOST)
 
-    def drain(self, job: str) -> bool:
+    def enqueue_finish(self, job: str) -> bool:
         """Put the finish batch in flight if nothing else is left; True for one caller only.
 
         A job of which a batch was lost is paused with the reason instead.
         """
         keys = [names.job_key(job), *_sets(job), names.batch_key(job, FINISH_ID)]
-        return bool(self._run("drain", keys, FINISH_ID, Batch("finish").encode(), LOST))
+        return bool(self._run("enqueue_finish", keys, FINISH_ID, FINISH.encode(), LOST))
 
-    def sweep(self, job: str, *, messages_missing: bool, grace_s: float) -> dict[str, Stage]:
-        """Take expired leases back; return the batches whose message must be sent again.
+    def requeue_expired(self, job: str, *, messages_missing: bool, grace_s: float) -> list[Batch]:
+        """Take expired leases back; return the names and stages of batches to be sent again.
 
         Args:
             job: Name of the job.
@@ -220,8 +221,9 @@ class Ledger:
             grace_s: How long a message may be on its way.
         """
         keys = [names.job_key(job), *_sets(job), names.live_key(job)]
-        due = self._run("sweep", keys, int(messages_missing), _ms(grace_s), SWEEP_LIMIT)
-        return dict(zip(due, self._stages(job, due), strict=True))
+        due = self._run("requeue_expired", keys, int(messages_missing), _ms(grace_s), SWEEP_LIMIT)
+        stages = self._stages(job, due)
+        return [Batch(id=name, stage=stage) for name, stage in zip(due, stages, strict=True)]
 
     def _stages(self, job: str, batch_ids: Sequence[str]) -> list[Stage]:
         """Return the stage of each batch; any where it cannot be read, for a claim drops those."""
@@ -236,10 +238,12 @@ class Ledger:
         found = self._client.call(look)
         return [next((stage for stage in STAGES if stage == text), STAGES[0]) for text in found]
 
-    def shift(self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]) -> bool:
+    def set_state(
+        self, job: str, state: State, *, reason: str = "", allowed: Sequence[State]
+    ) -> bool:
         """Change a job's state if it is one of ``allowed``; True if it was."""
         keys = [names.job_key(job), *_beside(job)[1:]]
-        answer = self._run("shift", keys, state, printable(reason), _ms(KEEP_S), *allowed)
+        answer = self._run("set_state", keys, state, printable(reason), _ms(KEEP_S), *allowed)
         return bool(answer == "shifted")
 
     def job(self, name: str) -> tuple[Job, str] | None:
@@ -347,13 +351,15 @@ class Ledger:
 
         return self._client.call(take)
 
-    def appear(self, worker: str, *, slots: int, forget_after_s: float) -> None:
+    def register_worker(self, worker: str, *, slots: int, forget_after_s: float) -> None:
         """Tell that a worker is alive; forget those not seen for a while."""
-        self._run("appear", [names.WORKERS, names.SLOTS], worker, _ms(forget_after_s), slots)
+        self._run(
+            "register_worker", [names.WORKERS, names.SLOTS], worker, _ms(forget_after_s), slots
+        )
 
-    def disappear(self, worker: str) -> None:
+    def unregister_worker(self, worker: str) -> None:
         """Tell that a worker is leaving."""
-        self._run("disappear", [names.WORKERS, names.SLOTS], worker)
+        self._run("unregister_worker", [names.WORKERS, names.SLOTS], worker)
 
     def slots(self) -> int:
         """Return how many slots the workers seen lately have together."""

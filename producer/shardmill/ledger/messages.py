@@ -1,6 +1,6 @@
 """Messages to the workers: two names each, hints, for the ledger is the truth; and questions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
@@ -8,33 +8,30 @@ from kombu.exceptions import OperationalError
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
-from shardmill.contract.names import QUEUES, TASKS, Stage
+from shardmill.contract.names import QUEUES, TASKS
 from shardmill.contract.title import title
 
 
-def send(app: Any, job: str, batches: Mapping[str, Batch | Stage]) -> None:
+def send(app: Any, job: str, batches: Iterable[Batch]) -> None:
     """Send the messages of a job's batches.
 
     Args:
         app: The Celery application of this process.
         job: Name of the job.
-        batches: The batches, by their names; of one that is not at hand its stage will do, and
-            Flower then shows no more than the job.
+        batches: The batches; of one whose payload is not at hand its name and stage suffice.
 
     Raises:
         LedgerUnavailable: Redis does not answer; workers find them missing and send them again.
     """
     try:
         with app.producer_pool.acquire(block=True) as producer:
-            for batch_id, batch in batches.items():
-                stage = batch.stage if isinstance(batch, Batch) else batch
-                shown = title(job, batch) if isinstance(batch, Batch) else job
+            for batch in batches:
                 app.send_task(
-                    TASKS[stage],
-                    args=[job, batch_id],
-                    queue=QUEUES[stage],
+                    TASKS[batch.stage],
+                    args=[job, batch.id],
+                    queue=QUEUES[batch.stage],
                     producer=producer,
-                    argsrepr=shown,
+                    argsrepr=title(job, batch),
                     kwargsrepr="",
                 )
     except (OperationalError, redis.RedisError) as error:

@@ -5,14 +5,16 @@ All of it is bounded, and gone when its job ends: what stays is in the manifest.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import Struct
 from msgspec.structs import astuple, fields
 
 from shardmill.contract.quantity import printable
-from shardmill.contract.schema import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LAST_FAILURES: Final = 3
 """So many failed files are remembered; all of them are in the manifest."""
@@ -132,20 +134,25 @@ class Failure(Struct, frozen=True):
         return failure
 
     @classmethod
-    def last(cls, rows: Iterable[Row]) -> tuple[Self, ...]:
-        """Return the last failures among the rows of a batch, in their order."""
-        failed = [row for row in rows if row.outcome.status == "failed"][-LAST_FAILURES:]
+    def last_of(cls, rows: "pa.Table") -> tuple[Self, ...]:
+        """Return the last failures among some manifest rows, in their order."""
+        import pyarrow.compute as pc  # programs that show failures need not load it
+
+        failed = rows.filter(pc.equal(rows["status"], "failed")).select(
+            ["error_class", "path", "error_message"]
+        )
+        last = failed.slice(max(0, failed.num_rows - LAST_FAILURES)).to_pylist()
         return tuple(
             cls(
-                row.outcome.error_class or "internal",
-                _cut(row.item.path),
-                _cut(row.outcome.error_message or ""),
+                row["error_class"] or "internal",
+                _cut(row["path"]),
+                _cut(row["error_message"] or ""),
             )
-            for row in failed
+            for row in last
         )
 
 
-class Told(Struct, frozen=True):
+class Telemetry(Struct, frozen=True):
     """What a commit tells people besides the counters."""
 
     worker: str = ""
@@ -153,9 +160,5 @@ class Told(Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     """Its last failures, the newest last."""
 
-    def encode(self) -> str:
-        """Return the argument of the script."""
-        return json.dumps([self.worker, [failure.encode() for failure in self.failures]])
 
-
-NOTHING: Final = Told()
+NOTHING: Final = Telemetry()

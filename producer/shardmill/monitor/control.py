@@ -30,7 +30,7 @@ class Control(Struct, frozen=True, kw_only=True):
     allowed: tuple[State, ...]
     """The states in which it can be done; in the one it leads to it changes nothing."""
     reason: str = ""
-    """Told in the job's status afterwards."""
+    """Telemetry in the job's status afterwards."""
 
 
 BY_HAND: Final = "by hand"
@@ -64,7 +64,7 @@ def apply(control: Control, place: Place) -> Snapshot:
     try:
         with ledger_of(place.settings) as ledger:
             allowed = control.allowed
-            ledger.shift(place.name, control.leads_to, reason=control.reason, allowed=allowed)
+            ledger.set_state(place.name, control.leads_to, reason=control.reason, allowed=allowed)
             snapshot = ledger.snapshot(place.name)
     except LedgerUnavailable:
         if has_ended(place.settings):
@@ -127,7 +127,7 @@ def send_waiting(place: Place) -> None:
     assert place.settings is not None
     try:
         with ledger_of(place.settings) as ledger, application(place.settings) as app:
-            due = ledger.sweep(place.name, messages_missing=True, grace_s=0)
+            due = ledger.requeue_expired(place.name, messages_missing=True, grace_s=0)
             messages.send(app, place.name, due)
     except LedgerUnavailable:
         if not has_ended(place.settings):  # a run that has ended needs no messages

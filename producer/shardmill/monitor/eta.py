@@ -73,9 +73,7 @@ class Foresight:
         """Return what is known of the work at ``snapshot``."""
         counters = snapshot.counters
         # What is not probed yet will cost what the inputs probed in this run cost on average.
-        # A file may have become several items, which count as probed, and as inputs, at once.
-        parts = counters.get("inputs", 0) - counters.get("inputs_before", 0)
-        probed = counters.get("probed", 0) - counters.get("probed_before", 0) - parts
+        probed = counters.get("probed", 0) - counters.get("probed_before", 0)
         unprobed = max(0, (snapshot.inputs or 0) - counters.get("probed", 0))
         growth = 1 + unprobed / probed if probed > 0 else 1.0
         worked_us = counters.get("worked_us", 0) + snapshot.live.worked_us

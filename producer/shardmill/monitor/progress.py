@@ -28,7 +28,7 @@ class WorkerProgress(Struct, frozen=True, kw_only=True):
     worker: str
     """Its name."""
     probe_rate_hz: float
-    """Items it probes a second."""
+    """Files it probes a second."""
     frame_rate_hz: float
     """Frames it stores a second."""
     held: Sequence[Live]
@@ -60,13 +60,13 @@ class Progress(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     tally: Tally
     inputs: int | None
-    """Items to do; None while they are being counted."""
+    """Files to do; None while they are being counted."""
     probed: int
-    """Items probed, those of running batches included."""
+    """Files probed, those of running batches included."""
     probe_rate_hz: float
-    """Items probed a second, now."""
+    """Files probed a second, now."""
     probe_mean_hz: float
-    """Items probed a second, since this run began."""
+    """Files probed a second, since this run began."""
     frames: int
     """Frames stored; those of running batches by estimate."""
     frames_expected: int
@@ -188,7 +188,7 @@ class Meter:
 def at_rest(status: Status) -> Progress:
     """Return the progress of a job at which nobody works."""
     tally = status.tally
-    counters = tally.counters() | {"probed": tally.items, "probed_before": tally.items}
+    counters = tally.counters() | {"probed": tally.files, "probed_before": tally.files}
     snapshot = Snapshot(
         state=status.state,
         reason=status.reason,

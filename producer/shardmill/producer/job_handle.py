@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from shardmill.contract.errors import EnvironmentFault, LedgerUnavailable, ShardmillError
 from shardmill.contract.settings import Settings
 from shardmill.dataset.job import Status
+from shardmill.dataset.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.ledger import Ledger
 from shardmill.monitor.control import BY_HAND
@@ -29,6 +32,24 @@ def stopped(snapshot: Snapshot) -> bool:
 def given_up(snapshot: Snapshot) -> bool:
     """Tell whether nothing goes on and nobody has merely paused it by hand."""
     return stopped(snapshot) and not (snapshot.state == "paused" and snapshot.reason == BY_HAND)
+
+
+def with_totals(snapshot: Snapshot) -> Snapshot:
+    """Return a job with the totals of its summary if it is done and its OUT can be seen.
+
+    The ledger counts a file with what became of its first item; the summary, with all of them.
+
+    Raises:
+        DatasetDamaged: The summary cannot be read.
+    """
+    found = Status.read(snapshot.out) if snapshot.state == "done" else None
+    if found is None:
+        return snapshot
+    counters = {
+        name: count for name, count in snapshot.counters.items() if not name.startswith("failed:")
+    }
+    tally = replace(found.tally, video_ns=Tally.from_counters(counters).video_ns)
+    return replace(snapshot, inputs=found.inputs, counters=counters | tally.counters())
 
 
 class Job:
@@ -95,7 +116,7 @@ class Job:
         Raises:
             EnvironmentFault: Redis does not answer or has lost the job.
         """
-        return self._look().status(self.name)
+        return with_totals(self._look()).status(self.name)
 
     def wait_until_sent(self) -> None:
         """Wait until every batch is in flight, so that this process may end.
@@ -146,7 +167,7 @@ class Job:
                     raise
                 time.sleep(POLL_S)
                 continue
-            answered = time.monotonic()
+            answered, snapshot = time.monotonic(), with_totals(snapshot)
             watcher.progress(meter.read(snapshot))
             if until(snapshot):
                 self.close()
@@ -155,15 +176,15 @@ class Job:
 
     def pause(self) -> bool:
         """Give out no more work; what runs ends.  False if the job does not run."""
-        return self._ledger.shift(self.name, "paused", reason=BY_HAND, allowed=["running"])
+        return self._ledger.set_state(self.name, "paused", reason=BY_HAND, allowed=["running"])
 
     def resume(self) -> bool:
         """Go on after a pause.  False if the job is not paused."""
-        return self._ledger.shift(self.name, "running", allowed=["paused"])
+        return self._ledger.set_state(self.name, "running", allowed=["paused"])
 
     def cancel(self) -> bool:
         """End the job where it is.  False if it has ended already."""
-        return self._ledger.shift(self.name, "cancelled", allowed=["running", "paused"])
+        return self._ledger.set_state(self.name, "cancelled", allowed=["running", "paused"])
 
     def close(self) -> None:
         """Stop feeding and give up the connections; the same call to ``submit`` goes on later."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from msgspec import Struct
 
-from shardmill.annotations.words import check_options
+from shardmill.annotations import check_options
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,

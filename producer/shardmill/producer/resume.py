@@ -7,9 +7,10 @@ shard that is missing or cut off.
 
 import os
 
-from shardmill.catalog.spool import Spool
+from shardmill.catalog.catalog import Catalog
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.dataset.layout import SUFFIXES, Layout
+from shardmill.dataset.manifest_store import ManifestStore
 from shardmill.storage import files
 
 
@@ -48,7 +49,7 @@ def _is_there(layout: Layout, shard: str) -> bool:
         return False
 
 
-def take_out_stale(layout: Layout, spool: Spool) -> None:
+def take_out_stale(layout: Layout, catalog: Catalog) -> None:
     """Remove from the manifest what no longer holds; what then has no row is done again.
 
     A part that holds frames of a changed file goes whole, with its shard, for a shard is never
@@ -57,29 +58,14 @@ def take_out_stale(layout: Layout, spool: Spool) -> None:
     """
     if not layout.parts():
         return
-    from shardmill.dataset.manifest import read_part, shards_of, write_part  # which bring Arrow
-
-    while parts := spool.changed_parts():
+    store = ManifestStore(layout)
+    while parts := catalog.changed_parts():
         for part in parts:
-            shards = shards_of(part)
-            files.remove(part)
-            for shard in shards:
-                for path in layout.files_of(shard):
-                    files.remove(path)
-            spool.forget(part)  # the rest of a file that was cut into ranges is now stale too
-    for part, stale in spool.stale_rows().items():
-        rows = [
-            row
-            for row in read_part(part)
-            if (os.fsencode(row.item.path), row.item.segment) not in stale
-        ]
-        if rows:
-            waiting = os.path.join(layout.tmp, os.path.basename(part))
-            write_part(waiting, rows)
-            files.replace(waiting, part)
-        else:
-            files.remove(part)
-    files.sync_directory(layout.manifest)
+            store.withdraw(part)
+            catalog.forget(part)  # the rest of a file that was cut into parts is now stale too
+    for part, stale in catalog.stale_rows().items():
+        store.remove_rows(part, stale)
+    store.sync()
 
 
 def remove_results(layout: Layout) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -13,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.framing import read_range
+from shardmill.dataset.checksum import read_range
 from shardmill.dataset.index import ClipEntry
 from shardmill.read.frames import Pixels, decode_into, read_into
 from shardmill.read.index_file import ADVICE
@@ -21,11 +22,22 @@ from shardmill.read.runs import PAGE_BYTES, runs
 from shardmill.storage.files import open_to_read, refuse_link
 
 
+class Stretch(NamedTuple):
+    """Frames of an excerpt that follow each other and lie in one shard."""
+
+    rows: slice
+    """Which of the T frames they are."""
+    file: str
+    """Path of the shard."""
+    shard_bytes: int
+    """Size of the shard, as its index says."""
+
+
 class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
     """Some frames of a clip, and what a training example says of the clip; T frames."""
 
     clip_id: str
-    """Stable name of the clip: a hash of path and segment."""
+    """Stable name of the clip: a hash of the path and the number of the clip in its file."""
     path: str
     """Source, as printed in the manifest."""
     label_ids: tuple[int, ...]
@@ -44,10 +56,8 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
     """Size of each encoded frame, bytes.  Shape (T,)."""
     pts_ns: NDArray[np.int64]
     """When each frame is shown, on the stream's own clock.  Shape (T,)."""
-    file: str
-    """Path of the shard."""
-    shard_bytes: int
-    """Size of the shard, as its index says."""
+    stretches: Sequence[Stretch]
+    """Where they lie, T frames in all: one shard, but for a clip that was cut."""
     threads: int = 1
     """Threads that decode."""
 
@@ -72,15 +82,17 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
         """
         if not self.numbers.size:
             return
-        with self._shard() as fd:
-            if self.encoding == "raw":
-                self._check_raw()
-                starts, stops = self._spans()
-                for run in runs(starts, stops, gap_bytes=0):
-                    read_into(pixels[run], fd, starts[run.start])
-            else:
-                for first, frames in self._encoded(fd):
-                    self._decode(frames, first, pixels[first : first + len(frames)])
+        if self.encoding == "raw":
+            self._check_raw()
+        for stretch in self.stretches:
+            with self._shard(stretch) as fd:
+                if self.encoding == "raw":
+                    starts, stops = self._spans(stretch)
+                    for run in runs(starts, stops, gap_bytes=0):
+                        read_into(pixels[stretch.rows][run], fd, starts[run.start])
+                else:
+                    for first, frames in self._encoded(fd, stretch):
+                        self._decode(frames, first, pixels[first : first + len(frames)])
 
     def crc32c(self) -> int:
         """Return the CRC-32C of the encoded frames, one after the other.
@@ -90,28 +102,36 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
             OSError: The shard cannot be read.
         """
         crc = 0
-        with self._shard() as fd:
-            for _, frames in self._encoded(fd):
-                for frame in frames:
-                    crc = google_crc32c.extend(crc, bytes(frame))
+        for stretch in self.stretches:
+            with self._shard(stretch) as fd:
+                for _, frames in self._encoded(fd, stretch):
+                    for frame in frames:
+                        crc = google_crc32c.extend(crc, bytes(frame))
         return crc
 
-    def damaged(self, what: str) -> DatasetDamaged:
-        """Return the error that says what is wrong with the clip."""
-        return DatasetDamaged(f"clip {self.clip_id} in {self.file}: {what}; {ADVICE}")
+    def damaged(self, what: str, row: int = 0) -> DatasetDamaged:
+        """Return the error that says what is wrong with the clip.
+
+        Args:
+            what: What is wrong.
+            row: Which of the T frames it concerns: their shard is named.
+        """
+        here = (stretch.file for stretch in self.stretches if row < stretch.rows.stop)
+        return DatasetDamaged(f"clip {self.clip_id} in {next(here)}: {what}; {ADVICE}")
 
     @contextmanager
-    def _shard(self) -> Iterator[int]:
-        """Give the descriptor of the shard, which holds all the bytes that are asked for."""
-        refuse_link(os.path.dirname(self.file))
-        fd = open_to_read(self.file)
+    def _shard(self, stretch: Stretch) -> Iterator[int]:
+        """Give the descriptor of a shard, which holds all the bytes that are asked for."""
+        rows = stretch.rows
+        refuse_link(os.path.dirname(stretch.file))
+        fd = open_to_read(stretch.file)
         try:
-            size = os.fstat(fd).st_size
-            if size != self.shard_bytes:
-                raise self.damaged(f"expected a file of {self.shard_bytes} bytes, found {size}")
-            offset, length = self.offset, self.length
+            size, expected = os.fstat(fd).st_size, stretch.shard_bytes
+            if size != expected:
+                raise self.damaged(f"expected a file of {expected} bytes, found {size}", rows.start)
+            offset, length = self.offset[rows], self.length[rows]
             if ((offset < 0) | (length < 0) | (offset > size - length)).any():
-                raise self.damaged(f"its frames are not in a file of {size} bytes")
+                raise self.damaged(f"its frames are not in a file of {size} bytes", rows.start)
             yield fd
         finally:
             os.close(fd)
@@ -119,22 +139,28 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
     def _check_raw(self) -> None:
         """Refuse raw frames of another size."""
         expected = self.height * self.width * 3
-        wrong = self.numbers[self.length != expected]
+        wrong = np.flatnonzero(self.length != expected)
         if wrong.size:
-            raise self.damaged(f"frame {wrong[0]} does not decode: expected {expected} bytes")
+            row = int(wrong[0])
+            what = f"frame {self.numbers[row]} does not decode: expected {expected} bytes"
+            raise self.damaged(what, row)
 
-    def _encoded(self, fd: int) -> Iterator[tuple[int, list[memoryview]]]:
+    def _encoded(self, fd: int, stretch: Stretch) -> Iterator[tuple[int, list[memoryview]]]:
         """Yield encoded frames that lie together, and which of the T is the first of them."""
-        starts, stops = self._spans()
+        starts, stops = self._spans(stretch)
         for run in runs(starts, stops, gap_bytes=PAGE_BYTES):
             begin = starts[run.start]
             view = memoryview(read_range(fd, begin, stops[run.stop - 1]))
             spans = zip(starts[run], stops[run], strict=True)
-            yield run.start, [view[start - begin : stop - begin] for start, stop in spans]
+            yield (
+                stretch.rows.start + run.start,
+                [view[start - begin : stop - begin] for start, stop in spans],
+            )
 
-    def _spans(self) -> tuple[list[int], list[int]]:
-        """Return the first byte of each frame, and its end, exclusive."""
-        return self.offset.tolist(), (self.offset + self.length).tolist()
+    def _spans(self, stretch: Stretch) -> tuple[list[int], list[int]]:
+        """Return the first byte of each frame of a stretch, and its end, exclusive."""
+        offset, length = self.offset[stretch.rows], self.length[stretch.rows]
+        return offset.tolist(), (offset + length).tolist()
 
     def _decode(self, frames: list[memoryview], first: int, pixels: Pixels) -> None:
         """Decode encoded frames, the first of which is number ``first`` of the T."""
@@ -144,8 +170,8 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
                 try:
                     decode_into(pixels[i], frames[i], encoding=self.encoding)
                 except ValueError as error:
-                    number = self.numbers[first + i]
-                    raise self.damaged(f"frame {number} does not decode: {error}") from error
+                    what = f"frame {self.numbers[first + i]} does not decode: {error}"
+                    raise self.damaged(what, first + i) from error
 
         if self.threads == 1 or len(frames) == 1:
             every_nth_from(0)
@@ -154,11 +180,8 @@ class Excerpt(Struct, frozen=True, eq=False, kw_only=True):
             list(pool.map(every_nth_from, range(self.threads)))
 
 
-class Clip(Struct, frozen=True, eq=False):
-    """The frames kept of one input.
-
-    Clips are equal that have the same shard, name and checksum of their frames.
-    """
+class StoredPart(NamedTuple):
+    """A clip, or a part of one that was cut, as it lies in a shard."""
 
     entry: ClipEntry
     """Its row in the index."""
@@ -166,12 +189,27 @@ class Clip(Struct, frozen=True, eq=False):
     """Path of its shard."""
     shard_bytes: int
     """Size of the shard, as its index says."""
+
+
+class Clip(Struct, frozen=True, eq=False):
+    """The frames kept of one input.
+
+    Clips are equal that have the same shards, name and checksums of their frames.
+    """
+
+    parts: tuple[StoredPart, ...]
+    """Where it lies: one part, or several in the order of time."""
     threads: int = 1
     """Threads that decode what is asked for at a time."""
 
     @property
+    def entry(self) -> ClipEntry:
+        """The row of its first part in the index."""
+        return self.parts[0].entry
+
+    @property
     def clip_id(self) -> str:
-        """Stable name: a hash of path and segment."""
+        """Stable name: a hash of the path and the number of the clip in its file."""
         return self.entry.clip_id
 
     @property
@@ -208,10 +246,10 @@ class Clip(Struct, frozen=True, eq=False):
     @property
     def pts_ns(self) -> NDArray[np.int64]:
         """When each frame is shown, on the stream's own clock.  Shape (N,)."""
-        return self.entry.frames.pts_ns
+        return np.concatenate([part.entry.frames.pts_ns for part in self.parts])
 
     def __len__(self) -> int:
-        return self.pts_ns.size
+        return sum(part.entry.frames.pts_ns.size for part in self.parts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Clip) and self._key() == other._key()
@@ -261,12 +299,25 @@ class Clip(Struct, frozen=True, eq=False):
             DatasetDamaged: The shard does not hold what its index says.
             OSError: The shard cannot be read.
         """
-        excerpt = self._excerpt(np.arange(len(self)))
-        if excerpt.crc32c() != self.entry.crc32c:
-            raise excerpt.damaged("its frames do not match their checksum")
+        start = 0
+        for part in self.parts:
+            stop = start + part.entry.frames.pts_ns.size
+            excerpt = self._excerpt(np.arange(start, stop))
+            if excerpt.crc32c() != part.entry.crc32c:
+                raise excerpt.damaged("its frames do not match their checksum")
+            start = stop
 
     def _excerpt(self, numbers: NDArray[np.int64]) -> Excerpt:
-        frames = self.entry.frames
+        tables = [part.entry.frames for part in self.parts]
+        edges = np.cumsum([0, *(table.pts_ns.size for table in tables)])
+        stretches = [
+            Stretch(rows, self.parts[part].file, self.parts[part].shard_bytes)
+            for part, rows in stretches_of(numbers, edges)
+        ]
+        offset, length, pts_ns = (
+            np.concatenate([getattr(table, name) for table in tables])[numbers]
+            for name in ("offset", "length", "pts_ns")
+        )
         return Excerpt(
             clip_id=self.clip_id,
             path=self.path,
@@ -275,13 +326,28 @@ class Clip(Struct, frozen=True, eq=False):
             width=self.entry.width,
             height=self.entry.height,
             numbers=numbers,
-            offset=frames.offset[numbers],
-            length=frames.length[numbers],
-            pts_ns=frames.pts_ns[numbers],
-            file=self.file,
-            shard_bytes=self.shard_bytes,
+            offset=offset,
+            length=length,
+            pts_ns=pts_ns,
+            stretches=stretches,
             threads=self.threads,
         )
 
-    def _key(self) -> tuple[str, str, int]:
-        return self.file, self.clip_id, self.entry.crc32c
+    def _key(self) -> tuple[tuple[str, str, int], ...]:
+        return tuple((part.file, part.entry.clip_id, part.entry.crc32c) for part in self.parts)
+
+
+def stretches_of(
+    numbers: NDArray[np.int64], edges: NDArray[np.int64]
+) -> Iterator[tuple[int, slice]]:
+    """Yield the parts of a clip that frames lie in, each with those that follow each other there.
+
+    Args:
+        numbers: Frames of the clip, in any order.  Shape (T,).
+        edges: First frame of each part, and how many there are in all.  Shape (P + 1,).
+    """
+    parts = np.searchsorted(edges, numbers, side="right") - 1
+    cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), numbers.size]
+    for start, stop in pairwise(cuts):
+        if start < stop:
+            yield int(parts[start]), slice(start, stop)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.framing import read_range
+from shardmill.dataset.checksum import read_range
 from shardmill.dataset.index import (
     CLIP_COLUMNS,
     FRAME_COLUMNS,
@@ -177,6 +177,8 @@ def _faulty_cells(columns: dict[str, pa.Array]) -> Iterator[tuple[NDArray[np.boo
             yield _bools(columns[name].is_null()), "has empty cells"
     for name in ("width", "height"):
         yield np.asarray(columns[name]) < 1, "has clips whose frames have no pixels"
+    part, parts = (np.asarray(columns[name]) for name in ("clip_part", "clip_parts"))
+    yield (part < 0) | (part >= parts), "has parts of clips that have fewer parts"
 
 
 def _faulty_lists(columns: dict[str, pa.Array]) -> Iterator[tuple[NDArray[np.bool_], str]]:

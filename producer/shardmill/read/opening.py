@@ -14,6 +14,7 @@ from shardmill.contract.quantity import format_count
 from shardmill.dataset.layout import Layout, split_of
 from shardmill.read.committed import Contents, Manifest, contents
 from shardmill.read.index_file import ADVICE
+from shardmill.read.seams import NONE, Seams
 from shardmill.read.shards import Columns, Files, Shards
 from shardmill.read.wanted import Filter, by_condition, by_labels
 
@@ -41,9 +42,9 @@ def open_shards(
         split: Only clips of this split; ``all`` means every split's.  A data set that has splits
             must be asked for one, since to train on what is kept for testing goes unnoticed.
         labels: Only clips that have one of these classes, or this one; None means all.
-        where: Only clips of inputs for which this SQL condition is true, over the columns of the
-            manifest (``shardmill query OUT "describe files"`` shows them): ``fps >= 24 and
-            path like 'train/%'``.
+        where: Only clips for which this SQL condition is true, over the columns of ``files``
+            (``shardmill query OUT "describe files"`` shows them), each clip of a file with its own
+            labels, range and frames: ``fps >= 24 and path like 'train/%'``.
         threads: How many decode the frames of a window at a time.  More than one is for a process
             that reads alone; where several do, each is busy with windows of its own.
         check: Compare the frames of a clip with their checksum before the clip is first used in a
@@ -57,21 +58,27 @@ def open_shards(
     _check_options(threads=threads, check=check)
     out = os.path.abspath(out)
 
-    def read(rows: Manifest) -> tuple[Sequence[str], list[Filter], Contents]:
+    def read(rows: Manifest) -> tuple[Sequence[str], list[Filter], Contents, Seams]:
         filters = [by_labels(out, labels)] if labels is not None else []
         filters += [by_condition(out, where, rows)] if where is not None else []
         names = _of_split(rows.shards(), split)
-        return names, filters, contents(out, names, [each.column for each in filters])
+        found = contents(out, names, [each.column for each in filters])
+        if not len(found.cut_clip_ids):
+            return names, filters, found, NONE
+        return names, filters, found, Seams.of(found, rows.belonging(found.cut_clip_ids))
 
-    names, filters, found = _read_whole(out, read)
-    masks = [each.among(found.columns[each.column]) for each in filters]
-    clips = Columns.of(found, reduce(np.logical_and, masks, np.ones(found.lengths.size, bool)))
+    names, filters, found, seams = _read_whole(out, read)
+    is_clip = found.clip_parts == 1
+    is_clip[seams.clips] = True
+    found.lengths[seams.clips] = seams.lengths
+    masks = [each.among(found.columns[each.column]) & is_clip for each in filters]
+    clips = Columns.of(found, reduce(np.logical_and, masks, is_clip))
     edges = np.cumsum([0, *found.counts], dtype=np.int64)
     return Shards(
-        Files(Layout(out), names, found.places, edges),
+        Files(Layout(out), names, found.places, edges, seams),
         clips,
         most_labels=max(1, found.most_labels),
-        chosen_by=_choice_text(filters, masks, found.lengths.size, split),
+        chosen_by=_choice_text(filters, masks, int(np.count_nonzero(is_clip)), split),
         threads=int(threads),
         check=check,
     )

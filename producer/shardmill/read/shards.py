@@ -10,7 +10,7 @@ from copy import copy
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, overload
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 from msgspec import Struct
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.quantity import format_count
 from shardmill.dataset.layout import Layout, without_attempt
-from shardmill.read.clip import Clip, Excerpt
+from shardmill.read.clip import Clip, Excerpt, StoredPart, Stretch, stretches_of
 from shardmill.read.committed import UNLABELLED, Contents
 from shardmill.read.frames import ENCODINGS
 from shardmill.read.index_file import ADVICE, IndexRows
+from shardmill.read.seams import Seams
 from shardmill.read.windows import locate
 from shardmill.storage.files import refuse_link
 
@@ -34,7 +35,7 @@ class Columns(Struct, frozen=True):
     """What is kept of N clips; a column of equal values has one element."""
 
     number: NDArray[np.int32]
-    """Place among all clips of the shards.  Shape (N,)."""
+    """Place of each, or of its first part, among all rows of the indexes.  Shape (N,)."""
     length: NDArray[np.int32]
     """Frames.  Shape (N,)."""
     size: NDArray[np.int32]
@@ -88,6 +89,19 @@ def _narrowest(values: NDArray[np.int64]) -> NDArray[np.signedinteger[Any]]:
     return values.astype(next(kind for kind in kinds if most <= np.iinfo(kind).max))
 
 
+class Piece(NamedTuple):
+    """Frames of a clip that follow each other and lie in one part of it."""
+
+    row: int
+    """The part, its place among all rows of the indexes."""
+    frames: int
+    """Frames that the part has."""
+    rows: slice
+    """Which of the T frames that were asked for they are."""
+    numbers: NDArray[np.int64]
+    """Their numbers, counted within the part."""
+
+
 class Files(Struct, frozen=True):
     """The shards that clips lie in, S of them."""
 
@@ -98,12 +112,40 @@ class Files(Struct, frozen=True):
     places: NDArray[np.int64]
     """Where the buffers of each index lie, see ``index_file``.  Shape (S, PLACES)."""
     edges: NDArray[np.int64]
-    """Number of each shard's first clip, and of clips in all.  Shape (S + 1,)."""
+    """Number of each index's first row, and of rows in all.  Shape (S + 1,)."""
+    seams: Seams
+    """The clips that have several rows."""
 
     def find(self, number: int) -> tuple[int, int]:
-        """Return the shard of a clip, and its row in the index."""
+        """Return the shard of a row, and its place in the index."""
         shard = int(np.searchsorted(self.edges, number, side="right")) - 1
         return shard, number - int(self.edges[shard])
+
+    def parts_of(self, number: int, count: int) -> list[tuple[int, int]]:
+        """Return row and frames of each part of a clip, which has ``count`` frames in all."""
+        parts = self.seams.parts_of(number)
+        if parts is None:
+            return [(number, count)]
+        edges = [*self.seams.starts[parts].tolist(), count]
+        counts = (stop - start for start, stop in pairwise(edges))
+        return list(zip(self.seams.rows[parts].tolist(), counts, strict=True))
+
+    def pieces(self, number: int, count: int, numbers: NDArray[np.int64]) -> list[Piece]:
+        """Return where frames of a clip lie, at least one piece.
+
+        Args:
+            number: Row of the clip, or of its first part.
+            count: Frames that the clip has.
+            numbers: Which of them, in any order.  Shape (T,).
+        """
+        parts = self.parts_of(number, count)
+        if len(parts) == 1:
+            return [Piece(number, count, slice(0, numbers.size), numbers)]
+        edges = np.cumsum([0, *(frames for _, frames in parts)])
+        return [
+            Piece(*parts[part], rows, numbers[rows] - edges[part])
+            for part, rows in stretches_of(numbers, edges)
+        ] or [Piece(*parts[0], slice(0, 0), numbers)]
 
     def path(self, shard: int) -> str:
         """Return the path of a shard."""
@@ -191,25 +233,33 @@ class Shards(Sequence[Clip]):
         count = int(self._clips.length[place])
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
             raise IndexError(f"expected frames in [0, {count}), got {numbers}")
-        shard, row = self._files.find(int(self._clips.number[place]))
         width, height = _of(self._clips.size, place).tolist()
-        with self._files.open_index(shard) as index:
-            offset, length, pts_ns = index.frames(row, count, numbers)
-            return Excerpt(
-                clip_id=index.text("clip_id", row),
-                path=index.text("path", row),
-                label_ids=self._label_ids_of(place, row, index),
-                encoding=self._encoding_of(place, row, index),
-                width=width,
-                height=height,
-                numbers=numbers,
-                offset=offset,
-                length=length,
-                pts_ns=pts_ns,
-                file=self._files.path(shard),
-                shard_bytes=index.shard_bytes,
-                threads=self._threads,
-            )
+        about: dict[str, Any] = {}
+        stretches, columns = [], []
+        for piece in self._files.pieces(int(self._clips.number[place]), count, numbers):
+            shard, row = self._files.find(piece.row)
+            with self._files.open_index(shard) as index:
+                columns.append(index.frames(row, piece.frames, piece.numbers))
+                stretches.append(Stretch(piece.rows, self._files.path(shard), index.shard_bytes))
+                about = about or {
+                    "clip_id": index.text("clip_id", row),
+                    "path": index.text("path", row),
+                    "label_ids": self._label_ids_of(place, row, index),
+                    "encoding": self._encoding_of(place, row, index),
+                }
+        whole = map(np.concatenate, zip(*columns, strict=True)) if columns[1:] else columns[0]
+        offset, length, pts_ns = whole
+        return Excerpt(
+            **about,
+            width=width,
+            height=height,
+            numbers=numbers,
+            offset=offset,
+            length=length,
+            pts_ns=pts_ns,
+            stretches=stretches,
+            threads=self._threads,
+        )
 
     def lengths(self) -> NDArray[np.int32]:
         """Return how many frames each clip has.  Shape (N,)."""
@@ -238,6 +288,10 @@ class Shards(Sequence[Clip]):
                 digest.update(column.astype("<i8").tobytes())
             self._digest = digest.hexdigest()
         return self._digest
+
+    def cut_clips(self) -> int:
+        """Return how many of these clips were cut for parallel work, and lie in several records."""
+        return int(np.isin(self._clips.number, self._files.seams.clips).sum())
 
     def files(self) -> list[str]:
         """Return the paths of the shards.  S of them.
@@ -307,10 +361,15 @@ class Shards(Sequence[Clip]):
         return part
 
     def _clip(self, place: int) -> Clip:
-        shard, row = self._files.find(int(self._clips.number[place]))
-        with self._files.open_index(shard) as index:
-            entry = index.entry(row, int(self._clips.length[place]))
-            return Clip(entry, self._files.path(shard), index.shard_bytes, self._threads)
+        parts = []
+        for number, count in self._files.parts_of(
+            int(self._clips.number[place]), int(self._clips.length[place])
+        ):
+            shard, row = self._files.find(number)
+            with self._files.open_index(shard) as index:
+                entry = index.entry(row, count)
+                parts.append(StoredPart(entry, self._files.path(shard), index.shard_bytes))
+        return Clip(tuple(parts), self._threads)
 
     def _check_once(self, place: int) -> None:
         """Compare a clip with its checksum, once a process, if that was asked for."""

@@ -17,6 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import UsageError
+from shardmill.contract.quantity import format_count
 from shardmill.dataset.layout import SUFFIXES
 from shardmill.read.committed import UNLABELLED
 from shardmill.read.dataset import ClipDataset
@@ -171,6 +172,12 @@ def _check_whole_shards(dataset: ClipDataset, files: Sequence[str], share: Share
         raise UsageError(
             "ranks that read whole shards have different numbers of windows: expected a share "
             f"with tail='uneven', got {share.tail!r}; tf_windows can do the others"
+        )
+    if cut := dataset.clips.cut_clips():
+        raise UsageError(
+            f"expected clips of one record each, got {format_count(cut, 'clip')} of long videos "
+            "that lie in several: leave them out with open_shards(where='parts = 1'), or take "
+            "tf_windows, which reads them"
         )
     if other := [file for file in files if not file.endswith(SUFFIXES["tfrecord"])]:
         raise UsageError(f"expected TFRecord shards, got {other[0]}: tf_windows reads any format")

@@ -70,7 +70,7 @@ def by_labels(out: str, labels: Collection[str]) -> Filter:
 
 
 def by_condition(out: str, where: str, rows: Manifest) -> Filter:
-    """Return the filter for clips whose row in the manifest fulfils a condition.
+    """Return the filter for clips that fulfil a condition over the columns of ``files``.
 
     Raises:
         UsageError: The condition is no SQL, or empty.
@@ -85,8 +85,8 @@ def by_condition(out: str, where: str, rows: Manifest) -> Filter:
             "for all clips"
         )
     # `query` takes any SQL: a condition that closes the bracket can ask no more than it could.
-    question = f"select clip_id from files where status = 'ok' and ({where}\n)"  # noqa: S608
-    source = store.Rows(rows.columns, rows.shards)
+    question = f"select clip_id from file_clips where clip_id is not null and ({where}\n)"  # noqa: S608
+    source = store.Rows(rows.columns, rows.shards, is_plain=rows.is_plain)
     with store.query(out, question, rows=source) as found:
         values = pa.array([clip_id for (clip_id,) in found.rows], pa.string())
     return Filter(f"where={where!r} is true of", "clip_id", values)

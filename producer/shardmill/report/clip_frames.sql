@@ -1,7 +1,7 @@
 -- How many shards there are, and how many frames a clip has.
 
 select
-    count(distinct shard) as shards,
+    (select count(distinct shard) from parts) as shards,
     {
         'min': min(frames_kept),
         'mean': avg(frames_kept),
@@ -9,5 +9,5 @@ select
         'p95': quantile_disc(frames_kept, 0.95),
         'max': max(frames_kept)
     } as clip_frames
-from files
+from file_clips
 where clip_id is not null;

@@ -13,7 +13,7 @@ from shardmill.report import store
 from shardmill.report.store import Answer
 
 TABLES: Final = ("files", "clips", "frames")
-"""All that a query can ask."""
+"""What is exported where nothing is asked for."""
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 """How text begins that spreadsheets take for a formula (OWASP, CSV injection)."""
 _INTEGERS: Final = range(-(2**63), 2**63)

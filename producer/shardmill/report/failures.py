@@ -11,12 +11,12 @@ from shardmill.contract.errors import ITEM_ERRORS, ItemError, UsageError
 from shardmill.report import store
 
 EXAMPLES: Final = 5
-"""How many items of a class are shown."""
+"""How many files of a class are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One item that failed."""
+    """One file that failed."""
 
     path: str
     """Below the input directory, as printed in the manifest."""
@@ -24,18 +24,18 @@ class Example:
     """Where it failed: ``probe`` or ``extract``."""
     message: str | None
     """What was found."""
-    part: str = ""
-    """Which of its file's items it is, as in ``part 3 of 8``; empty if the file is one."""
+    clip: str = ""
+    """Which of its file's clips it is, as in ``clip 3 of 8``; empty if the file is one clip."""
 
     @property
     def name(self) -> str:
-        """The path, with the part of it."""
-        return f"{self.path} {self.part}" if self.part else self.path
+        """The path, with the clip of it."""
+        return f"{self.path} {self.clip}" if self.clip else self.path
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """The failed items of one error class."""
+    """The failed files of one error class."""
 
     error_class: str
     """Why they failed: a name of ``errors.ITEM_ERRORS``."""
@@ -48,7 +48,7 @@ class FailureGroup:
     examples: tuple[Example, ...]
     """The first few by path."""
     retry: str
-    """The command that tries them again; empty for items that did not fail."""
+    """The command that tries them again; empty for files that did not fail."""
 
 
 def groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
@@ -66,7 +66,7 @@ def groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
 
 
 def partial_groups(out: str, error_class: str | None = None) -> list[FailureGroup]:
-    """Return the items of which only the frames before their damage are kept, by its class.
+    """Return the files of which only the frames before their damage are kept, by its class.
 
     They are ``ok`` and count as such.
 
@@ -82,7 +82,7 @@ def partial_groups(out: str, error_class: str | None = None) -> list[FailureGrou
 
 
 def _groups(out: str, error_class: str | None, *, status: str) -> list[FailureGroup]:
-    """Return the rows of one status that name an error class, grouped by it."""
+    """Return the files of one status that name an error class, grouped by it."""
     if error_class is not None and error_class not in ITEM_ERRORS:
         raise UsageError(f"--class must be one of {', '.join(ITEM_ERRORS)}; got {error_class!r}")
     store.job_of(out)

@@ -1,4 +1,4 @@
--- Rows of one status that name an error, by its class, the most frequent first, with the first
+-- Files of one status that name an error, by its class, the most frequent first, with the first
 -- few of each by path.
 
 select
@@ -7,9 +7,9 @@ select
     arg_min(
         {
             'path': path, 'stage': error_stage, 'message': error_message,
-            'part': if(segments > 1, format('part {} of {}', segment + 1, segments), '')
+            'clip': coalesce(format('clip {} of {}', error_clip + 1, segments), '')
         },
-        {'path': path, 'segment': segment},
+        path,
         $examples
     ) as examples
 from files

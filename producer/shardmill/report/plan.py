@@ -4,7 +4,6 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from glob import escape
@@ -21,8 +20,7 @@ from shardmill.contract.schema import Row
 from shardmill.contract.spec import Spec
 from shardmill.dataset.layout import Layout
 from shardmill.dataset.manifest import read_part
-from shardmill.report import store
-from shardmill.report.failures import FailureGroup, groups, groups_of
+from shardmill.report.failures import EXAMPLES, FailureGroup, groups
 from shardmill.report.forecast import Forecast, Truncation, draw, forecast, truncations
 
 SAMPLE: Final = 48
@@ -85,10 +83,12 @@ class Foresight:
         self._probed = probed
         self._asked: list[Asked] = []
         self._foreseen: list[Estimate] = []
-        self._inputs, self._skipped = 0, 0
+        self._inputs = self._skipped = self._sound = 0
         for row in _rows(probed):
-            self._inputs += 1
-            self._skipped += row.outcome.status == "skipped"
+            is_first = row.item.segment == 0
+            self._inputs += is_first
+            self._skipped += is_first and row.outcome.status == "skipped"
+            self._sound += is_first and row.outcome.status == "ok"
             if row.outcome.status == "ok":
                 self._asked.append(_asked(row))
                 self._foreseen.append(estimate(row.item, row.facts, spec))
@@ -129,7 +129,7 @@ class Foresight:
         return Plan(
             inputs=self._inputs,
             skipped=self._skipped,
-            sound=len(self._asked),
+            sound=self._sound,
             clips=len(clips),
             failures=tuple(groups(self._probed)),
             frames=frames,
@@ -218,11 +218,15 @@ class CloserLook:
 
     def failures(self) -> tuple[FailureGroup, ...]:
         """Return those of them that failed, in whichever job."""
-        if not self._outs:
-            return ()
-        parts = [part for out in self._outs for part in Layout(out).parts()]
-        with closing(store.open_files(self._outs[0], parts)) as con:
-            return tuple(groups_of(con, self._outs[0]))
+        found: dict[str, FailureGroup] = {}
+        for out in self._outs:
+            for group in groups(out):
+                count, examples = group.count, group.examples
+                if earlier := found.get(group.error_class):
+                    count += earlier.count
+                    examples = (*earlier.examples, *examples)[:EXAMPLES]
+                found[group.error_class] = replace(group, count=count, examples=examples)
+        return tuple(sorted(found.values(), key=lambda group: (-group.count, group.error_class)))
 
     def clips(self, asked: Asked) -> list[int] | None:
         """Return the frames of each clip of a file, none if it fails; None if that is not known."""

@@ -25,7 +25,7 @@ class Remarks:
 
     @classmethod
     def of(cls, con: duckdb.DuckDBPyConnection, spec: Spec) -> "Remarks":
-        """Return those of the table ``files``."""
+        """Return those of the tables ``files`` and ``file_clips``."""
         exact = spec.sizes.exact
         (found,) = store.ask(
             con,

@@ -1,5 +1,6 @@
 -- The rows of all manifest parts, without what no header may claim (Facts in contract/row.py): a part
 -- may have been written by another version, or another hand.
+
 create view manifest_rows as
 select * replace (
     case when fps between 0 and 1e6 then fps end as fps,
@@ -8,5 +9,3 @@ select * replace (
     case when frames_header between 0 and 1e15 then frames_header end as frames_header
 )
 from manifest_parts;
-
-create view files as select * exclude (part) from manifest_rows;

@@ -17,7 +17,7 @@ import pyarrow as pa
 import simplejpeg
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.framing import Framing, read_range
+from shardmill.dataset.checksum import Framing, read_range
 from shardmill.dataset.index import ClipEntry, entry_at, framing_of
 from shardmill.dataset.layout import SUFFIXES
 from shardmill.storage.files import open_to_read, refuse_link

@@ -1,8 +1,9 @@
-"""The tables of an output directory: ``files``, ``clips`` and ``frames``.
+"""The tables of an output directory: ``files``, ``clips``, ``frames`` and ``parts``.
 
-Only committed rows show: ``files`` is the manifest parts, and ``clips`` and ``frames`` come from
-the index parts of the shards that committed rows name.  DuckDB never opens a part itself, it
-is handed Arrow streams; so a connection for other people's SQL needs no file access at all.
+Only committed rows show: ``parts`` is the rows of the manifest, ``files`` has one row a file, and
+``clips`` and ``frames`` come from the index parts of the shards that committed rows name.  DuckDB
+never opens a file itself, it is handed Arrow streams; so a connection for other people's SQL needs
+no file access at all.
 """
 
 import os
@@ -15,8 +16,8 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
 
 from shardmill.contract.errors import (
     MORE_MEMORY,
@@ -27,60 +28,15 @@ from shardmill.contract.errors import (
 from shardmill.dataset import index, manifest
 from shardmill.dataset.job import Job
 from shardmill.dataset.layout import Layout
-from shardmill.storage.files import refuse_link
+from shardmill.storage.part_files import PartFiles
 
 NAMES_EACH: Final = "`shardmill verify` names each damaged file"
 MEMORY_LIMIT: Final = "512MB"
 """What a query may hold in memory; larger sorts and joins go through ``Layout.tmp``."""
 _THREADS: Final = 4  # each takes its share of the memory, whatever the machine's cores
 _ROWS_AT_ONCE: Final = 1024
-_LEAST_ROWS: Final = 2048
-"""Of a batch: as many as DuckDB looks at together."""
-_LEAST_BYTES: Final = 1 << 23
-"""Of a batch of fewer rows: clips may have any number of frames."""
 _MANIFEST: Final = manifest.SCHEMA.append(pa.field("part", pa.string()))
 """Columns of ``manifest_parts``."""
-
-
-class _Parts(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
-    """Part files as one table that DuckDB scans anew for each query."""
-
-    def __init__(self, paths: Iterable[str], form: ds.FileFormat, schema: pa.Schema) -> None:
-        disk = LocalFileSystem()
-        name = ds.field("part")
-        paths = list(paths)
-        for path in paths:
-            refuse_link(path)
-        fragments = [
-            form.make_fragment(path, disk, partition_expression=name == os.path.basename(path))
-            for path in paths
-        ]
-        super().__init__(fragments, schema.append(pa.field("part", pa.string())), form, disk)
-
-    def scanner(self, **options: Any) -> ds.Scanner:
-        """Return a scanner that forgets each file behind it, and yields batches of many rows.
-
-        Arrow would keep what it learnt of every Parquet file: 0.1 MB a part, measured.  DuckDB
-        sets aside as much for a batch of two rows as for one of two thousand: 0.1 MB again.
-        """
-        reader = super().scanner(cache_metadata=False, **options).to_reader()
-        joined = pa.RecordBatchReader.from_batches(reader.schema, _joined(reader))
-        return ds.Scanner.from_batches(joined)
-
-
-def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield batches of at least ``_LEAST_ROWS`` rows or ``_LEAST_BYTES``, but for the last one."""
-    group: list[pa.RecordBatch] = []
-    rows = size_bytes = 0
-    for batch in batches:
-        group.append(batch)
-        rows += batch.num_rows
-        size_bytes += batch.nbytes
-        if rows >= _LEAST_ROWS or size_bytes >= _LEAST_BYTES:
-            yield pa.concat_batches(group)
-            group, rows, size_bytes = [], 0, 0
-    if group:
-        yield pa.concat_batches(group)
 
 
 class _Deferred(ds.InMemoryDataset):  # type: ignore[misc]
@@ -127,29 +83,34 @@ class ClipIndex(_Deferred):
         return self._parts.scanner(**options)
 
     @cached_property
-    def _parts(self) -> _Parts:
+    def _parts(self) -> PartFiles:
         paths = list(self._paths)
         try:
             for path in paths:
                 index.check_index(path)
         except DatasetDamaged as damage:
             raise DatasetDamaged(f"{damage}; {NAMES_EACH}") from damage
-        return _Parts(paths, ds.IpcFileFormat(), index.SCHEMA)
+        return PartFiles(paths, ds.IpcFileFormat(), index.SCHEMA)
 
 
 class Rows(_Deferred):
     """Rows of the manifest, of which a query reads the columns that it asks for.
 
     Args:
-        read: Returns all rows with the columns that are named.
+        read: Returns the named columns of all rows, or of those that fulfil a condition.
         shards: Returns the shards that the rows name.
+        is_plain: Whether every file has one row.
     """
 
     def __init__(
-        self, read: Callable[[Sequence[str]], pa.Table], shards: Callable[[], Sequence[str]]
+        self,
+        read: Callable[[Sequence[str], pc.Expression | None], pa.Table],
+        shards: Callable[[], Sequence[str]],
+        *,
+        is_plain: bool,
     ) -> None:
         super().__init__(_MANIFEST)
-        self._read, self.shards = read, shards
+        self._read, self.shards, self.is_plain = read, shards, is_plain
 
     def scan(self, **options: Any) -> ds.Scanner:
         """Read the columns and return a scanner of them."""
@@ -157,7 +118,7 @@ class Rows(_Deferred):
         asked = set(options.get("columns") or self.schema.names)
         if condition is not None:
             asked |= {name for name in self.schema.names if self._needs(condition, name)}
-        rows = self._read([name for name in manifest.SCHEMA.names if name in asked])
+        rows = self._read([name for name in manifest.SCHEMA.names if name in asked], condition)
         return ds.dataset(rows).scanner(**options)
 
     def _needs(self, condition: ds.Expression, name: str) -> bool:
@@ -176,16 +137,26 @@ def sql(name: str) -> str:
 
 
 def open_files(
-    out: str, parts: Iterable[str] | None = None, *, rows: Rows | None = None
+    out: str,
+    parts: Iterable[str] | None = None,
+    *,
+    rows: Rows | None = None,
+    kept: str | None = None,
+    written: bool = False,
 ) -> duckdb.DuckDBPyConnection:
-    """Return a connection for our own SQL with the table ``files``.
+    """Return a connection for our own SQL with the tables ``files`` and ``parts``.
 
-    ``manifest_rows`` is the same with a column ``part``, the file name of a row's part.
+    ``file_clips`` has one row a clip, in the columns of ``files``.  ``manifest_rows`` is ``parts``
+    with a column ``part``, the file name of a row's manifest part.
 
     Args:
         out: Output directory.
         parts: Manifest parts to read; None means all.
         rows: Stands for the parts, where their rows are read elsewhere.
+        written: Whether ``files.parquet`` has just been written from these parts.  Where every file
+            has one row it is asked instead of them, and nothing is kept.
+        kept: Name of the SQL that keeps the columns that will be asked for, so that the manifest is
+            read once; None reads it anew for each question.
 
     Raises:
         DatasetDamaged: A part, or the folder of all, is a symbolic link.
@@ -195,7 +166,7 @@ def open_files(
     layout.refuse_linked_folders()
     if rows is None:
         chosen = layout.parts() if parts is None else parts
-        table: ds.Dataset = _Parts(chosen, ds.ParquetFileFormat(), manifest.SCHEMA)
+        table: ds.Dataset = PartFiles(chosen, ds.ParquetFileFormat(), manifest.SCHEMA)
     else:
         table = rows
     limits: dict[str, Any] = {
@@ -207,6 +178,32 @@ def open_files(
         con = duckdb.connect(config=limits)
         con.register("manifest_parts", table)
         con.execute(sql("rows"))
+        is_plain = rows.is_plain if rows is not None else _is_plain(con)
+        is_in_table = written and is_plain
+        if kept is not None and not is_in_table:
+            con.execute(sql(kept))
+        con.execute(sql("files"))
+        if is_in_table:
+            table_path = layout.files.replace("'", "''")
+            con.execute(f"create or replace view plain_files as from read_parquet('{table_path}')")
+        con.execute(sql("plain_files" if is_plain else "grouped_files"))
+    return con
+
+
+def _is_plain(con: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether every file has one row."""
+    (most,) = con.execute("select max(segments) from manifest_rows").fetchone() or (None,)
+    return most is None or most == 1
+
+
+def open_results(out: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection for our own SQL with the table ``files`` as ``files.parquet`` has it.
+
+    Raises:
+        DatasetDamaged: It is a symbolic link.
+    """
+    con = duckdb.connect(config={"threads": _THREADS, "memory_limit": MEMORY_LIMIT})
+    con.register("files", PartFiles([Layout(out).files], ds.ParquetFileFormat(), manifest.OF_FILES))
     return con
 
 
@@ -219,7 +216,7 @@ def add_clips(con: duckdb.DuckDBPyConnection, index_parts: Iterable[str]) -> Cli
 
 
 def connect(out: str, rows: Rows | None = None) -> tuple[duckdb.DuckDBPyConnection, ClipIndex]:
-    """Return a connection for untrusted SQL with the tables ``files``, ``clips``, ``frames``.
+    """Return a connection for untrusted SQL: ``files``, ``clips``, ``frames`` and ``parts``.
 
     It can neither read nor write any file, see Python's variables, load an extension or change
     a setting.  Close it after use.  What lies behind ``clips`` and ``frames`` comes with it.
@@ -252,7 +249,7 @@ def _index_parts(
     """Return the index parts of all committed shards."""
     if rows is not None:
         return (layout.index_of(shard) for read in [rows.shards] for shard in read())
-    shards = ask(con, "select distinct shard from files where shard is not null")
+    shards = ask(con, "select distinct shard from parts where shard is not null")
     return [layout.index_of(row["shard"]) for row in shards]
 
 
@@ -318,7 +315,7 @@ class Answer:
 
 @contextmanager
 def query(out: str, text: str, *, rows: Rows | None = None) -> Iterator[Answer]:
-    """Give the answer to untrusted SQL over ``files``, ``clips`` and ``frames``.
+    """Give the answer to untrusted SQL over ``files``, ``clips``, ``frames`` and ``parts``.
 
     Args:
         out: Output directory.

@@ -5,14 +5,13 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Final
-from uuid import uuid4
 
 import duckdb
 from msgspec.structs import replace
 
 from shardmill.contract.errors import DatasetDamaged
 from shardmill.contract.options.sampling import NS_PER_S
-from shardmill.dataset.file_checksum import OPEN, SEAL, seal_file, sealed_values
+from shardmill.dataset.checksum import sealed_values
 from shardmill.dataset.holder import is_locked
 from shardmill.dataset.index import check_index
 from shardmill.dataset.job import Job, Status, version
@@ -20,9 +19,9 @@ from shardmill.dataset.layout import Layout
 from shardmill.dataset.tally import Tally
 from shardmill.report import failures, store
 from shardmill.report.failures import FailureGroup
+from shardmill.report.files_table import write_files
 from shardmill.report.page import document
 from shardmill.report.remarks import Remarks
-from shardmill.storage import files
 from shardmill.storage.files import read_json, write_json
 
 INTERRUPTED: Final = "interrupted: the same command goes on"
@@ -31,7 +30,7 @@ _NS_PER_H: Final = 3600 * NS_PER_S
 
 
 def tally(out: str) -> Tally:
-    """Return the sums over all committed rows, equal to ``Tally.of`` them.
+    """Return the totals over the files that have all their rows.
 
     Raises:
         DatasetDamaged: The manifest cannot be read.
@@ -41,21 +40,9 @@ def tally(out: str) -> Tally:
 
 
 def tally_of(con: duckdb.DuckDBPyConnection) -> Tally:
-    """Return the sums over the table ``files`` of a connection."""
+    """Return the totals over the table ``files`` of a connection."""
     (totals,) = store.ask(con, store.sql("tally"))
     return Tally(**totals)
-
-
-def inputs_of(con: duckdb.DuckDBPyConnection, job: Job) -> int | None:
-    """Return how many items a job's files are, as far as the table ``files`` tells.
-
-    Exact for files that have all their rows, and never met by the rows of a job that lacks some.
-    """
-    if job.inputs is None:
-        return None
-    (found,) = store.ask(con, store.sql("inputs"), files=job.inputs)
-    inputs: int = found["inputs"]
-    return inputs
 
 
 def status_of(out: str) -> Status:
@@ -68,12 +55,13 @@ def status_of(out: str) -> Status:
     job = store.job_of(out)
     layout = Layout(out)
     with closing(store.open_files(out)) as con:
-        found = _status(job, inputs_of(con, job), tally_of(con))
+        found = _status(job, tally_of(con))
+        (rows,) = store.ask(con, "select count(*) as number from parts")
     if found.is_complete and os.path.exists(layout.summary):
         return replace(found, state="done", seconds=_seconds_of(layout))
     if is_locked(layout):
         return replace(found, state="running", seconds=time.time() - job.started_s)
-    last_commit_s = os.stat(layout.manifest).st_mtime if found.tally.items else job.started_s
+    last_commit_s = os.stat(layout.manifest).st_mtime if rows["number"] else job.started_s
     seconds = max(0.0, last_commit_s - job.started_s)
     return replace(found, seconds=seconds, reason=INTERRUPTED)
 
@@ -102,18 +90,17 @@ def finish(job: Job) -> Status:
     """
     layout = Layout(job.out)
     write_files(layout)
-    # The same rows, in one file: hundreds of parts would be opened anew for each question.
-    with closing(store.open_files(job.out, [layout.files])) as con:
-        found = _status(job, inputs_of(con, job), tally_of(con))
+    with closing(store.open_files(job.out, kept="kept_rows", written=True)) as con:
+        found = _status(job, tally_of(con))
         (clips,) = store.ask(con, store.sql("clip_frames"))
         (steps,) = store.ask(con, store.sql("steps"))
         _check_indexes(con, layout)
         failed = failures.groups_of(con, job.out)
         remarks = Remarks.of(con, job.spec)
-    status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
-    if status.is_complete:
-        status = replace(status, state="done", reason="")
-    document.write(job.out, status)
+        status = replace(found, seconds=time.time() - job.started_s, reason=INTERRUPTED)
+        if status.is_complete:
+            status = replace(status, state="done", reason="")
+        document.write_from(con, job, status)
     details = _details(job, status.tally, failed)
     profile = {"step_seconds": {step: round(spent, 6) for step, spent in steps.items()}}
     told = status.encode() | details | clips | remarks.encode(job.spec) | profile
@@ -127,15 +114,15 @@ def _check_indexes(con: duckdb.DuckDBPyConnection, layout: Layout) -> None:
     Raises:
         DatasetDamaged: One is not.
     """
-    for row in store.ask(con, "select distinct shard from files where shard is not null"):
+    for row in store.ask(con, "select distinct shard from parts where shard is not null"):
         try:
             check_index(layout.index_of(row["shard"]))
         except DatasetDamaged as damage:
             raise DatasetDamaged(f"{damage}; {store.NAMES_EACH}") from damage
 
 
-def _status(job: Job, inputs: int | None, sums: Tally) -> Status:
-    return Status(job=job.name, state="paused", out=job.out, inputs=inputs, tally=sums)
+def _status(job: Job, sums: Tally) -> Status:
+    return Status(job=job.name, state="paused", out=job.out, inputs=job.inputs, tally=sums)
 
 
 def _details(job: Job, sums: Tally, failed: Sequence[FailureGroup]) -> dict[str, Any]:
@@ -153,29 +140,3 @@ def _details(job: Job, sums: Tally, failed: Sequence[FailureGroup]) -> dict[str,
             for group in failed
         },
     }
-
-
-def write_files(layout: Layout) -> None:
-    """Write all manifest parts as one table, ordered by path and segment.
-
-    Raises:
-        EnvironmentFault: The disk is full or may not be written.
-        DatasetDamaged: The manifest cannot be read.
-    """
-    files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
-    partial = os.path.join(layout.tmp, f"files-{uuid4().hex}.parquet")
-    target = partial.replace("'", "''")
-    try:
-        with closing(store.open_files(layout.out)) as con:
-            store.ask(
-                con,
-                f"copy (from files order by path, segment) to '{target}' "
-                f"(format parquet, compression zstd, kv_metadata {{{SEAL}: '{OPEN}'}})",
-            )
-        seal_file(partial)
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        files.replace(partial, layout.files)
-        files.sync_directory(layout.out)
-    finally:
-        files.remove(partial)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from shardmill.contract.errors import ITEM_ERRORS, DatasetDamaged
 from shardmill.dataset import leftovers, manifest
-from shardmill.dataset.file_checksum import check_seal
+from shardmill.dataset.checksum import check_seal
 from shardmill.dataset.index import FRAME_COLUMNS, check_index, open_index, record_index
 from shardmill.dataset.job import Job
 from shardmill.dataset.layout import SUFFIXES, Layout
@@ -59,9 +59,9 @@ class Verdict:
     """What looking at everything gave."""
 
     inputs: int | None
-    """Items the job has to do; None while they are being counted."""
+    """Files the job has to do; None while they are being counted."""
     tally: Tally
-    """Sums over the committed rows."""
+    """Totals over the files that have all their rows."""
     problems: tuple[Problem, ...]
     """What is wrong; empty if the output directory is whole."""
 
@@ -87,15 +87,14 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
     parts = list(_sound_parts(layout, problems))
     with closing(store.open_files(out, parts)) as con:
         tally = summary.tally_of(con)
-        inputs = summary.inputs_of(con, job)
-        problems += _count_problems(inputs, tally)
+        problems += _count_problems(con, job.inputs)
         shards = store.ask(con, store.sql("verify_shards"))
         sound = set(_sound_indexes(layout, shards, problems))
         store.add_clips(con, map(layout.index_of, sound))
         problems += _row_problems(con, job, {shard["shard"] for shard in shards} - sound)
         problems += (_problem(*wrong) for wrong in wrong_classes(con, layout, most=MOST))
         if not problems and is_finished(layout):  # of wrong rows, results cannot be right
-            problems += (_problem(*wrong) for wrong in wrong_results(con, job, inputs, tally))
+            problems += (_problem(*wrong) for wrong in wrong_results(con, job, tally))
             problems += _orphans(layout, {shard["shard"] for shard in shards})
     done = 0
     for shard in shards:
@@ -104,7 +103,7 @@ def verify(out: str, *, deep: bool = False, advance: Advance | None = None) -> V
         done += shard["clips"]
         if advance is not None:
             advance(done, tally.clips)
-    return Verdict(inputs=inputs, tally=tally, problems=tuple(problems))
+    return Verdict(inputs=job.inputs, tally=tally, problems=tuple(problems))
 
 
 def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
@@ -127,14 +126,22 @@ def _sound_parts(layout: Layout, problems: list[Problem]) -> Iterator[str]:
             problems.append(Problem(f"manifest/{name}", wrong, *_redo(name)))
 
 
-def _count_problems(inputs: int | None, tally: Tally) -> Iterator[Problem]:
+def _count_problems(con: duckdb.DuckDBPyConnection, inputs: int | None) -> Iterator[Problem]:
+    """Yield where the files that have a row are others in number than the job's inputs.
+
+    Of a file with rows all are there, or ``verify_rows`` finds the file that lacks some.
+    """
     if inputs is None:
         yield Problem("job.json", "does not say how many inputs there are", RUN_AGAIN)
-    elif tally.items < inputs:
-        missing = inputs - tally.items
+        return
+    (found,) = store.ask(con, "select count(*) filter (segment = 0) as number from parts")
+    if found["number"] < inputs:
+        missing = inputs - found["number"]
         yield Problem("manifest", f"has no row for {missing} of {inputs} inputs", RUN_AGAIN)
-    elif tally.items > inputs:
-        yield Problem("manifest", f"has {tally.items} rows for {inputs} inputs", RUN_AGAIN)
+    elif found["number"] > inputs:
+        yield Problem(
+            "manifest", f"has rows of {found['number']} files for {inputs} inputs", RUN_AGAIN
+        )
 
 
 def _sound_indexes(

@@ -5,8 +5,9 @@ select
     count(*) as rows,
     sum(
         hash(
-            path, segment, size_bytes, mtime_ns, labels, label_ids, split,
-            status, error_class, clip_id, shard, frames_kept, bytes_out
+            path, segments, size_bytes, mtime_ns, labels, label_ids, split,
+            status, error_class, error_clip, clips, clip_id, clip_ids, parts, shard, shards,
+            frames_kept, bytes_out
         )::hugeint
     ) as hashes
 from files;

@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 
 from shardmill.contract.errors import DatasetDamaged
+from shardmill.dataset.checksum import check_seal, check_values
 from shardmill.dataset.classes import read_classes
-from shardmill.dataset.file_checksum import check_seal, check_values
 from shardmill.dataset.job import Job, Status
 from shardmill.dataset.layout import Layout
 from shardmill.dataset.tally import Tally
@@ -70,19 +70,16 @@ def is_finished(layout: Layout) -> bool:
     return os.path.lexists(layout.summary) or os.path.lexists(layout.files)
 
 
-def wrong_results(
-    con: duckdb.DuckDBPyConnection, job: Job, inputs: int | None, tally: Tally
-) -> Iterator[Wrong]:
+def wrong_results(con: duckdb.DuckDBPyConnection, job: Job, tally: Tally) -> Iterator[Wrong]:
     """Yield what is wrong with the results of a finished job.
 
     Args:
         con: Has the table ``files``.
         job: The job.
-        inputs: Its items.
-        tally: Sums over its rows.
+        tally: Totals over its files.
     """
     layout = Layout(job.out)
-    status = Status(job=job.name, state="done", out=job.out, inputs=inputs, tally=tally)
+    status = Status(job=job.name, state="done", out=job.out, inputs=job.inputs, tally=tally)
     checks: dict[str, Callable[[], str]] = {
         layout.summary: lambda: _summary_fault(layout, status),
         layout.files: lambda: _files_fault(con, layout),
@@ -141,7 +138,7 @@ def _files_fault(con: duckdb.DuckDBPyConnection, layout: Layout) -> str:
     check_seal(layout.files)
     (expected,) = store.ask(con, store.sql("verify_files"))
     try:
-        with closing(store.open_files(layout.out, [layout.files])) as own:
+        with closing(store.open_results(layout.out)) as own:
             (found,) = store.ask(own, store.sql("verify_files"))
     except pa.ArrowException as error:
         raise DatasetDamaged(f"{layout.files} is no table of rows: {error}") from error

@@ -4,7 +4,12 @@
 
 with
 item as (
-    select *, shard in (select unnest($unreadable)) as blind
+    select
+        *,
+        shard in (select unnest($unreadable)) as blind,
+        start_ns is not null or end_ns is not null as is_part,
+        if(start_ns is null and end_ns is null, 0, segment) as clip_part,
+        if(start_ns is null and end_ns is null, 1, segments) as clip_parts
     from manifest_rows
 ),
 home as (
@@ -12,7 +17,8 @@ home as (
 ),
 clip as materialized (
     select
-        clip_id, path, label, label_id, labels, label_ids, extra, shard, home.part,
+        clip_id, clip_part, clip_parts, path, label, label_id, labels, label_ids, extra, shard,
+        home.part, encoding, width, height,
         len(pts_ns) as frames,
         list_sum("length") as bytes
     from clip_index join home using (shard)
@@ -49,9 +55,23 @@ problem as (
     group by path, path_raw
     having count(distinct segment) < max(segments)
     union all
+    select 'torn clip', path, format('has a gap or an overlap behind part {}', segment + 1), part
+    from (
+        select *, lead(start_ns) over (partition by path, path_raw order by segment) as next_ns
+        from item
+        where is_part
+    )
+    where end_ns is distinct from next_ns
+    union all
     select 'no clip', path, 'is ok in the manifest but names no clip', part
     from item
-    where status = 'ok' and $extract and (clip_id is null or shard is null)
+    where
+        status = 'ok' and $extract
+        and (
+            clip_id is null
+            -- Damage may lie before all that a later part of a clip would hold.
+            or (shard is null and not (is_part and segment > 0 and error_class is not null))
+        )
     union all
     select 'idle clip', path, format('is {} but names a clip', status), part
     from item
@@ -99,7 +119,7 @@ problem as (
         item.path,
         format('its clip {} is not in the index of {}', item.clip_id, item.shard),
         item.part
-    from item anti join clip using (clip_id, shard)
+    from item anti join clip using (clip_id, clip_part, shard)
     where item.clip_id is not null and item.shard is not null and not item.blind
     union all
     select
@@ -108,15 +128,25 @@ problem as (
         format('its clip {} is {} times in the index', clip_id, count(*)),
         max(part)
     from clip
-    group by clip_id
+    group by clip_id, clip_part
     having count(*) > 1
+    union all
+    select
+        'uneven clip',
+        min(path),
+        format('its clip {} has parts of several sizes or encodings', clip_id),
+        max(part)
+    from clip
+    where clip_parts > 1
+    group by clip_id
+    having count(distinct {'w': width, 'h': height, 'e': encoding, 'p': clip_parts}) > 1
     union all
     select
         'stray clip',
         clip.path,
         format('clip {} is in the index of {} but no row names it', clip.clip_id, clip.shard),
         clip.part
-    from clip anti join item using (clip_id, shard)
+    from clip anti join item using (clip_id, clip_part, shard)
     union all
     select 'other split', path, format('is of split {} but in shard {}', split, shard), part
     from item
@@ -128,16 +158,16 @@ problem as (
             item.path,
             item.part,
             {
-                'path': item.path, 'label': item.label, 'label_id': item.label_id,
+                'path': item.path, 'parts': item.clip_parts, 'label': item.label, 'label_id': item.label_id,
                 'labels': item.labels, 'label_ids': item.label_ids,
                 'extra': item.extra, 'frames': item.frames_kept, 'bytes': item.bytes_out
             }::varchar as said,
             {
-                'path': clip.path, 'label': clip.label, 'label_id': clip.label_id,
+                'path': clip.path, 'parts': clip.clip_parts, 'label': clip.label, 'label_id': clip.label_id,
                 'labels': clip.labels, 'label_ids': clip.label_ids,
                 'extra': clip.extra, 'frames': clip.frames, 'bytes': clip.bytes
             }::varchar as found
-        from item join clip using (clip_id, shard)
+        from item join clip using (clip_id, clip_part, shard)
     )
     where said <> found
 )

@@ -48,12 +48,13 @@ def create(path: str) -> int:
     return os.open(path, flags, 0o666)
 
 
-def write(path: str, data: bytes) -> None:
-    """Write a new file and flush it to the disk."""
+def write(path: str, data: bytes | memoryview, *, durable: bool = True) -> None:
+    """Write a new file and flush it to the disk, or to the system alone if not ``durable``."""
     with os.fdopen(create(path), "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_whole(path: str, data: bytes) -> None:

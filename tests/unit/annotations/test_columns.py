@@ -4,15 +4,14 @@ import json
 
 import pytest
 
-from shardmill.annotations.annotation import Unfit
 from shardmill.annotations.classes import Classes
 from shardmill.annotations.columns import LONGEST_TEXT
-from shardmill.annotations.form import Columns, Preset
-from shardmill.annotations.template import Template
-from shardmill.annotations.times import time_ns
+from shardmill.annotations.presets import Columns, Preset, template_columns
+from shardmill.annotations.records import Unfit
+from shardmill.annotations.values import time_ns
 from shardmill.contract.errors import UsageError
 
-DOGS = Classes({"1": "dog", "n02084071": "dog", "2": "a cat"}, ("dog", "a cat"))
+DOGS = Classes({"1": "dog", "n02084071": "dog", "2": "a cat"}, {"dog": None, "a cat": None})
 
 
 @pytest.mark.parametrize(
@@ -183,7 +182,7 @@ def test_a_template_reaches_columns_and_nothing_else(desk, template):
 )
 def test_an_unknown_template_is_refused(template):
     with pytest.raises(UsageError, match="in braces"):
-        Template(template)
+        template_columns(template)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +247,15 @@ def test_what_is_no_label_is_told(desk, value):
     assert desk.read("a.json", json.dumps([{"path": "a", "label": value}])).left_out == [
         (1, "label")
     ]
+
+
+def test_a_value_is_not_taken_for_an_equal_text(desk):
+    records = [{"path": str(value), "label": value} for value in ("True", True, "1", 1, "None")]
+
+    found = desk.read("a.json", json.dumps(records))
+
+    assert found.left_out == [(2, "label")]
+    assert [each.labels for each in found.annotations] == [("True",), ("1",), ("1",), ("None",)]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +325,7 @@ def test_what_could_name_no_folder_is_no_split(desk, split):
 
 
 def test_what_goes_with_every_clip_is_short(desk):
-    most = LONGEST_TEXT - len(json.dumps({"note": ""}))
+    most = LONGEST_TEXT - len('{"note":""}')
     lines = [{"path": str(n), "note": "x" * (most + n)} for n in (0, 1)]
     lines.append({"path": "2", "label": ["y" * 900 + str(n) for n in range(20)]})
 

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shardmill.annotations.form import Columns, Form, Preset
+from annotation_desk import read
+from shardmill.annotations.presets import Columns, Form, Preset
+from shardmill.annotations.records import Faults
 from shardmill.contract.errors import InvalidAnnotations, UsageError
+from shardmill.inputs.text_file import LIMIT
 
 LIST = Preset(form=Form(format="list", names=("path", "frames", "label")))
 PLAIN = "path,label\na.mp4,x\nb.mp4,y\n"
@@ -121,6 +124,15 @@ def test_a_quote_that_is_never_closed_swallows_no_line_of_a_long_file(desk):
     assert found.sources == [f"{number}.mp4" for number in range(50_000) if number != 10]
 
 
+def test_a_record_of_many_lines_is_read_to_the_limit_alone(desk):
+    lines = ['"a', *['","' + "b" * 100] * (LIMIT // 100), '","x"', "c.mp4,y"]
+
+    found = desk.read("a.csv", "\n".join(["path,label", *lines]))
+
+    assert found.left_out[0] == (2, "quotes")
+    assert found.sources[-1] == "c.mp4"
+
+
 def test_a_fault_says_where_and_what(desk):
     found = desk.read("a.csv", "path,label\nb\x1b[2J.mp4,x,y\n")
 
@@ -130,15 +142,19 @@ def test_a_fault_says_where_and_what(desk):
 
 
 def test_only_the_first_faults_are_kept_and_all_are_counted(desk):
-    from shardmill.annotations.annotation import KEPT, Faults
-    from shardmill.annotations.reading import read
+    path = desk.write("a.csv", "path\n" + "/abs\n" * 20_007 + "a,b\n")
+    faults = Faults(keep=5)
 
-    path = desk.write("a.csv", "path\n" + "/abs\n" * (KEPT + 7) + "a,b\n")
-    faults = Faults()
+    assert read(path, Preset(), faults) == []
+    assert (faults.counts.total(), len(faults.kept)) == (20_008, 5)
+    assert faults.counts == {"path": 20_007, "columns": 1}
 
-    assert list(read(path, Preset(), faults)) == []
-    assert (faults.count, len(faults.kept)) == (KEPT + 8, KEPT)
-    assert faults.counts == {"path": KEPT + 7, "columns": 1}
+
+def test_faults_come_in_the_order_of_their_lines_whatever_they_are(desk):
+    found = desk.read("a.csv", 'path,start\n/x,\na\nb,ten\n"c\n/y,\nd,1\n')
+
+    kinds = ["path", "columns", "time", "quotes", "path"]
+    assert found.left_out == list(enumerate(kinds, 2))
 
 
 def test_strict_ends_at_the_first_bad_line_with_one_sentence(desk):
@@ -176,9 +192,6 @@ def test_a_column_with_its_usual_name_may_be_absent(desk):
 
 @pytest.mark.parametrize("path", ["nothing.csv", "."])
 def test_a_file_that_cannot_be_opened_is_told(desk, path, monkeypatch):
-    from shardmill.annotations.annotation import Faults
-    from shardmill.annotations.reading import read
-
     monkeypatch.chdir(desk.folder)
     preset = Preset(form=Form(format="csv"))
     with pytest.raises(InvalidAnnotations, match=r"cannot be read .*: check its name"):

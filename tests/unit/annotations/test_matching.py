@@ -1,94 +1,98 @@
-"""Annotations find their inputs, and what finds no partner is told."""
+"""Annotations find their inputs, and what finds no partner is named."""
 
+import json
 import os
 import unicodedata
-from collections.abc import Iterator
+from pathlib import PurePosixPath
 
+import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from shardmill.annotations.annotation import Annotation, Faults, Place
-from shardmill.annotations.matching import Counts, Matching
+from annotation_desk import Joined, joined
+from shardmill.annotations import annotate
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.options import labels
+from shardmill.contract.spec import Spec
 
 NFC, NFD = (unicodedata.normalize(form, "café.mp4") for form in ("NFC", "NFD"))
 STRAY = os.fsdecode(b"a\xff.mp4")
+ANCHOR = "anchor.gif"
+"""An input with an annotation in every job: one of which nothing fits is refused."""
 
 
-def note(source: str, number: int = 1, **values) -> Annotation:
-    return Annotation(source=source, place=Place("a.csv", "line", number), **values)
-
-
-class Table:
-    """What came of inputs and annotations."""
-
-    def __init__(self, matching: Matching, faults: Faults) -> None:
-        self.counts = matching.join(faults)
-        self.matched = list(matching.matched())
-        self.missing = list(matching.missing())
-        self.bare = list(matching.bare())
-        self.labels = matching.labels
-
-    @property
-    def pairs(self) -> list[tuple[str, int]]:
-        """Input and line of each matched annotation."""
-        return [(m.path, m.annotation.place.number) for m in self.matched]
+def note(source: str, number: int = 1, **values) -> tuple[int, str]:
+    """A line of JSON, and which one."""
+    for name in ("start", "end"):
+        if (ns := values.pop(f"{name}_ns", None)) is not None:
+            values[name] = f"{ns}e-9"
+    return number, json.dumps({"path": source, **values}, ensure_ascii=False)
 
 
 @pytest.fixture
-def join(tmp_path):
-    def join(inputs, annotations, *, by="path", strict=False, sequences=()) -> Table:
-        faults = Faults(strict=strict)
-        with Matching(str(tmp_path / "table"), by=by) as matching:
-            matching.add_inputs(inputs)
-            matching.add_sequences(sequences)
-            matching.add(annotations)
-            table = Table(matching, faults)
-        table.faults = faults
-        counts = table.counts
-        assert counts.matched == len(table.matched)
-        assert counts.missing == len(table.missing)
-        assert counts.bare == len(table.bare)
-        assert counts.annotated == len({m.path for m in table.matched})
-        assert counts.annotations == counts.matched + counts.missing
-        assert counts.inputs == counts.annotated + counts.bare
-        return table
+def join(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def join(inputs, notes, *, by="path", sequences=(), **options) -> Joined:
+        lines = dict(notes) | {1000: note(ANCHOR)[1]}
+        text = "".join(lines.get(number, "") + "\n" for number in range(1, 1001))
+        (tmp_path / "a.jsonl").write_bytes(text.encode("utf-8", "surrogateescape"))
+        spec = Spec(labels="a.jsonl", form=(f"match={by}",), **options)
+        found = joined([ANCHOR, *inputs], spec, sequences=sequences)
+        assert [row["path"] for row in found.rows].count(ANCHOR) == 1
+        found.rows = [row for row in found.rows if row["path"] != ANCHOR]
+        return found
 
     return join
 
 
-def test_inputs_in_their_order_and_each_ones_annotations_in_file_order(join):
-    inputs = ["b.mp4", "a.mp4", "c.mp4"]
+def test_each_input_has_its_annotations_in_file_order(join):
     lines = ["a.mp4", "b.mp4", "a.mp4", "x.mp4", "b.mp4", "y.mp4"]
     notes = [note(source, number, start_ns=number) for number, source in enumerate(lines, 2)]
 
-    table = join(inputs, notes)
+    found = join(["b.mp4", "a.mp4", "c.mp4"], notes)
 
-    assert table.pairs == [("b.mp4", 3), ("b.mp4", 6), ("a.mp4", 2), ("a.mp4", 4)]
-    assert [(m.annotation.source, m.reason) for m in table.missing] == [
-        ("x.mp4", "no such file"),
-        ("y.mp4", "no such file"),
+    keys = ("path", "segment", "segments", "clip_start_ns")
+    assert [tuple(row[key] for key in keys) for row in found.rows] == [
+        ("a.mp4", 0, 2, 2),
+        ("a.mp4", 1, 2, 4),
+        ("b.mp4", 0, 2, 3),
+        ("b.mp4", 1, 2, 6),
     ]
-    assert table.bare == ["c.mp4"]
-    assert table.counts == Counts(
-        annotations=6, matched=4, missing=2, folded=0, stripped=0, inputs=3, annotated=2, bare=1
-    )
+    assert found.skipped == {
+        "c.mp4": "no annotation",
+        "x.mp4": "no such file; annotated in a.jsonl, line 5",
+        "y.mp4": "no such file; annotated in a.jsonl, line 7",
+    }
+    assert found.notes == [
+        "5 annotations of 3 files of 4",
+        "2 annotations without a file: see the skipped rows, which name their lines",
+        (
+            "1 file without annotation left out: see the skipped rows, or take them with "
+            "--keep-unannotated"
+        ),
+    ]
 
 
-def test_an_annotation_comes_back_as_it_went_in(join):
-    whole = note(
-        STRAY,
-        7,
-        labels=("ä", "b"),
-        start_ns=1,
-        end_ns=10**18,
-        split="val",
-        extra={"n": [1.5, None, {"ü": "x"}], "big": 10**40},
-    )
+def test_an_annotation_comes_back_as_it_is_written(join):
+    values = {"n": [1.5, None, {"ü": "x"}], "big": 10**40}
+    whole = note(STRAY, 7, label=["ä", "b"], start_ns=1, end_ns=10**18 - 1, split="val", **values)
 
-    (found,) = join([STRAY], [whole]).matched
+    (row,) = join([STRAY], [whole]).rows
 
-    assert (found.path, found.annotation) == (STRAY, whole)
+    extra = row.pop("extra")
+    assert json.loads(extra) == values
+    assert extra == json.dumps(values, sort_keys=True, separators=(",", ":"))
+    assert row == {
+        "path": STRAY,
+        "segment": 0,
+        "segments": 1,
+        "labels": ["ä", "b"],
+        "clip_start_ns": 1,
+        "clip_end_ns": 10**18 - 1,
+        "split": "val",
+    }
 
 
 @pytest.mark.parametrize(
@@ -96,21 +100,23 @@ def test_an_annotation_comes_back_as_it_went_in(join):
     [
         ("path", ["d/a.mp4"], "d/a.mp4", "d/a.mp4"),
         ("path", ["d/a.mp4"], "./d//a.mp4", "d/a.mp4"),
+        ("path", ["d/a.mp4"], "d/./a.mp4", "d/a.mp4"),
         ("path", ["d/a.mp4"], "a.mp4", None),
         ("path", ["d/a.mp4"], "d/a", None),
         ("path", ["a.mp4"], "A.mp4", None),
         ("stem", ["d/a.mp4"], "a", "d/a.mp4"),
         ("stem", ["d/a.mp4"], "a.avi", "d/a.mp4"),
-        ("stem", ["d/a.mp4"], "elsewhere/a.mp4", "d/a.mp4"),
+        ("stem", ["d/a.mp4"], "elsewhere/a.AVI", "d/a.mp4"),
         ("stem", ["d/a.b.mp4"], "a.b", "d/a.b.mp4"),
         ("stem", ["d/a.mp4"], "a.b", None),
         ("stem", ["d/a.mp4"], "d", None),
+        ("stem", ["d/a\udcff.mp4"], "e/a\udcff", "d/a\udcff.mp4"),
     ],
 )
 def test_a_source_names_its_input_by_path_or_by_stem(join, by, inputs, source, path):
-    table = join(inputs, [note(source)], by=by)
+    found = join(inputs, [note(source)], by=by)
 
-    assert [m.path for m in table.matched] == ([path] if path else [])
+    assert [row["path"] for row in found.rows] == ([path] if path else [])
 
 
 @pytest.mark.parametrize(
@@ -126,46 +132,44 @@ def test_a_source_names_its_input_by_path_or_by_stem(join, by, inputs, source, p
         ("stem", ["d/v.mp4/%d.png"], "v", "d/v.mp4/%d.png"),
         ("stem", ["d/v.1/%d.png"], "v.1", "d/v.1/%d.png"),
         ("stem", ["d/v/%d.png"], "d", None),
+        ("path", ["%d.png"], "%d.png", "%d.png"),
     ],
 )
 def test_a_source_names_a_sequence_by_its_folder_or_its_name(join, by, sequences, source, path):
-    table = join(["other.mp4"], [note(source, 2)], by=by, sequences=sequences)
+    found = join(["other.mp4"], [note(source, 2)], by=by, sequences=sequences)
 
-    assert [found.path for found in table.matched] == ([path] if path else [])
+    assert [row["path"] for row in found.rows] == ([path] if path else [])
 
 
 def test_a_stem_of_several_files_is_nobodys(join):
     inputs = ["train/a.mp4", "val/a.webm", "x/a.mkv", "y/a.mkv", "b.mp4"]
 
-    table = join(inputs, [note("a", 2), note("b", 3)], by="stem")
+    found = join(inputs, [note("a", 2), note("b", 3)], by="stem")
 
-    assert table.pairs == [("b.mp4", 3)]
-    assert [m.reason for m in table.missing] == [
-        "could be 'train/a.mp4' or 'val/a.webm' or 'x/a.mkv', ..."
-    ]
-    assert table.bare == inputs[:4]
+    assert [row["path"] for row in found.rows] == ["b.mp4"]
+    assert found.skipped == dict.fromkeys(inputs[:4], "no annotation") | {
+        "a": "could be 'train/a.mp4' or 'val/a.webm' or 'x/a.mkv', ...; "
+        "annotated in a.jsonl, line 2"
+    }
 
 
 @pytest.mark.parametrize(
     ("inputs", "sources", "pairs"),
     [
-        pytest.param([NFC], [NFC], [(NFC, NFC, False)], id="the same bytes"),
-        pytest.param([NFD], [NFC], [(NFD, NFC, True)], id="only as Unicode"),
-        pytest.param([NFC], [NFD], [(NFC, NFD, True)], id="only as Unicode, the other way"),
-        pytest.param(
-            [NFC, NFD], [NFD, NFC], [(NFC, NFC, False), (NFD, NFD, False)], id="bytes first"
-        ),
-        pytest.param([NFD], [NFC, NFD], [(NFD, NFC, True), (NFD, NFD, False)], id="both"),
-        pytest.param([STRAY], [STRAY], [(STRAY, STRAY, False)], id="bytes that are no text"),
+        pytest.param([NFC], [NFC], [(NFC, 0)], id="the same bytes"),
+        pytest.param([NFD], [NFC], [(NFD, 0)], id="only as Unicode"),
+        pytest.param([NFC], [NFD], [(NFC, 0)], id="only as Unicode, the other way"),
+        pytest.param([NFC, NFD], [NFD, NFC], [(NFD, 0), (NFC, 1)], id="bytes first"),
+        pytest.param([NFD], [NFC, NFD], [(NFD, 0), (NFD, 1)], id="both"),
+        pytest.param([STRAY], [STRAY], [(STRAY, 0)], id="bytes that are no text"),
     ],
 )
 def test_names_are_equal_as_bytes_first_then_as_unicode(join, inputs, sources, pairs):
-    notes = [note(source, number, start_ns=number) for number, source in enumerate(sources)]
+    notes = [note(source, n + 1, start_ns=n) for n, source in enumerate(sources)]
 
-    table = join(inputs, notes)
+    found = join(inputs, notes)
 
-    assert [(m.path, m.annotation.source, m.is_folded) for m in table.matched] == pairs
-    assert table.counts.folded == sum(folded for _, _, folded in pairs)
+    assert [(row["path"], row["clip_start_ns"]) for row in found.rows] == pairs
 
 
 @pytest.mark.parametrize(
@@ -183,21 +187,22 @@ def test_names_are_equal_as_bytes_first_then_as_unicode(join, inputs, sources, p
 def test_blanks_at_the_ends_of_a_path_go_where_no_file_has_them(
     join, by, inputs, source, path, stripped
 ):
-    table = join(inputs, [note(source)], by=by)
+    found = join(inputs, [note(source)], by=by)
 
-    assert [pair for pair, _ in table.pairs] == ([path] if path else [])
-    assert table.counts.stripped == stripped
+    assert [row["path"] for row in found.rows] == ([path] if path else [])
+    assert ("blanks stripped at the ends of 1 path" in found.notes) == bool(stripped)
 
 
 def test_a_missing_file_whose_name_is_not_utf_8_says_so(join):
-    table = join(["caf\u00e9.mp4"], [note("caf\udce9.mp4", 2), note("b\u00e9.mp4", 3)])
+    found = join(["caf\u00e9.mp4"], [note("caf\udce9.mp4", 2), note("b\u00e9.mp4", 3)])
 
-    first, second = [missing.reason for missing in table.missing]
-    assert first == (
-        "no such file; expected UTF-8, got the byte 0xe9 in caf?.mp4: save the file as UTF-8, or "
-        "convert it, as with iconv -f WINDOWS-1252 -t UTF-8"
-    )
-    assert second == "no such file"
+    del found.skipped["caf\u00e9.mp4"]
+    assert found.skipped == {
+        "caf\udce9.mp4": "no such file; its name is not UTF-8: save the file of annotations as "
+        "UTF-8, or convert it, as with iconv -f WINDOWS-1252 -t UTF-8; annotated in a.jsonl, "
+        "line 2",
+        "b\u00e9.mp4": "no such file; annotated in a.jsonl, line 3",
+    }
 
 
 def test_what_two_files_could_be_as_unicode_is_nobodys(join):
@@ -205,82 +210,91 @@ def test_what_two_files_could_be_as_unicode_is_nobodys(join):
     spellings = ["a\u0323\u0301", "\u1ea1\u0301", "a\u0301\u0323"]
     assert len({unicodedata.normalize("NFC", s) for s in spellings}) == 1
 
-    table = join(spellings[:2], [note(spellings[2])])
+    found = join(spellings[:2], [note(spellings[2])])
 
-    assert table.counts.missing == 1
-    assert "could be" in table.missing[0].reason
+    assert found.rows == []
+    assert "could be" in found.skipped[spellings[2]]
+
+
+FIRST = {"label": "x", "n": 1, "m": 2}
 
 
 @pytest.mark.parametrize(
     ("second", "is_duplicate"),
     [
-        (note("a", 3, labels=("x",), extra={"n": 1, "m": 2}), True),
-        (note("./a", 3, labels=("x",), extra={"m": 2, "n": 1}), True),
-        (note("b", 3, labels=("x",), extra={"n": 1, "m": 2}), False),
-        (note("a", 3, labels=("y",), extra={"n": 1, "m": 2}), False),
-        (note("a", 3, labels=("x",), extra={"n": 1, "m": 3}), False),
-        (note("a", 3, labels=("x",), start_ns=0, extra={"n": 1, "m": 2}), False),
-        (note("a", 3, labels=("x",), end_ns=5, extra={"n": 1, "m": 2}), False),
-        (note("a", 3, labels=("x",), split="val", extra={"n": 1, "m": 2}), False),
+        (note("a", 3, **FIRST), True),
+        (note("./a", 3, label="x", m=2, n=1), True),
+        (note("b", 3, **FIRST), False),
+        (note("a", 3, **FIRST | {"label": "y"}), False),
+        (note("a", 3, **FIRST | {"label": ["x", "y"]}), False),
+        (note("a", 3, **FIRST | {"m": 3}), False),
+        (note("a", 3, **FIRST, start_ns=0), False),
+        (note("a", 3, **FIRST, end_ns=5), False),
+        (note("a", 3, **FIRST, split="val"), False),
     ],
 )
 def test_what_is_said_twice_counts_once(join, second, is_duplicate):
-    first = note("a", 2, labels=("x",), extra={"n": 1, "m": 2})
+    found = join(["a", "b"], [note("a", 2, **FIRST), second])
 
-    table = join(["a", "b"], [first, second])
+    assert len(found.rows) == (1 if is_duplicate else 2)
+    bad = [
+        "bad annotation: a.jsonl, line 3: says the same as a.jsonl, line 2",
+        "1 bad annotation left out: duplicate 1",
+    ]
+    assert [text for text in found.notes if "bad" in text] == (bad if is_duplicate else [])
 
-    assert table.counts.annotations == (1 if is_duplicate else 2)
-    assert table.faults.counts == ({"duplicate": 1} if is_duplicate else {})
-    if is_duplicate:
-        assert [str(f) for f in table.faults.kept] == [
-            "a.csv, line 3: says the same as a.csv, line 2"
-        ]
-        assert table.pairs == [("a", 2)]
+
+def test_odd_bytes_of_a_name_are_no_label(join):
+    found = join(
+        ["a", "a\udcff"], [note("a\udcff", 2, label="b"), note("a", 3, label=["xFF", "b"])]
+    )
+
+    assert found.pairs == [("a", ("xFF", "b")), ("a\udcff", ("b",))]
+
+
+def test_thousands_of_annotations_of_a_file_keep_their_order(join):
+    notes = [note("ab"[n % 2], n, start_ns=(n * 7919) % 1000) for n in range(1, 1000)]
+
+    found = join(["a", "b"], notes)
+
+    for name, parity in (("b", 1), ("a", 0)):
+        rows = [row for row in found.rows if row["path"] == name]
+        expected = [n * 7919 % 1000 for n in range(1, 1000) if n % 2 == parity]
+        assert [row["clip_start_ns"] for row in rows] == expected
+        assert [row["segment"] for row in rows] == list(range(len(expected)))
 
 
 def test_of_many_that_say_the_same_the_first_stays(join):
-    table = join(["a"], [note("a", number) for number in range(5, 10)])
+    found = join(["a"], [note("a", number) for number in range(5, 10)])
 
-    assert table.pairs == [("a", 5)]
-    assert [f.place.number for f in table.faults.kept] == [6, 7, 8, 9]
-    assert all("line 5" in f.reason for f in table.faults.kept)
+    assert len(found.rows) == 1
+    assert found.notes[:4] == [
+        "bad annotation: a.jsonl, line 6: says the same as a.jsonl, line 5",
+        "bad annotation: a.jsonl, line 7: says the same as a.jsonl, line 5",
+        "bad annotation: a.jsonl, line 8: says the same as a.jsonl, line 5",
+        "4 bad annotations left out: duplicate 4",
+    ]
 
 
 def test_strict_ends_at_a_duplicate(join):
     with pytest.raises(
-        InvalidAnnotations, match=r"line 2: says the same as a\.csv, line 1; mend it"
+        InvalidAnnotations, match=r"line 2: says the same as a\.jsonl, line 1; mend it"
     ):
         join(["a"], [note("a", 1), note("a", 2)], strict=True)
 
 
-def test_an_input_given_twice_is_one(join):
-    table = join(["a", "a"], [note("a")])
-
-    assert (table.counts.inputs, table.pairs) == (1, [("a", 1)])
-
-
-def test_nothing_at_all_is_no_error(join):
-    assert join([], []).counts == Counts(
-        annotations=0, matched=0, missing=0, folded=0, stripped=0, inputs=0, annotated=0, bare=0
-    )
-
-
 def test_labels_are_those_of_all_annotations(join):
     """A class whose files are not there yet has its number already."""
-    table = join(["a"], [note("a", 1, labels=("x", "y")), note("gone", 2, labels=("z",))])
+    found = join(["a"], [note("a", 1, label=["x", "y"]), note("gone", 2, label="z")])
 
-    assert table.labels == {"x", "y", "z"}
+    assert found.classes == ["x", "y", "z"]
 
 
-def test_too_many_labels_end_the_reading(join, monkeypatch):
+def test_too_many_labels_are_refused(join, monkeypatch):
     monkeypatch.setattr(labels, "MAX_CLASSES", 10)
 
-    def captions() -> Iterator[Annotation]:
-        for number in range(10**9):
-            yield note("a", number, labels=(f"caption {number}",))
-
-    with pytest.raises(UsageError, match="at most 10 classes, got more, 'caption 10' among them"):
-        join([], captions())
+    with pytest.raises(UsageError, match="at most 10 classes, got more, 'caption 12' among them"):
+        join([], [note("a", number, label=f"caption {number}") for number in range(1, 13)])
 
 
 def test_a_file_is_in_the_split_that_its_first_annotation_names(join):
@@ -293,36 +307,45 @@ def test_a_file_is_in_the_split_that_its_first_annotation_names(join):
         note("gone.mp4", 7, split="val"),
     ]
 
-    table = join(["a.mp4", "b.mp4"], notes)
+    found = join(["a.mp4", "b.mp4"], notes)
 
-    assert table.pairs == [("a.mp4", 2), ("a.mp4", 3), ("b.mp4", 5)]
-    assert [str(fault) for fault in table.faults.kept] == [
-        "a.csv, line 4: expected split train as in a.csv, line 3, got val"
+    assert [(row["path"], row["clip_start_ns"], row["split"]) for row in found.rows] == [
+        ("a.mp4", 1, "train"),
+        ("a.mp4", 2, "train"),
+        ("b.mp4", None, "val"),
     ]
-    assert dict(table.faults.counts) == {"split": 1}
+    assert found.notes[:2] == [
+        "bad annotation: a.jsonl, line 4: expected split train as in a.jsonl, line 3, got val",
+        "1 bad annotation left out: split 1",
+    ]
+    (gone,) = found.skipped_rows
+    assert (gone["split"], gone["reason"]) == (
+        "train",
+        "no such file; annotated in a.jsonl, line 6 and 1 more",
+    )
 
 
 def test_strict_allows_no_second_split(join):
-    with pytest.raises(InvalidAnnotations, match=r"line 3: expected split a as in a\.csv, line 2"):
+    with pytest.raises(
+        InvalidAnnotations, match=r"line 3: expected split a as in a\.jsonl, line 2"
+    ):
         join(["a"], [note("a", 2, split="a"), note("a", 3, split="b")], strict=True)
 
 
-def test_the_splits_are_those_of_matched_annotations(tmp_path):
-    with Matching(str(tmp_path / "table"), by="path") as matching:
-        matching.add_inputs(["a", "b", "c"])
-        matching.add(
-            [note("a", split="val"), note("b"), note("c", split="x"), note("d", split="y")]
-        )
-        matching.join(Faults())
+def test_more_splits_than_a_job_may_have_are_refused(join):
+    names = [f"s{number:02d}" for number in range(1, 18)]
 
-        assert matching.splits() == ["val", "x"]
+    with pytest.raises(InvalidAnnotations, match="at most 16 splits, got more, 's17' among them"):
+        join(names, [note(name, n, split=name) for n, name in enumerate(names, 1)])
+    found = join(names[1:], [note(name, n, split=name) for n, name in enumerate(names, 1)])
+    assert len(found.rows) == 16
 
 
 @pytest.mark.parametrize(
     ("inputs", "source", "path"),
     [
         (["a.mp4", "d/a.webm"], "a.mp4", "a.mp4"),
-        (["d/a.mp4", "e/a.mp4"], "./d//a.mp4", "d/a.mp4"),
+        (["d/a.mp4", "e/a.mp4"], "d/a.mp4", "d/a.mp4"),
         (["d/a.mp4", "e/a.mp4"], "a.mp4", None),
         (["a.b"], "a.b", "a.b"),
     ],
@@ -330,21 +353,90 @@ def test_the_splits_are_those_of_matched_annotations(tmp_path):
 def test_of_several_files_with_a_stem_the_one_with_the_very_path_is_meant(
     join, inputs, source, path
 ):
-    table = join(inputs, [note(source)], by="stem")
+    found = join(inputs, [note(source)], by="stem")
 
-    assert [m.path for m in table.matched] == ([path] if path else [])
+    assert [row["path"] for row in found.rows] == ([path] if path else [])
 
 
-def test_a_lost_file_is_told_once_with_its_first_annotation(tmp_path):
-    with Matching(str(tmp_path / "table"), by="stem") as matching:
-        matching.add_inputs(["x/b.mp4", "y/b.mp4", "a.mp4"])
-        matching.add(
-            [note("z/./c.mp4", 2), note("b", 3), note("c", 4), note("a", 5), note("c", 6, end_ns=1)]
-        )
-        matching.join(Faults())
+def test_a_lost_file_is_named_once_with_its_first_annotation(join):
+    notes = [note("z/./c.mp4", 2), note("b", 3), note("c", 4), note("a", 5), note("c", 6, end_ns=1)]
 
-        found = [
-            (lost.path, lost.first.annotation.place.number, lost.count) for lost in matching.lost()
-        ]
+    found = join(["x/b.mp4", "y/b.mp4", "a.mp4"], notes, by="stem", keep_unannotated=True)
 
-    assert found == [("z/c.mp4", 2, 2), ("b", 3, 1)], "line 4 says the same as line 2"
+    assert found.skipped == {
+        "z/c.mp4": "no such file; annotated in a.jsonl, line 2 and 1 more",
+        "b": "could be 'x/b.mp4' or 'y/b.mp4'; annotated in a.jsonl, line 3",
+    }, "line 4 says the same as line 2"
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_the_inputs_own_paths_are_annotations_in_any_batches(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(annotate, "BATCH_ROWS", rows)
+    (tmp_path / "c").write_text("tea\nmilk\n")
+    inputs = ["tea/1.mp4", "milk/2.mp4", "cola/3.mp4", "top.mp4", "tea/\udcff.mp4"]
+
+    found = joined(inputs, Spec(classes=f"{tmp_path}/c"), sequences=("milk/v/%d.png",))
+
+    assert found.pairs == [
+        ("milk/2.mp4", ("milk",)),
+        ("milk/v/%d.png", ("milk",)),
+        ("tea/1.mp4", ("tea",)),
+        ("tea/\udcff.mp4", ("tea",)),
+        ("top.mp4", ()),
+    ]
+    assert found.skipped == {"cola/3.mp4": "no annotation"}
+    assert found.classes == ["milk", "tea"]
+    assert found.notes[0] == (
+        "bad annotation: inputs, line 1: expected one of 2 classes, got 'cola'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("notes", "is_refused"),
+    [
+        ([note("a", 2)], False),
+        ([note("a", 2, end_ns=5)], True),
+        ([note("a", 2), note("a", 3, n=1)], True),
+    ],
+)
+def test_clips_of_a_length_are_cut_from_whole_files_alone(join, notes, is_refused):
+    if not is_refused:
+        assert len(join(["a"], notes, clip_s=1.0).rows) == 1
+        return
+    with pytest.raises(UsageError, match=rf"got a.jsonl, line {notes[-1][0]}, which says what"):
+        join(["a"], notes, clip_s=1.0)
+
+
+NAMES = st.text(st.sampled_from("ab./ \t\u00a0\u3000\u0301é\udcff\udc80\\'\n\x1c\x85A"), max_size=9)
+NAMES |= st.text(st.characters(exclude_characters="\0"), max_size=9)
+
+
+@given(name=NAMES)
+@settings(max_examples=300, deadline=None)
+def test_names_in_the_database_are_as_in_python(name):
+    """``text_of`` and its kin, against os.path, pathlib, unicodedata and str."""
+    try:
+        path = os.fsencode(name)
+    except UnicodeEncodeError:
+        return
+    with duckdb.connect() as db:
+        db.execute("create table input (path blob, pictures integer)")
+        annotate._run(db, "inputs.sql", {"by_stem": False, "media_suffix": ""})
+        back, plain, stem, bare = db.execute(
+            "select bytes_of(text_of($path)), bytes_of(plain(text_of($path))), "
+            "bytes_of(stem(text_of($path))), bytes_of(stripped(text_of($path)))",
+            {"path": path},
+        ).fetchone()
+        text, folded = name, None
+        if not any("\ud800" <= char <= "\udfff" for char in text):
+            (folded,) = db.execute("select folded($text)", {"text": text}).fetchone()
+
+    assert back == path
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    assert os.fsdecode(plain) == "/".join(parts)
+    if parts and ".." not in parts and not name.startswith("/"):
+        assert os.fsdecode(plain) == str(PurePosixPath(name))
+    assert os.fsdecode(stem) == os.path.splitext(os.path.basename(name))[0]
+    if folded is not None:
+        assert folded == unicodedata.normalize("NFC", name)
+        assert os.fsdecode(bare) == name.strip()

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from shardmill.annotations.annotation import Faults
+from annotation_desk import joined
 from shardmill.annotations.classes import read_classes
-from shardmill.annotations.form import PRESETS
-from shardmill.annotations.matching import Matching
-from shardmill.annotations.reading import from_paths
+from shardmill.annotations.presets import PRESETS
+from shardmill.annotations.records import Faults
 from shardmill.contract.errors import InvalidAnnotations
+from shardmill.contract.spec import Spec
 
 KINETICS = """\
 label,youtube_id,time_start,time_end,split
@@ -64,20 +64,25 @@ SOMETHING_LABELS = json.dumps(
 )
 
 
-def matched(desk, annotations, preset, inputs):
-    """Return path, labels and range of what is matched, and how many are missing or bare."""
-    with Matching(str(desk.folder / "table"), by=preset.match) as matching:
-        matching.add_inputs(inputs)
-        matching.add(annotations)
-        counts = matching.join(Faults(strict=True))
-        pairs = list(matching.matched())
-    found = [(m.path, *m.annotation.labels, m.annotation.split) for m in pairs]
-    return found, counts.missing, counts.bare
+@pytest.fixture
+def matched(tmp_path, monkeypatch):
+    """Path, labels and split of what is matched, and how many files are missing or bare."""
+    monkeypatch.chdir(tmp_path)
+
+    def matched(preset, files, inputs, **options):
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content.encode())
+        labels = tuple(name for name in files if name != options.get("classes"))
+        found = joined(inputs, Spec(labels=labels, preset=preset, strict=True, **options))
+        rows = [(row["path"], *row["labels"], row["split"]) for row in found.rows]
+        bare = list(found.skipped.values()).count("no annotation")
+        return rows, len(found.skipped) - bare, bare
+
+    return matched
 
 
-def test_kinetics_as_its_clips_are_commonly_cut(desk):
-    preset = PRESETS["kinetics"]
-    found = desk.read("kinetics700_validate.csv", KINETICS, preset)
+def test_kinetics_as_its_clips_are_commonly_cut(desk, matched):
+    found = desk.read("kinetics700_validate.csv", KINETICS, PRESETS["kinetics"])
     inputs = [
         "val/testifying/---QUuC4vJs_000084_000094.mp4",
         "val/--33Lscn6sk_000004_000014.webm",
@@ -86,8 +91,8 @@ def test_kinetics_as_its_clips_are_commonly_cut(desk):
 
     assert found.left_out == []
     assert [a.start_ns for a in found.annotations] == [None] * 3, "the files are cut already"
-    assert matched(desk, found.annotations, preset, inputs) == (
-        [(inputs[0], "testifying", "validate"), (inputs[1], "washing feet", "validate")],
+    assert matched("kinetics", {"kinetics700_validate.csv": KINETICS}, inputs) == (
+        [(inputs[1], "washing feet", "validate"), (inputs[0], "testifying", "validate")],
         1,
         1,
     )
@@ -112,26 +117,27 @@ def test_kinetics_without_labels(desk):
     assert (clip.source, clip.labels, clip.split) == ("---v8pgm1eQ_000000_000010", (), "test")
 
 
-def test_ucf101_lists(desk):
-    train, test = PRESETS["ucf101-train"], PRESETS["ucf101-test"]
-    classes = read_classes(desk.write("classInd.txt", CLASSIND), train.class_order, Faults())
-    found = [
-        *desk.read("trainlist01.txt", TRAINLIST, train, classes=classes).annotations,
-        *desk.read("testlist01.txt", TESTLIST, test, classes=classes).annotations,
+def test_ucf101_lists(desk, matched):
+    files = {"trainlist01.txt": TRAINLIST, "testlist01.txt": TESTLIST, "classInd.txt": CLASSIND}
+    names = [
+        "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi",
+        "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi",
+        "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c02.avi",
+        "YoYo/v_YoYo_g25_c05.avi",
     ]
-    inputs = [a.source for a in found[:4]]
 
-    assert matched(desk, found, train, inputs) == (
+    assert matched("ucf101", files, names, classes="classInd.txt") == (
         [
-            ("ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi", "ApplyEyeMakeup", "train"),
-            ("ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c02.avi", "ApplyEyeMakeup", "train"),
-            ("YoYo/v_YoYo_g25_c05.avi", "YoYo", "train"),
-            ("ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", "ApplyEyeMakeup", "test"),
+            (names[0], "ApplyEyeMakeup", "test"),
+            (names[1], "ApplyEyeMakeup", "train"),
+            (names[2], "ApplyEyeMakeup", "train"),
+            (names[3], "YoYo", "train"),
         ],
         1,
         0,
     )
-    assert found[2].extra == {"class_number": "101"}
+    found = desk.read("trainlist01.txt", TRAINLIST, PRESETS["ucf101-train"])
+    assert found.annotations[2].extra == {"class_number": "101"}
 
 
 def test_a_list_of_ucf101_that_names_another_class(desk):
@@ -141,15 +147,11 @@ def test_a_list_of_ucf101_that_names_another_class(desk):
     assert found.left_out == [(1, "label")]
 
 
-def test_imagenet_solution_files(desk):
-    preset = PRESETS["imagenet"]
-    classes = read_classes(
-        desk.write("LOC_synset_mapping.txt", SYNSETS), preset.class_order, Faults()
-    )
-    found = desk.read("LOC_val_solution.csv", VAL_SOLUTION, preset, classes=classes)
+def test_imagenet_solution_files(matched):
+    files = {"LOC_val_solution.csv": VAL_SOLUTION, "LOC_synset_mapping.txt": SYNSETS}
     inputs = ["val/ILSVRC2012_val_00037956.JPEG", "val/ILSVRC2012_val_00048981.JPEG"]
 
-    assert matched(desk, found.annotations, preset, inputs) == (
+    assert matched("imagenet", files, inputs, classes="LOC_synset_mapping.txt") == (
         [(inputs[0], "sea snake", None), (inputs[1], "crane (n03126707)", None)],
         0,
         0,
@@ -159,10 +161,8 @@ def test_imagenet_solution_files(desk):
 @pytest.mark.parametrize(
     ("name", "content"), [("LOC_synset_mapping.txt", SYNSETS), ("words.txt", WORDS)]
 )
-def test_imagenet_folders_are_synsets(desk, name, content):
-    preset = PRESETS["imagenet-folders"]
-    classes = read_classes(desk.write(name, content), preset.class_order, Faults())
-    faults = Faults()
+def test_imagenet_folders_are_synsets(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
     inputs = [
         "train/n01440764/n01440764_10026.JPEG",
         "n01751748/x.JPEG",
@@ -170,28 +170,26 @@ def test_imagenet_folders_are_synsets(desk, name, content):
         "x.JPEG",
     ]
 
-    found = list(from_paths(inputs, preset, faults, classes=classes))
+    found = joined(inputs, Spec(preset="imagenet-folders", classes=f"{tmp_path}/{name}"))
 
-    assert [(a.source, a.labels) for a in found] == [
-        (inputs[0], ("tench, Tinca tinca",)),
+    assert found.pairs == [
         (inputs[1], ("sea snake",)),
+        (inputs[0], ("tench, Tinca tinca",)),
         (inputs[3], ()),
     ]
-    assert [(f.place.number, f.kind) for f in faults.kept] == [(3, "label")]
+    assert found.notes[1] == "1 bad annotation left out: label 1"
 
 
-def test_something_something(desk):
-    preset = PRESETS["something-something"]
-    classes = read_classes(
-        desk.write("labels.json", SOMETHING_LABELS), preset.class_order, Faults()
-    )
-    found = desk.read("train.json", SOMETHING, preset, classes=classes)
+def test_something_something(desk, matched):
+    files = {"train.json": SOMETHING, "labels.json": SOMETHING_LABELS}
+    inputs = ["20bn/78687.webm", "20bn/7868.webm"]
 
-    assert matched(desk, found.annotations, preset, ["20bn/78687.webm", "20bn/7868.webm"]) == (
+    assert matched("something-something", files, inputs, classes="labels.json") == (
         [("20bn/78687.webm", "Holding something next to something", None)],
         1,
         1,
     )
+    found = desk.read("train.json", SOMETHING, PRESETS["something-something"])
     assert found.annotations[1].extra["placeholders"] == ["cloth", "floor"]
     assert found.left_out == []
 
@@ -220,7 +218,7 @@ def test_something_something_without_labels(desk):
 def test_a_list_of_classes(desk, name, content, order, codes, labels):
     classes = read_classes(desk.write(name, content), order, Faults())
 
-    assert (classes.codes, classes.labels) == (codes, labels)
+    assert (classes.codes, tuple(classes.known)) == (codes, labels)
 
 
 @pytest.mark.parametrize(

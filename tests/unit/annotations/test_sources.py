@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from shardmill.annotations.form import PRESETS
+from shardmill.annotations import check_options, with_absolute_paths
+from shardmill.annotations.presets import PRESETS
 from shardmill.annotations.sources import sources_of
-from shardmill.annotations.words import check_options, with_absolute_paths
 from shardmill.contract.errors import InvalidAnnotations, UsageError
 from shardmill.contract.spec import Spec
 from shardmill.producer.request import Request

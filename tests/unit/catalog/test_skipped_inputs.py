@@ -1,34 +1,57 @@
 """Inputs that the producer leaves out have their rows, and only those of the last run."""
 
 import os
+from contextlib import closing
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from out_dir import OutDir, skipped
+from shardmill.catalog.catalog import Catalog
 from shardmill.catalog.skipped_inputs import ROWS_IN_A_PART, write_anew
-from shardmill.contract.schema import Item
+from shardmill.catalog.work_order import Numbering
+from shardmill.contract.quantity import printable
+from shardmill.dataset.checksum import check_seal
 from shardmill.dataset.classes import write_classes
-from shardmill.dataset.file_checksum import check_seal
+from shardmill.inputs.scan import Found
 from shardmill.report.verify import verify
 
 ODD = os.fsdecode(b"\xff\x1b.mp4")
 
 
-def items(count: int) -> list[tuple[Item, str]]:
-    known = {"mtime_ns": 7, "label": "x", "label_id": 0}
-    found = (Item(path=f"{n:05d}", size_bytes=n, **known) for n in range(count))
-    return [(item, "of no use") for item in found]
+NUMBERING = Numbering({"x": 0})
+
+
+@pytest.fixture
+def write():
+    """Returns what has inputs left out: it takes in some of a class, with the reason."""
+
+    def write(out: OutDir, paths: list[str], reason: str = "of no use") -> None:
+        with TemporaryDirectory() as folder, closing(Catalog(folder, lambda path: "x")) as catalog:
+            catalog.add(Found(path, number, 7) for number, path in enumerate(paths))
+            names = pa.array(map(os.fsencode, paths), pa.binary())
+            reasons = pa.array([printable(reason)] * len(paths), pa.string())
+            catalog.skip(pa.table({"path": names, "reason": reasons}))
+            write_anew(out.layout, catalog, NUMBERING)
+
+    return write
+
+
+def paths(count: int) -> list[str]:
+    return [f"{n:05d}" for n in range(count)]
 
 
 def found(out: OutDir) -> list[dict]:
     return [row for part in out.layout.left_out_parts() for row in pq.read_table(part).to_pylist()]
 
 
-def test_each_has_its_row_in_a_sealed_part_of_some_thousand(tmp_path):
+def test_each_has_its_row_in_a_sealed_part_of_some_thousand(write, tmp_path):
     out = OutDir(str(tmp_path))
     count = 2 * ROWS_IN_A_PART + 1
 
-    write_anew(out.layout, items(count))
+    write(out, paths(count))
 
     parts = out.layout.left_out_parts()
     assert sorted(pq.read_metadata(part).num_rows for part in parts) == [
@@ -48,26 +71,26 @@ def test_each_has_its_row_in_a_sealed_part_of_some_thousand(tmp_path):
     assert verify(out.out).problems == ()
 
 
-def test_rows_of_an_earlier_run_go_and_those_of_workers_stay(tmp_path):
+def test_rows_of_an_earlier_run_go_and_those_of_workers_stay(write, tmp_path):
     out = OutDir(str(tmp_path))
     out.part("b1", skipped("sound alone"))
-    write_anew(out.layout, items(3))
+    write(out, paths(3))
     first = out.layout.left_out_parts()
 
-    write_anew(out.layout, items(2))
+    write(out, paths(2))
     second = out.layout.left_out_parts()
-    write_anew(out.layout, items(3))
+    write(out, paths(3))
 
     assert out.layout.left_out_parts() == first != second
     assert [row["path"] for row in found(out)] == ["00000", "00001", "00002"]
-    write_anew(out.layout, [])
+    write(out, [])
     assert out.layout.parts() == [out.layout.part("b1")]
 
 
-def test_any_name_is_kept_to_the_byte_and_any_reason_is_fit_for_a_table(tmp_path):
+def test_any_name_is_kept_to_the_byte_and_any_reason_is_fit_for_a_table(write, tmp_path):
     out = OutDir(str(tmp_path))
 
-    write_anew(out.layout, [(Item(path=ODD, size_bytes=1, mtime_ns=1), f"duplicate of {ODD}")])
+    write(out, [ODD], f"duplicate of {ODD}")
 
     (row,) = found(out)
     assert row["path_raw"] == b"\xff\x1b.mp4"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardmill.catalog.split_assigner import Dealer, place_in_order
+from shardmill.catalog.split_assigner import SplitAssigner, place_in_order
 from shardmill.contract.options.split import parse_splits
 
 SPLITS = parse_splits("train=.8,val=.1,test=.1")
@@ -22,7 +22,7 @@ def deal_singles(dealer, counts):
 
 
 def test_a_class_of_a_hundred_is_shared_out_exactly():
-    dealt = deal_singles(Dealer(SPLITS), {"a": 100, "b": 50})
+    dealt = deal_singles(SplitAssigner(SPLITS), {"a": 100, "b": 50})
 
     assert dealt == {
         "a": {"train": 80, "val": 10, "test": 10},
@@ -32,21 +32,21 @@ def test_a_class_of_a_hundred_is_shared_out_exactly():
 
 def test_many_small_classes_are_fair_to_every_split():
     """Of five sources a split of a tenth gets one in every second class, not in none or all."""
-    dealt = deal_singles(Dealer(SPLITS), {f"class {n}": 5 for n in range(100)})
+    dealt = deal_singles(SplitAssigner(SPLITS), {f"class {n}": 5 for n in range(100)})
 
     assert sum(dealt.values(), Counter()) == {"train": 400, "val": 50, "test": 50}
     assert all(counts["train"] == 4 for counts in dealt.values())
 
 
 def test_a_source_alone_in_its_class_is_for_the_largest_split():
-    dealt = deal_singles(Dealer(SPLITS), {"a": 1})
+    dealt = deal_singles(SplitAssigner(SPLITS), {"a": 1})
 
     assert dealt == {"a": {"train": 1}}
 
 
 def test_large_groups_leave_the_rest_to_make_up_for_them():
     """By hand: of 14, train lacks 1.2 and val 1.4; of 16, train 2.8; of 17, test 1.7."""
-    dealer = Dealer(SPLITS)
+    dealer = SplitAssigner(SPLITS)
 
     assert dealer.deal("a", sources=10) == "train"
     assert dealer.deal("a", sources=4) == "val"
@@ -55,7 +55,7 @@ def test_large_groups_leave_the_rest_to_make_up_for_them():
 
 
 def test_what_has_its_split_keeps_it_and_counts():
-    dealer = Dealer(SPLITS)
+    dealer = SplitAssigner(SPLITS)
     dealer.keep("a", sources=10, split="val")
     dealer.keep("a", sources=99, split="one of an earlier spec")
 
@@ -72,7 +72,7 @@ def test_the_order_is_that_of_a_hash():
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 9)), max_size=60))
 def test_no_split_strays_further_than_one_group(groups):
     """A split that has too much of a class gets nothing more of it until it lacks some."""
-    dealer, have, total = Dealer(SPLITS), Counter(), Counter()
+    dealer, have, total = SplitAssigner(SPLITS), Counter(), Counter()
     for label, sources in groups:
         have[label, dealer.deal(label, sources=sources)] += sources
         total[label] += sources
@@ -86,7 +86,7 @@ def test_no_split_strays_further_than_one_group(groups):
 @pytest.mark.parametrize("text", ["a=1", "a=.5,b=.5", "a=.34,b=.33,c=.33"])
 def test_everything_is_dealt(text):
     splits = parse_splits(text)
-    dealer = Dealer(splits)
+    dealer = SplitAssigner(splits)
 
     dealt = Counter(dealer.deal(None, sources=1) for _ in range(300))
 

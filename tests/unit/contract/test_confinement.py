@@ -8,14 +8,15 @@ import pytest
 
 from made_archives import py_zip, tree
 from made_media import picture
-from shardmill.catalog.duplicates import leave_out_duplicates
-from shardmill.catalog.spool import Spool
+from shardmill.catalog.catalog import Catalog
+from shardmill.catalog.duplicates import skip_duplicates
 from shardmill.contract.errors import Forbidden
 from shardmill.contract.location import confinement
 from shardmill.contract.location.roots import Roots
+from shardmill.contract.options.labels import no_label
 from shardmill.contract.schema import Item
 from shardmill.inputs.archives.entering import entered
-from shardmill.inputs.scan import Filter, Found, scan
+from shardmill.inputs.scan import Filter, Found, one_by_one, scan
 from shardmill_worker.engine.probe import probe_item
 
 
@@ -106,11 +107,10 @@ def test_no_list_of_an_archive_outside_is_read(place):
     link(place / "in" / "x.zip", archive)
     wanted = Filter((), (), archives=True)
 
-    found = list(
-        entered(scan(str(place / "in"), wanted, pytest.fail), Roots.of(f"{place}/in"), wanted)
-    )
+    scanned = scan(str(place / "in"), wanted, pytest.fail)
+    found = entered(scanned, Roots.of(f"{place}/in"), wanted)
 
-    assert [each.path for each in found] == ["x.zip"]
+    assert [each.path for each in one_by_one(found)] == ["x.zip"]
 
 
 def test_no_file_outside_is_compared_with_others(place):
@@ -118,18 +118,14 @@ def test_no_file_outside_is_compared_with_others(place):
     for name in ("in/guess", "out/secret"):
         (place / name).write_text("4711")
     link(place / "in" / "secret", place / "out" / "secret")
-    spool = Spool(str(place / "spool"), seed=0)
+    catalog = Catalog(str(place), no_label)
     for name in ("guess", "secret"):
         status = (place / "in" / name).stat()
-        spool.add([Found(name, status.st_size, status.st_mtime_ns)])
-    spool.compare()
+        catalog.add([Found(name, status.st_size, status.st_mtime_ns)])
+    catalog.compare()
+    assert catalog.of_equal_size_count() == 2
 
-    leave_out_duplicates(
-        spool,
-        Roots.of(str(place / "in")),
-        lambda found: Item(path=found.path, size_bytes=4, mtime_ns=found.mtime_ns),
-        lambda sentence: None,
-    )
+    skip_duplicates(catalog, Roots.of(str(place / "in")), lambda sentence: None)
 
-    assert list(spool.left_out()) == []
-    spool.close()
+    assert catalog.skipped().read_all().num_rows == 0
+    catalog.close()

@@ -2,15 +2,16 @@
 
 import pytest
 
-from shardmill.contract.batch import Batch
+from shardmill.contract.batch import FINISH, Batch
 from shardmill.contract.schema import Item
 from shardmill.contract.title import LONGEST_PATH, title
+from shardmill.dataset.manifest_rows import items_table
+from shardmill.dataset.work_table import batch_of
 
 
-def batch(*paths: str, size_bytes: int = 1_750_000) -> Batch:
-    return Batch(
-        "probe", tuple(Item(path=path, size_bytes=size_bytes, mtime_ns=0) for path in paths)
-    )
+def batch(*paths: str, size_bytes: int = 1_750_000, **more: int) -> Batch:
+    rows = items_table([Item(path, size_bytes, 0, **more) for path in paths])
+    return batch_of(rows, 0, len(paths), name="inputs-0", stage="probe", spec_key="key")
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,6 @@ def batch(*paths: str, size_bytes: int = 1_750_000) -> Batch:
             [f"{'basketball' * 3}/{n}" for n in range(64)],
             "ucf11/basketballba… 64 files 112 MB",
         ),
-        ([], "ucf11"),
         (["a\nb\x1b.mp4"], "ucf11/a\\nb\\x1b.mp4 1.75 MB"),
         (["\udce9.mp4"], "ucf11/\\udce9.mp4 1.75 MB"),
     ],
@@ -42,6 +42,17 @@ def test_a_long_name_keeps_its_end():
 
 
 def test_a_part_of_a_long_video_is_told():
-    item = Item(path="talk.mp4", size_bytes=1000, mtime_ns=0, segment=2, segments=8)
+    part = batch("talk.mp4", size_bytes=1000, segment=2, segments=8)
 
-    assert title("job", Batch("extract", (item,))) == "job/talk.mp4 part 3/8 1 kB"
+    assert title("job", part) == "job/talk.mp4 part 3/8 1 kB"
+
+
+def test_the_end_of_a_job_has_its_name_alone():
+    assert title("ucf11", FINISH) == "ucf11"
+
+
+def test_a_part_of_a_batch_has_no_size():
+    first, second = batch("abc1.mp4", "abc2.mp4", "abc3.mp4").halves()
+
+    assert title("job", first) == "job/abc…"
+    assert title("job", second) == "job/abc… 2 files"

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import fields, replace
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.framing import Framing
+from shardmill.dataset.checksum import Framing
 from shardmill.dataset.index import (
     SCHEMA,
     ClipEntry,

@@ -90,7 +90,7 @@ def test_making_it_twice_changes_nothing(tmp_path):
     layout.make()
     layout.make()
 
-    assert sorted(os.listdir(layout.out)) == [".tmp", "index", "manifest", "shards"]
+    assert sorted(os.listdir(layout.out)) == [".tmp", ".work", "index", "manifest", "shards"]
 
 
 def test_only_committed_parts_are_listed_in_order(tmp_path):

@@ -128,7 +128,7 @@ def test_folders_of_splits_that_will_be_empty_are_found_and_no_others(tmp_path):
     assert {each.path for each in folders} == {"shards/train", "shards/val", "index/train"}
     remove(out.layout, [*found, *folders])
     assert tree(out) == {"index/val/mine.txt"}
-    assert sorted(os.listdir(out.out)) == [".tmp", "index", "manifest", "shards"]
+    assert sorted(os.listdir(out.out)) == [".tmp", ".work", "index", "manifest", "shards"]
     assert os.listdir(out.layout.shards) == ["My own"]
 
 

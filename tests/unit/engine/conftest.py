@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from shardmill.contract.location.roots import Roots
+from engine_work import extract_work
 from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.dataset.index import open_index
@@ -101,30 +101,14 @@ class MediaFolder:
     def extract(self, *items: str | Item, facts: Sequence[Facts] = (), **options) -> Extracted:
         """Extract items; ``facts`` are asked for unless they are given."""
         items = tuple(self.item(i) if isinstance(i, str) else i for i in items)
-        work = ExtractWork(
-            roots=Roots.of(str(self.root)),
-            out=str(self.out),
-            spec=Spec(**options),
-            batch_id="batch",
-            attempt="attempt",
-            worker="worker",
-            items=items,
-            facts=tuple(facts) or tuple(probe_item(str(self.root), item) for item in items),
-        )
-        return self.run(work)
+        facts = facts or [probe_item(str(self.root), item) for item in items]
+        return self.run(extract_work(self.root, self.out, items, facts, Spec(**options)))
 
     @staticmethod
     def run(work: ExtractWork) -> Extracted:
         beats = []
-        make_room(work)
         outcomes = list(extract_batch(work, lambda: beats.append(1)))
         return Extracted(work, outcomes, len(beats))
-
-
-def make_room(work: ExtractWork) -> None:
-    """Make the directories that producer and worker make before a decoder begins."""
-    Layout(work.out).make()
-    os.makedirs(work.tmp, exist_ok=True)
 
 
 @pytest.fixture

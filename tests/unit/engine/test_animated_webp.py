@@ -15,9 +15,13 @@ from PIL import Image
 from made_webp import Drawn, animation, chunk, file, picture, pixels
 from shardmill.contract.errors import Corrupt, Empty, ItemError, TooLarge
 from shardmill_worker.engine.assembled import animation as drawing
-from shardmill_worker.engine.assembled.webp import MAX_CANVAS_PIXELS, MAX_CHUNKS, MAX_PICTURES
 from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.decode import source_frames
+from shardmill_worker.engine.formats.webp_animation import (
+    MAX_CANVAS_PIXELS,
+    MAX_CHUNKS,
+    MAX_PICTURES,
+)
 from shardmill_worker.engine.media import open_media
 
 CANVAS = (40, 30)

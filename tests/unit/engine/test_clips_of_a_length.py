@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from shardmill.contract.errors import TooLarge
-from shardmill.contract.location.roots import Roots
 from shardmill.contract.options.sampling import NS_PER_S
 from shardmill.contract.options.timeline import Timeline
 from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
 from shardmill_worker.engine import gathering
 from shardmill_worker.engine.division import clips, items_of
-from shardmill_worker.engine.work import ExtractWork
 
 VIDEO = Facts(kind="video", fps=10.0)
 MS = 1_000_000
@@ -174,23 +172,10 @@ def test_all_clips_of_a_file_that_cannot_be_read_fail(folder):
         for k in range(2)
     ]
 
-    done = folder.run(folder_work(folder, items))
+    done = folder.extract(*items, facts=[VIDEO] * len(items))
 
     assert [outcome.status for outcome in done.outcomes] == ["failed", "failed"]
     assert len({outcome.error_message for outcome in done.outcomes}) == 1
-
-
-def folder_work(folder, items):
-    return ExtractWork(
-        roots=Roots.of(str(folder.root)),
-        out=str(folder.out),
-        spec=Spec(),
-        batch_id="batch",
-        attempt="attempt",
-        worker="worker",
-        items=tuple(items),
-        facts=(VIDEO,) * len(items),
-    )
 
 
 def test_what_is_held_of_later_clips_is_bounded(folder, steps, monkeypatch):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from made_clips import FORMATS
 from shardmill.contract.errors import EnvironmentFault
 from shardmill.contract.location.roots import Roots
-from shardmill.contract.schema import Facts, Outcome
+from shardmill.contract.schema import Facts
 from shardmill.dataset.index import open_index
 from shardmill.storage import files
 from shardmill_worker.engine import extract, shard
@@ -192,20 +192,6 @@ def test_no_good_item_means_no_shard(folder):
 
     assert files_below(done.work.out) == {".tmp/batch-attempt/rows.parquet"}
     assert [row.outcome.error_class for row in done.rows] == ["unsupported"]
-
-
-def test_judged_items_are_not_touched(folder, steps):
-    """The file is not even there, and its verdict stands."""
-    folder.video("a.mkv", steps(2))
-    good = folder.extract("a.mkv").work
-    verdict = Outcome(status="failed", error_class="crash", error_stage="extract", attempts=2)
-    missing = replace(good.items[0], path="missing.mkv")
-    work = replace(good, items=(missing, *good.items), facts=(VIDEO, VIDEO), judged={0: verdict})
-
-    done = folder.run(work)
-
-    assert done.outcomes[0] == verdict
-    assert done.outcomes[1].status == "ok"
 
 
 def test_equal_work_writes_equal_bytes(folder, steps):

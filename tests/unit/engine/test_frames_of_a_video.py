@@ -88,7 +88,7 @@ def test_segments_together_are_the_whole(folder, steps, cuts_ms):
     folder.video("long.mkv", steps(10), rate=10)
     edges = [None, *(ms * MS for ms in cuts_ms), None]
     parts = [
-        folder.item("long.mkv", segment=k, start_ns=start, end_ns=end)
+        folder.item("long.mkv", segment=k, segments=len(edges) - 1, start_ns=start, end_ns=end)
         for k, (start, end) in enumerate(pairwise(edges))
     ]
 
@@ -96,7 +96,10 @@ def test_segments_together_are_the_whole(folder, steps, cuts_ms):
     done = folder.extract(*parts, fps=5)
 
     assert [n for clip in done.clips for n in clip["source_index"]] == whole
-    assert len({clip["clip_id"] for clip in done.clips}) == len(done.clips)
+    assert len({clip["clip_id"] for clip in done.clips}) == 1
+    assert [clip["clip_part"] for clip in done.clips] == sorted(
+        {clip["clip_part"] for clip in done.clips}
+    )
 
 
 @pytest.mark.parametrize(

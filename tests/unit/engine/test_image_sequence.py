@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image, ImageOps
 
+from engine_work import probed
 from shardmill.contract.errors import (
     ChangedInput,
     Corrupt,
@@ -24,8 +25,6 @@ from shardmill.contract.spec import Spec
 from shardmill_worker.engine import division
 from shardmill_worker.engine.count import count_packets, decode_all
 from shardmill_worker.engine.image_sequence import OpenSequence, probe_sequence
-from shardmill_worker.engine.probe_batch import probe_batch
-from shardmill_worker.engine.work import Divided, ProbeWork
 
 WIDTH, HEIGHT = 32, 24
 
@@ -417,14 +416,11 @@ def test_probing_goes_as_far_as_it_is_told(folder):
 
 
 def test_a_worker_is_told_of_the_parts_of_a_sequence(folder, monkeypatch):
-    from shardmill.contract.location.roots import Roots
-
     monkeypatch.setattr(division, "PART_S", 1e-6)
     monkeypatch.setattr(division, "LEAST_KEPT", 5)
     item = ten(folder)
-    work = ProbeWork(roots=Roots.of(str(folder.root)), items=(item,), spec=Spec())
 
-    (answer,) = probe_batch(work, lambda: None)
+    found = probed(folder.root, [item], goal="extract")
 
-    assert isinstance(answer, Divided)
-    assert [part.start_ns for part in answer.items] == [None, 200_000_000]
+    assert [part.start_ns for part, _ in found.pieces] == [None, 200_000_000]
+    assert {part.pictures_digest for part, _ in found.pieces} == {item.pictures_digest}

@@ -25,7 +25,7 @@ from shardmill.contract.location.archive import MOST_UNPACKED_BYTES, without_suf
 from shardmill.contract.location.roots import Roots
 from shardmill.contract.schema import Item
 from shardmill.inputs.archives.entering import entered
-from shardmill.inputs.scan import Filter, scan
+from shardmill.inputs.scan import Filter, one_by_one, scan
 from shardmill_worker.engine.input_file import NamelessFile, open_item
 
 DATA = os.urandom(3000) + b"a" * 2_000_000
@@ -35,7 +35,7 @@ FLAGS, METHOD, CRC, PACKED, SIZE = 6, 8, 14, 18, 22
 
 def items(root: Path) -> dict[str, Item]:
     wanted = Filter((), (), archives=True)
-    found = entered(scan(str(root), wanted, pytest.fail), Roots.of(str(root)), wanted)
+    found = one_by_one(entered(scan(str(root), wanted, pytest.fail), Roots.of(str(root)), wanted))
     return {each.path: each.item() for each in found}
 
 

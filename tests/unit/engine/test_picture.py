@@ -447,7 +447,7 @@ def test_a_named_colour_profile_does_not_crash_the_decoder(folder):
     item = folder.item("profile.png")
 
     program = (
-        "from shardmill.dataset.manifest import Item\n"
+        "from shardmill.contract.schema import Item\n"
         "from shardmill_worker.engine.probe import probe_item\n"
         f"for _ in range(20): probe_item({str(folder.root)!r}, {item!r})\n"
     )

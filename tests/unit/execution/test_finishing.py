@@ -15,8 +15,8 @@ from shardmill.contract.errors import (
 from shardmill.contract.spec import Spec
 from shardmill.dataset.job import Job
 from shardmill.ledger.answers import Claim
-from shardmill_worker.engine.work import FinishWork
 from shardmill_worker.execution.finishing import finish
+from shardmill_worker.execution.in_decoder.work import FinishWork, StageResult
 from shardmill_worker.execution.supervisor import LeaseLost, ShuttingDown
 
 JOB = Job(name="job", root="/in", out="/out", spec=Spec())
@@ -30,18 +30,18 @@ class Slot:
         self.done: list[object] = []
         self._error = error
 
-    def stream(self, work, **_):
+    def run(self, work, **_) -> StageResult:
         self.done.append(work)
         if self._error is not None:
             raise self._error
-        yield from ()
+        return StageResult()
 
     def kill(self) -> None:
         self.done.append("killed")
 
 
 def finished(slot: Slot, **claim) -> str:
-    lease = SimpleNamespace(beat=lambda live: "held", beat_every_s=1.0)
+    lease = SimpleNamespace(heartbeat=lambda live: "held", heartbeat_every_s=1.0)
     answer = Claim(verdict=claim.pop("verdict", "claimed"), fence=3 << 20 | 1, **claim)
     return finish(JOB, answer, worker="w1", slot=slot, lease=lease)
 

@@ -5,11 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shardmill.contract.batch import Batch
 from shardmill.contract.estimate import Estimate, estimate
 from shardmill.contract.schema import Facts, Item
 from shardmill.contract.spec import Spec
-from shardmill_worker.execution.planner import BATCH_COST_S, plan, scatter_ms2, timeout_s, total
+from shardmill_worker.execution.in_decoder.planner import (
+    BATCH_COST_S,
+    plan,
+    scatter_ms2,
+    timeout_s,
+    total,
+)
 
 HD = Facts(
     kind="video",
@@ -36,9 +41,8 @@ def file(size_bytes: int = 1_000_000, name: str = "1.mp4") -> Item:
     return Item(path=name, size_bytes=size_bytes, mtime_ns=1)
 
 
-def batch(*facts: Facts) -> Batch:
-    items = tuple(file(name=f"{i}.mp4") for i in range(len(facts)))
-    return Batch("extract", items, facts)
+def files(count: int) -> list[Item]:
+    return [file(name=f"{i}.mp4") for i in range(count)]
 
 
 def test_how_far_costs_scatter_is_told_by_file_and_not_by_its_parts():
@@ -84,14 +88,15 @@ def test_an_item_may_take_many_times_its_estimate(facts, size_bytes, options, se
     assert timeout_s(file(size_bytes), facts, Spec(**options)) == pytest.approx(seconds)
 
 
-def sizes(parts: list[Batch]) -> list[int]:
-    return [len(part.items) for part in parts]
+def sizes(items: list[Item], facts: list[Facts], spec: Spec) -> list[int]:
+    """The number of items of each batch."""
+    _, edges = plan(items, facts, spec)
+    return [end - first for first, end in edges]
 
 
 @pytest.mark.parametrize(
     ("facts", "options", "expected"),
     [
-        pytest.param([], {}, [], id="nothing"),
         pytest.param([STILL] * 3, {}, [3], id="little work is one batch"),
         pytest.param([STILL] * 10, {"clips_per_shard": 10}, [10], id="as many as allowed"),
         pytest.param([STILL] * 11, {"clips_per_shard": 10}, [5, 6], id="no tail of one clip"),
@@ -117,23 +122,23 @@ def sizes(parts: list[Batch]) -> list[int]:
     ],
 )
 def test_work_is_cut_into_equal_parts(facts, options, expected):
-    assert sizes(plan(batch(*facts), Spec(**options))) == expected
+    assert sizes(files(len(facts)), facts, Spec(**options)) == expected
 
 
 def test_one_dear_item_leaves_the_others_together():
     """It takes 40 s, two batches' worth, and the pictures next to nothing."""
-    parts = plan(batch(*[STILL] * 4, video(1850), *[STILL] * 2), SMALL)
+    facts = [*[STILL] * 4, video(1850), *[STILL] * 2]
 
-    assert sizes(parts) == [4, 3]
+    assert sizes(files(7), facts, SMALL) == [4, 3]
 
 
 def test_the_parts_of_a_long_video_are_batches_of_their_own():
     """Ten seconds of work each: two of anything else would go together."""
-    parts = tuple(replace(file(), segment=n, segments=4, start_ns=n) for n in range(4))
-    clips = tuple(replace(file(), segment=n, segments=4, clip_start_ns=n) for n in range(4))
+    parts = [replace(file(), segment=n, segments=4, start_ns=n) for n in range(4)]
+    clips = [replace(file(), segment=n, segments=4, clip_start_ns=n) for n in range(4)]
 
-    assert sizes(plan(Batch("extract", parts, (video(462),) * 4), SMALL)) == [1, 1, 1, 1]
-    assert sizes(plan(Batch("extract", clips, (STILL,) * 4), SMALL)) == [4]
+    assert sizes(parts, [video(462)] * 4, SMALL) == [1, 1, 1, 1]
+    assert sizes(clips, [STILL] * 4, SMALL) == [4]
 
 
 def test_the_clips_of_a_file_are_read_in_the_order_of_time():
@@ -143,9 +148,10 @@ def test_the_clips_of_a_file_are_read_in_the_order_of_time():
         for n, start in enumerate([7, None, 5])
     ]
 
-    (whole,) = plan(Batch("extract", tuple(clips), (STILL,) * 6), SMALL)
+    order, edges = plan(clips, [STILL] * 6, SMALL)
 
-    assert [(item.path, item.segment) for item in whole.items] == [
+    assert edges == [(0, 6)]
+    assert [(clips[i].path, clips[i].segment) for i in order] == [
         *(("1.mp4", 1), ("1.mp4", 2), ("1.mp4", 0)),
         *(("2.mp4", 1), ("2.mp4", 2), ("2.mp4", 0)),
     ]
@@ -157,6 +163,7 @@ FACTS = st.lists(
         st.just(Facts()),
         st.floats(min_value=0.1, max_value=5000).map(video),
     ),
+    min_size=1,
     max_size=60,
 )
 
@@ -165,14 +172,14 @@ FACTS = st.lists(
 @given(facts=FACTS, clips=st.none() | st.integers(1, 70), megabytes=st.integers(1, 300))
 def test_a_plan_keeps_order_and_limits_and_is_the_same_each_time(facts, clips, megabytes):
     spec = Spec(size="100x100", clips_per_shard=clips, shard_size_bytes=megabytes * 1_000_000)
-    whole = batch(*facts)
+    items = files(len(facts))
 
-    parts = plan(whole, spec)
+    order, edges = plan(items, facts, spec)
 
-    assert tuple(item for part in parts for item in part.items) == whole.items
-    assert tuple(known for part in parts for known in part.facts) == whole.facts
-    assert all(1 <= len(part.items) <= (clips or len(facts)) for part in parts)
-    assert plan(whole, spec) == parts
+    assert order == list(range(len(facts)))
+    assert [i for first, end in edges for i in range(first, end)] == order
+    assert all(1 <= end - first <= (clips or len(facts)) for first, end in edges)
+    assert plan(items, facts, spec) == (order, edges)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -180,7 +187,9 @@ def test_a_plan_keeps_order_and_limits_and_is_the_same_each_time(facts, clips, m
 def test_no_batch_is_more_than_one_item_away_from_the_mean(seconds):
     facts = [video(duration_s) for duration_s in seconds]
 
-    costs = [total(part.items, part.facts, SMALL).cost_s for part in plan(batch(*facts), SMALL)]
+    items = files(len(facts))
+    _, edges = plan(items, facts, SMALL)
+    costs = [total(items[a:b], facts[a:b], SMALL).cost_s for a, b in edges]
 
     dearest = max(estimate(file(), known, SMALL).cost_s for known in facts)
     mean = sum(costs) / len(costs)

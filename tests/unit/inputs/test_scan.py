@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardmill.contract.errors import InvalidInput
-from shardmill.inputs.scan import Filter, Found, scan
+from shardmill.inputs.scan import Filter, Found, one_by_one, scan
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -20,7 +20,9 @@ def tree(root: Path, *names: str) -> Path:
 
 def found(root: Path, *, include: tuple = (), exclude: tuple = (), told: list | None = None):
     notes: list[str] = []
-    paths = [item.path for item in scan(str(root), Filter(include, exclude), notes.append)]
+    paths = [
+        item.path for item in one_by_one(scan(str(root), Filter(include, exclude), notes.append))
+    ]
     if told is None:
         assert notes == []
     else:
@@ -40,7 +42,7 @@ def test_paths_below_one_of_several_directories_begin_with_its_name(tmp_path):
     (tmp_path / "x" / "in" / "a" / "up").symlink_to(tmp_path / "x" / "in")
     notes: list[str] = []
 
-    seen = scan(str(tmp_path / "x"), Filter(("in/a/*",), ()), notes.append, top="in/")
+    seen = one_by_one(scan(str(tmp_path / "x"), Filter(("in/a/*",), ()), notes.append, top="in/"))
 
     assert ([item.path for item in seen], notes) == (["in/a/1.mp4"], [])
 
@@ -49,7 +51,9 @@ def test_size_and_time_of_change_are_told(tmp_path):
     tree(tmp_path, "a.mp4")
     os.utime(tmp_path / "a.mp4", ns=(5, 1_234_567_891))
 
-    assert list(scan(str(tmp_path), Filter((), ()), print)) == [Found("a.mp4", 5, 1_234_567_891)]
+    assert list(one_by_one(scan(str(tmp_path), Filter((), ()), print))) == [
+        Found("a.mp4", 5, 1_234_567_891)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,9 @@ def test_hidden_files_and_folders_with_a_suffix_are_left_out(tmp_path, name):
 def test_hidden_files_are_found_when_asked_for_but_no_folder_twice(tmp_path):
     tree(tmp_path, ".a.mp4", ".hidden/.b.mp4", "c.mp4", ".notes")
 
-    seen = {item.path for item in scan(str(tmp_path), Filter((), (), hidden=True), print)}
+    seen = {
+        item.path for item in one_by_one(scan(str(tmp_path), Filter((), (), hidden=True), print))
+    }
 
     assert seen == {".a.mp4", ".hidden/.b.mp4", "c.mp4"}
 
@@ -168,7 +174,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_is_an_input_itself(
 def test_a_folder_that_vanishes_meanwhile_is_told(tmp_path):
     tree(tmp_path, "1.mp4", "a/2.mp4")
     told: list[str] = []
-    scanning = scan(str(tmp_path), Filter((), ()), told.append)
+    scanning = one_by_one(scan(str(tmp_path), Filter((), ()), told.append))
     assert next(scanning).path == "1.mp4"
     (tmp_path / "a/2.mp4").unlink()
     (tmp_path / "a").rmdir()
@@ -196,7 +202,9 @@ def test_files_of_other_kinds_are_counted_by_suffix(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     wanted = Filter((), ())
 
-    found = [found.path for found in scan(str(tmp_path), wanted, on_unreadable=[].append)]
+    found = [
+        found.path for found in one_by_one(scan(str(tmp_path), wanted, on_unreadable=[].append))
+    ]
 
     assert found == ["a.mp4"]
     told = wanted.left_out()

@@ -1,17 +1,20 @@
 """Numbered pictures among the inputs: taken as one input a sequence, or pointed out."""
 
 import os
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from shardmill.catalog.spool import Spool
+from catalog_work import work_of
+from shardmill.catalog.catalog import Catalog, sql
 from shardmill.contract.errors import InvalidInput
 from shardmill.contract.location.image_sequence import pictures_at, sequence_of
 from shardmill.contract.location.roots import Roots
+from shardmill.contract.schema import Item
 from shardmill.contract.spec import Spec
 from shardmill.dataset.layout import Layout
-from shardmill.inputs.scan import Found
+from shardmill.inputs.scan import Files, Found, one_by_one
 from shardmill.inputs.sequences import Suggestion, sequence_at
 from shardmill.inputs.sources import found_in
 from shardmill.producer.request import Request
@@ -48,7 +51,7 @@ def enumerate_all(tmp_path):
         found = [
             each
             for inputs in found_in(request.roots, request.list_file, request.spec, notes.append)
-            for each in inputs
+            for each in one_by_one(inputs)
         ]
         assert len({each.path for each in found}) == len(found)
         return {each.path: each for each in found}, notes
@@ -107,7 +110,10 @@ def test_without_the_option_every_picture_is_an_input_and_the_folders_are_pointe
 )
 def test_dense_numbers_alone_are_pointed_out(names, told):
     suggestion = Suggestion()
-    inputs = [Found(name, 1, 1) for name in names]
+    inputs = [
+        Files(f"{folder}/", [name.partition("/")[2] for name in group], [1] * 99, [1] * 99)
+        for folder, group in groupby(names, lambda name: name.partition("/")[0])
+    ]
 
     assert list(suggestion.observe(iter(inputs))) == inputs
 
@@ -258,22 +264,29 @@ def test_one_that_is_gone_is_an_input_of_no_size(tmp_path):
     assert sequence_at(str(tmp_path), "a/%d.png", 25.0) == Found("a/%d.png", 0, 0)
 
 
-def test_the_spool_gives_a_sequence_back_as_it_was_and_what_it_goes_by(tmp_path):
+def test_the_catalog_gives_a_sequence_back_as_it_was_and_what_it_goes_by(tmp_path):
     root = tree(tmp_path / "in", *frames("a/v", 3), *frames("w", 2), "b/x.mp4")
     inputs = [sequence_at(str(root), name, 0.1) for name in ("a/v/%04d.png", "w/%04d.png")]
     inputs.append(Found("b/x.mp4", 7, 1))
-    spool = Spool(str(tmp_path / "spool"), seed=0)
-    spool.add(inputs)
-    spool.add_manifest(Layout(str(tmp_path / "out")), Spec())
-    spool.compare()
+    sources: list[str] = []
+    catalog = Catalog(str(tmp_path), sources.append)
+    catalog.add(inputs)
+    catalog.add_manifest(Layout(str(tmp_path / "out")), Spec())
+    catalog.compare()
 
-    assert [todo.found for todo in spool.todo(shuffled=False)] == [inputs[0], inputs[2], inputs[1]]
-    assert list(spool.sources()) == [
-        ("a/v/%04d.png", "a/v"),
-        ("b/x.mp4", "b/x.mp4"),
-        ("w/%04d.png", "w"),
+    expected = [inputs[0], inputs[2], inputs[1]]
+    of_item = [name for name in work_of(catalog)[0] if name in Item.__struct_fields__]
+    assert [{name: row[name] for name in of_item} for row in work_of(catalog)] == [
+        {name: getattr(found.item(), name) for name in of_item} | {"labels": []}
+        for found in expected
     ]
-    spool.close()
+    assert [row["is_picture"] for row in work_of(catalog)] == [False] * 3
+    assert sources == ["a/v", "w", "b/x.mp4"]
+    classes = catalog.db.execute(sql("classes")).fetchall()
+    assert sorted(row[:2] for row in classes) == [
+        *((b"a/v/%04d.png", True), (b"b/x.mp4", False), (b"w/%04d.png", True)),
+    ]
+    catalog.close()
 
 
 @pytest.mark.parametrize(
@@ -284,10 +297,10 @@ def test_a_sequence_is_labelled_as_a_file_in_the_place_of_its_folder(tmp_path, p
 
     root = tree(tmp_path / "in", *(path % number for number in range(2)))
     found = sequence_at(str(root), path, 25.0)
-    spool = Spool(str(tmp_path / "spool"), seed=0)
-    spool.add([found])
+    catalog = Catalog(str(tmp_path), label_of)
+    catalog.add([found])
 
     assert label_of(found.source) == label
-    assert spool.labels(label_of, by_source=True) == ([label] if label else [])
+    assert catalog.labels() == ([label] if label else [])
     assert Roots.of(str(root)).place(found.path) == f"{root}/{path}"
-    spool.close()
+    catalog.close()

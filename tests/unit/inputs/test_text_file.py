@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation_desk import Desk
-from shardmill.annotations.annotation import Faults
 from shardmill.annotations.classes import read_classes
-from shardmill.annotations.form import Columns, Form, Preset
+from shardmill.annotations.presets import Columns, Form, Preset
+from shardmill.annotations.records import Faults
 from shardmill.contract.errors import InvalidAnnotations, InvalidInput
 from shardmill.contract.location.roots import Roots
 from shardmill.inputs.listing import listed
@@ -216,9 +216,8 @@ def test_every_line_of_a_table_of_mixed_line_ends_is_a_row(desk):
 
 def test_the_line_of_a_fault_is_counted_with_any_line_end(desk):
     for end in ("\n", "\r\n", "\r"):
-        found = desk.read("a.json", end.join(["[", '{"path": "a"},', '{"path": b}', "]"]))
-
-        assert "broken JSON in line 3" in found.reasons
+        with pytest.raises(InvalidAnnotations, match="broken JSON in line 3"):
+            desk.read("a.json", end.join(["[", '{"path": "a"},', '{"path": b}', "]"]))
 
 
 @pytest.mark.parametrize("offset", range(-3, 4))
@@ -267,8 +266,13 @@ def test_what_damage_cuts_off_is_no_line(desk):
         inputs(desk, whole[: len(whole) // 2])
 
 
+def is_name(text: str) -> bool:
+    """A name that begins with CR, between NUL, looks like UTF-16 without a mark."""
+    return bool(text.strip()) and not text.startswith("\r")
+
+
 @given(
-    names=st.lists(st.text(st.sampled_from("ab é日\r"), min_size=1).filter(str.strip), max_size=8),
+    names=st.lists(st.text(st.sampled_from("ab é日\r"), min_size=1).filter(is_name), max_size=8),
     encoding=st.sampled_from(["utf-8", "utf-16", "utf-32"]),
 )
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -301,7 +305,7 @@ def test_blanks_at_the_ends_of_a_label_are_stripped_and_counted(desk, kind, blan
     found = desk.read(name, text.format(blanks.format("pour\u00a0tea")), preset)
 
     assert [each.labels for each in found.annotations] == [("pour\\xa0tea",)]
-    assert found.faults.blanks == {"label": 1}
+    assert +found.faults.blanks == {"label": 1}
 
 
 def test_blanks_at_the_ends_of_splits_and_of_a_header_are_stripped_and_counted(desk):
@@ -311,7 +315,7 @@ def test_blanks_at_the_ends_of_splits_and_of_a_header_are_stripped_and_counted(d
         ("x.mp4", ("tea",), "train", {"note": " n "}),
         ("y.mp4", ("tea",), "val", {"note": ""}),
     ]
-    assert found.faults.blanks == {"column name": 2, "label": 1, "split": 1}
+    assert +found.faults.blanks == {"column name": 2, "label": 1, "split": 1}
 
 
 def test_a_label_of_blanks_is_none(desk):
@@ -325,9 +329,9 @@ def test_blanks_at_the_ends_of_classes_are_stripped_and_counted(desk):
     lines = read_classes(desk.write("c", "tea \n\u00a0coffee\nmilk\n"), "label", faults)
     document = read_classes(desk.write("c.json", '{"tea ": 1, "milk": 2}'), "label", faults)
 
-    assert lines.labels == ("tea", "coffee", "milk")
-    assert document.labels == ("tea", "milk")
-    assert faults.blanks == {"class name": 3}
+    assert tuple(lines.known) == ("tea", "coffee", "milk")
+    assert tuple(document.known) == ("tea", "milk")
+    assert +faults.blanks == {"class name": 3}
 
 
 def test_blanks_at_the_ends_of_a_listed_path_go_where_no_file_has_them(desk):

@@ -4,6 +4,7 @@ import pytest
 
 from shardmill.contract import names
 from shardmill.contract.schema import Facts, Item, Outcome, Row
+from shardmill.dataset.manifest_rows import table_of
 from shardmill.dataset.tally import Tally
 from shardmill.ledger.answers import Snapshot
 from shardmill.ledger.telemetry import Failure, Live
@@ -50,7 +51,9 @@ def failed(path: str, message: str | None = "found nothing") -> Row:
 def test_the_last_three_failures_of_a_batch_are_told():
     ok = Row(Item(path="fine", size_bytes=1, mtime_ns=2), Facts(), Outcome(status="ok"))
 
-    told = Failure.last([failed("1"), failed("2"), ok, failed("3", None), failed("4\n"), ok])
+    rows = [failed("1"), failed("2"), ok, failed("3", None), failed("4\n"), ok]
+
+    told = Failure.last_of(table_of(rows))
 
     assert [each.path for each in told] == ["2", "3", "4\\n"]
     assert [each.message for each in told] == ["found nothing", "", "found nothing"]

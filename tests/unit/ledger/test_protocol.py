@@ -37,8 +37,8 @@ class NoChildren(Ledger):
 class SweepsAway(Ledger):
     """Takes the batch of an expired lease away with it."""
 
-    def sweep(self, s, missing) -> Answer:
-        due, after = super().sweep(s, missing)
+    def requeue_expired(self, s, missing) -> Answer:
+        due, after = super().requeue_expired(s, missing)
         for name in s.flying():
             if s.batch(name).place == "expired":
                 after = after.put(name, None)
@@ -48,13 +48,13 @@ class SweepsAway(Ledger):
 class SendsNothing(Ledger):
     """Finds what is due, and does not tell."""
 
-    def sweep(self, s, missing) -> Answer:
-        return (), super().sweep(s, missing)[1]
+    def requeue_expired(self, s, missing) -> Answer:
+        return (), super().requeue_expired(s, missing)[1]
 
 
 class ForgetsLostMessages(Ledger):
-    def sweep(self, s, missing) -> Answer:
-        return super().sweep(s, missing=False)
+    def requeue_expired(self, s, missing) -> Answer:
+        return super().requeue_expired(s, missing=False)
 
 
 class ForgetsReleased(Ledger):
@@ -77,17 +77,17 @@ class ReservesAgain(Ledger):
 class FinishesEarly(Ledger):
     """Does not see those that are held."""
 
-    def drain(self, s: State) -> Answer:
+    def enqueue_finish(self, s: State) -> Answer:
         unseen = tuple(None if batch and batch.leased else batch for batch in s.batches)
-        answer, _ = super().drain(s._replace(batches=unseen))
+        answer, _ = super().enqueue_finish(s._replace(batches=unseen))
         return (1, s._replace(finishing=True).put("f", Batch())) if answer else (0, s)
 
 
 class FinishesUnasked(Ledger):
     """Does not wait for the end of the enumeration."""
 
-    def drain(self, s: State) -> Answer:
-        answer, after = super().drain(s._replace(enumerated=True))
+    def enqueue_finish(self, s: State) -> Answer:
+        answer, after = super().enqueue_finish(s._replace(enumerated=True))
         return answer, after._replace(enumerated=s.enumerated)
 
 

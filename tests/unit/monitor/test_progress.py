@@ -124,10 +124,10 @@ def test_files_that_failed_while_they_were_probed_make_no_work():
 
 
 def test_files_that_become_several_items_are_still_files():
-    """Ten of 20 files are probed and have become 30 items; the other ten will cost as much."""
-    counters = {"probed": 30, "inputs": 40, "inputs_before": 20, "planned_us": 1000}
+    """Ten of 20 files are probed and have become 20 clips more; the other ten will cost as much."""
+    counters = {"probed": 10, "inputs": 20, "planned_us": 1000}
     counters |= {"planned_frames": 100, "worked_us": 500}
-    told = read(replace(snapshot(5, inputs=40), counters=counters))
+    told = read(replace(snapshot(5, inputs=20), counters=counters))
 
     assert told.frames_expected == 200
     assert told.share_done == pytest.approx(0.25)

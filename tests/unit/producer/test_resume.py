@@ -1,11 +1,13 @@
 """What no longer holds is taken out of an output directory, and nothing else."""
 
 import os
+from contextlib import closing
 
 import pytest
 
 from out_dir import OutDir, Video, failed, skipped
-from shardmill.catalog.spool import Spool
+from shardmill.catalog.catalog import Catalog
+from shardmill.contract.options.labels import no_label
 from shardmill.contract.spec import Spec
 from shardmill.dataset.layout import Layout
 from shardmill.dataset.manifest import read_part
@@ -46,12 +48,11 @@ def parts_with(layout: Layout, suffix: str) -> list[str]:
 
 def take_out(out: OutDir, **found: int) -> None:
     """Compare with inputs of these sizes."""
-    spool = Spool(os.path.join(out.out, "..", "spool"), seed=0)
-    spool.add(Found(path, size_bytes, 1) for path, size_bytes in found.items())
-    spool.add_manifest(out.layout, Spec())
-    spool.compare()
-    take_out_stale(out.layout, spool)
-    spool.close()
+    with closing(Catalog(os.path.join(out.out, ".."), no_label)) as catalog:
+        catalog.add(Found(path, size_bytes, 1) for path, size_bytes in found.items())
+        catalog.add_manifest(out.layout, Spec())
+        catalog.compare()
+        take_out_stale(out.layout, catalog)
 
 
 UNCHANGED = {"a": 1000, "b": 1000, "c": 1000, "d": 1000, "e": 500, "f": 70}

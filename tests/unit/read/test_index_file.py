@@ -11,8 +11,7 @@ from msgspec.structs import fields, replace
 
 from out_dir import OutDir, Video
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.file_checksum import OPEN, SEAL, sealed
-from shardmill.dataset.framing import Framing
+from shardmill.dataset.checksum import OPEN, SEAL, Framing, sealed
 from shardmill.dataset.index import SCHEMA, ClipEntry, entry_at, open_index
 from shardmill.read import index_file, open_shards
 from shardmill.read.index_file import IndexRows, open_index_files, read_index_file
@@ -190,6 +189,8 @@ def test_an_index_by_which_frames_cannot_be_read_is_damage(out, changes, message
         **{name: [[], []] for name in ("labels", "label_ids")},
         **{name: [9] * 2 for name in ("width", "height", "crc32c", "record_offset")},
         **{name: [[0, 1, 2]] * 2 for name in ("offset", "pts_ns", "source_index")},
+        "clip_part": [0] * 2,
+        "clip_parts": [1] * 2,
         "record_length": [9] * 2,
         "length": [[10] * 3] * 2,
         "keyframe": [[True] * 3] * 2,

@@ -1,9 +1,11 @@
 """Failures are grouped by class, with examples and what to do."""
 
 import pytest
+from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.errors import Corrupt, ItemTimeout, UsageError
+from shardmill.contract.schema import Outcome
 from shardmill.report.failures import Example, FailureGroup, groups
 
 
@@ -43,15 +45,28 @@ def test_the_most_frequent_class_comes_first_with_the_first_five_by_path(out):
     ]
 
 
-def test_examples_of_one_file_come_by_segment(out):
-    rows = [failed("x.mp4", "crash", f"part {i}", segment=i, segments=12) for i in (3, 1, 10, 2)]
-    out.part("b0", *rows)
+def test_a_file_of_several_clips_fails_once_with_the_first_that_failed(out):
+    done = replace(failed("x.mp4", None), outcome=Outcome(status="ok", clip_id="c"))
+    whole = [replace(done, item=replace(done.item, segment=k, segments=4)) for k in (0, 3)]
+    wrong = [failed("x.mp4", "crash", f"clip {k}", segment=k, segments=4) for k in (2, 1)]
+    out.part("b0", *wrong, *whole)
     out.job()
 
     (group,) = groups(out.out)
 
-    assert [example.message for example in group.examples] == [f"part {i}" for i in (1, 2, 3, 10)]
-    assert group.examples[0].name == "x.mp4 part 2 of 12"
+    assert (group.count, [each.message for each in group.examples]) == (1, ["clip 1"])
+    assert group.examples[0].name == "x.mp4 clip 2 of 4"
+
+
+def test_a_file_that_was_cut_is_named_without_its_parts(out):
+    of_file = {"segments": 2}
+    out.part("b0", failed("x.mp4", "crash", segment=0, end_ns=9, **of_file))
+    out.part("b1", failed("x.mp4", "timeout", segment=1, start_ns=9, **of_file))
+    out.job()
+
+    (group,) = groups(out.out)
+
+    assert (group.error_class, group.count, group.examples[0].name) == ("crash", 1, "x.mp4")
 
 
 def test_one_class_can_be_asked_for(out):

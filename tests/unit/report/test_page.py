@@ -288,7 +288,7 @@ def test_clips_with_equal_frames_are_found_by_their_checksum(out):
     assert "longer.mp4" not in equal
 
 
-def test_of_a_long_file_the_part_with_equal_frames_is_named(out):
+def test_of_a_file_of_clips_the_one_with_equal_frames_is_named(out):
     out.shard("b0", Video("a.mp4", value=7))
     out.shard("b1", Video("long.mp4", value=7))
     (row,) = out.rows["b1"]
@@ -297,7 +297,7 @@ def test_of_a_long_file_the_part_with_equal_frames_is_named(out):
 
     equal = written(out).text.partition("Clips with equal frames")[2]
 
-    assert "long.mp4 part 2 of 4" in equal.partition("Time")[0]
+    assert "long.mp4 clip 2 of 4" in equal.partition("Time")[0]
 
 
 def test_the_contact_sheet_shows_frames_from_the_shards(out):
@@ -399,7 +399,7 @@ def test_the_slowest_items_come_first(out):
     out.part("b0", *(ok(f"{i}.mp4", seconds=i % 13) for i in range(13)))
     out.job()
 
-    slowest = written(out).text.partition("Slowest items")[2].partition("To do it again")[0]
+    slowest = written(out).text.partition("Slowest files")[2].partition("To do it again")[0]
 
     assert re.findall(r"\d+\.mp4", slowest) == [f"{i}.mp4" for i in range(12, 2, -1)]
 

@@ -31,6 +31,9 @@ def test_no_part_yet_gives_empty_tables_with_every_column(out):
     out.job(inputs=3)
 
     with store.query(out.out, "select * from files") as answer:
+        assert answer.columns == tuple(manifest.OF_FILES.names)
+        assert list(answer.rows) == []
+    with store.query(out.out, "select * from parts") as answer:
         assert answer.columns == tuple(manifest.SCHEMA.names)
         assert list(answer.rows) == []
     assert rows(out, "select count(*) from clips") == [(0,)]

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from out_dir import OutDir, Video, failed, skipped
 from shardmill.contract.spec import Spec
+from shardmill.dataset.checksum import seal_file
 from shardmill.dataset.classes import write_classes
-from shardmill.dataset.file_checksum import seal_file
 from shardmill.report import summary
 from shardmill.report.verify import MOST, verify
 

@@ -75,7 +75,7 @@ def test_a_directory_is_for_its_user_alone_and_says_what_it_is_for(parent):
 
 def test_a_process_can_remove_all_that_it_made_and_nothing_else(parent):
     for number in range(2):
-        Path(scratch.make("spool"), f"{number}").touch()
+        Path(scratch.make("catalog"), f"{number}").touch()
     dead = left(parent)
     (parent / "shardmill-notes").mkdir()
     with holder(parent) as (living, _):
@@ -94,7 +94,7 @@ from shardmill.producer import feeder
 def interrupted(*_, **__):
     raise KeyboardInterrupt
 
-feeder.Spool = interrupted  # the first thing that is put into the new directory
+feeder.Ledger.workers = interrupted  # what comes next
 sys.argv = ["shardmill", "submit", sys.argv[1] + "/in", "--out", sys.argv[1] + "/out"]
 main()
 """
@@ -128,7 +128,7 @@ def test_sockets_get_a_short_path(parent, monkeypatch):
 
 
 def test_only_directories_that_nobody_holds_are_swept(parent):
-    for kind in ("run", "spool", "worker"):
+    for kind in ("run", "catalog", "worker"):
         left(parent, kind)
     kept = {scratch.make("run"), str(parent / "other-run-abcdefgh"), str(parent / "shardmill-1")}
     kept.add(str(parent / "shardmill-run-1-abcdefgh"))  # of an earlier version, which holds none

@@ -38,7 +38,7 @@ class SampleAspects:
     @cached_property
     def first(self) -> Fraction:
         """That of the first picture; to be asked for when a packet was decoded."""
-        return _possible(self._first or self._context.sample_aspect_ratio)
+        return possible(self._first or self._context.sample_aspect_ratio)
 
     def decoded(self, packet: "av.Packet[VideoStream]") -> None:
         """Take in the headers of a packet that the decoder has taken."""
@@ -54,9 +54,13 @@ class SampleAspects:
     def of(self, picture: av.VideoFrame) -> Fraction:
         """Return that of a picture that came out."""
         if self._later and picture.pts in self._later:
-            return _possible(self._later[picture.pts])
+            return possible(self._later[picture.pts])
         return self.first
 
 
-def _possible(aspect: Fraction | None) -> Fraction:
-    return aspect if aspect and 1 / _MOST <= aspect <= _MOST else SQUARE
+def possible(aspect: Fraction | None) -> Fraction:
+    """Return an aspect, square if it is none or beyond reason."""
+    if not aspect:
+        return SQUARE
+    wide, high = aspect.as_integer_ratio()
+    return aspect if wide <= _MOST * high and high <= _MOST * wide else SQUARE

@@ -1,5 +1,6 @@
 """FFmpeg's names for the colour tags of a frame; an unspecified tag has none."""
 
+from collections.abc import Mapping
 from typing import Final
 
 MATRICES: Final = {
@@ -44,3 +45,13 @@ RANGES: Final = {1: "tv", 2: "pc"}
 """AVColorRange: limited and full."""
 HDR_TRANSFERS: Final = frozenset({"smpte2084", "arib-std-b67"})
 """PQ and HLG."""
+UNSPECIFIED: Final = 2
+"""The number of a matrix or a transfer curve that names none."""
+LIMITED, FULL = 1, 2
+RGB: Final = 0
+"""The matrix of pictures that are no Y, U and V."""
+
+
+def known(number: int, names: Mapping[int, str]) -> int:
+    """Return a tag that has a name, ``UNSPECIFIED`` for any other, as FFmpeg does."""
+    return number if number in names else UNSPECIFIED

@@ -5,9 +5,10 @@ from typing import Final
 import av
 import simplejpeg
 
+from shardmill_worker.engine.formats.exif import UPRIGHT
 from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.media import Media
-from shardmill_worker.engine.orientation import UPRIGHT, orientation_of
+from shardmill_worker.engine.orientation import orientation_of
 
 _PLAIN: Final = frozenset({"yuvj420p", "yuvj422p", "yuvj440p", "yuvj444p"})
 """What libav makes of 8 bits, full range and three components, Y, U and V."""

@@ -59,9 +59,9 @@ def with_true_flags(
                 first, complained = window.popleft()
                 if first.is_corrupt and format_name != _COUNTING_FORMAT:
                     is_cut_off, first.is_corrupt = True, False
-                ahead = [first, *(packet for packet, _ in window)]
-                if first.is_corrupt and any(_is_joint(*two, time_base) for two in pairwise(ahead)):
-                    first.is_corrupt = False
+                if first.is_corrupt:
+                    ahead = pairwise([first, *(packet for packet, _ in window)])
+                    first.is_corrupt = not any(_is_joint(*two, time_base) for two in ahead)
                 first.is_corrupt |= complained
                 yield first
     except (Corrupt, FFmpegError) as error:

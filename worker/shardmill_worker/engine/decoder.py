@@ -1,91 +1,51 @@
-"""The decoder child: takes work from a pipe, does it, streams one answer an item.
+"""The decoder child: takes work from a pipe, does it, answers once.
 
-All native media code runs here and nowhere else.  The items are done in their order and counted
-in shared memory, so whoever watches knows the guilty one when the process dies.  The results of a
-job are written here too, by a function that the worker hands in.
+All native media code runs here and nowhere else.  How far the work is stands in shared memory (see
+``gauges``), so whoever watches knows the guilty row when the process dies.
 """
 
 import ctypes
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from ctypes import c_uint64
+from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import cv2
 
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import printable
-from shardmill.dataset.tally import Tally
-from shardmill_worker.engine.extract import extract_batch
-from shardmill_worker.engine.probe_batch import probe_batch
-from shardmill_worker.engine.work import (
-    Advance,
-    Answer,
-    Answers,
-    ExtractWork,
-    FinishWork,
-    ProbeWork,
-    Work,
-)
+from shardmill_worker.engine.gauges import Gauges
 
 PR_SET_PDEATHSIG: Final = 1
 
-Message = (
-    tuple[Literal["results"], list[Answer]]
-    | tuple[Literal["done"], Tally | None]
-    | tuple[Literal["environment", "damaged", "broken"], str]
-)
-"""``results`` of some items in a row, at last ``done``, with what the manifest part comes to that
-was written; ``environment`` if this machine is at fault, ``damaged`` if the output directory is,
-``broken`` if shardmill is."""
-SILENCE_S: Final = 0.05
-"""For how long finished items may go unsaid: a message for each would cost as much as probing."""
+Message = tuple[Literal["done"], Any] | tuple[Literal["environment", "damaged", "broken"], str]
+"""``done`` with the result; ``environment`` if this machine is at fault, ``damaged`` if the output
+directory is, ``broken`` if shardmill is."""
 
 
 def serve(
-    pipe: "Connection[Message, Work]",
-    decoded: c_uint64,
-    finished: c_uint64,
-    *,
-    finish: Callable[[FinishWork], None],
+    pipe: "Connection[Message, Any]", gauges: Gauges, do: Callable[[Any, Gauges], Any]
 ) -> None:
     """Do what comes through the pipe until its other end is closed.
 
     Args:
-        pipe: Work comes in, answers go out.
-        decoded: Shared counter of decoded frames: a sign of life within one item.
-        finished: Shared counter of finished items of the work at hand: who watches knows the
-            guilty item when the process dies, even if answers were still unsaid.
-        finish: Writes the results of a job.
+        pipe: Work comes in, results go out.
+        gauges: Show how far the work is.
+        do: Does a piece of work and returns its result.
     """
     _die_with_the_worker()
     _fall_silent()
     cv2.setNumThreads(1)
-
-    def advance() -> None:
-        decoded.value += 1
-
     while True:
         try:
             work = pipe.recv()
         except EOFError:
             return
         try:
-            if isinstance(work, FinishWork):
-                finish(work)
-                pipe.send(("done", None))
-                continue
-            are_told = isinstance(work, ProbeWork) and work.writes is None
-            answers = _Answers(work, advance)
-            for results in _groups(answers, finished):
-                if are_told:
-                    pipe.send(("results", results))
-            pipe.send(("done", answers.tally))
+            pipe.send(("done", do(work, gauges)))
         except EnvironmentFault as fault:
             pipe.send(("environment", str(fault)))
         except DatasetDamaged as damage:
@@ -93,35 +53,6 @@ def serve(
         except Exception as error:  # noqa: BLE001 - the one boundary: a bug becomes a failed row
             pipe.send(("broken", printable(f"{type(error).__name__}: {error}")))
             sys.exit(1)
-
-
-class _Answers:
-    """The answers to a piece of work, and what the rows come to that were written in the end."""
-
-    def __init__(self, work: ProbeWork | ExtractWork, advance: Advance) -> None:
-        self._answers: Answers = (
-            extract_batch(work, advance)
-            if isinstance(work, ExtractWork)
-            else probe_batch(work, advance)
-        )
-        self.tally: Tally | None = None
-
-    def __iter__(self) -> Iterator[Answer]:
-        self.tally = yield from self._answers
-
-
-def _groups(results: Iterable[Answer], finished: c_uint64) -> Iterator[list[Answer]]:
-    """Yield answers together that come fast, one after the other those that come slowly."""
-    group: list[Answer] = []
-    said_s = time.monotonic()
-    for result in results:
-        finished.value += 1
-        group.append(result)
-        if time.monotonic() - said_s >= SILENCE_S:
-            yield group
-            group, said_s = [], time.monotonic()
-    if group:
-        yield group
 
 
 def _die_with_the_worker() -> None:

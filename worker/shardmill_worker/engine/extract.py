@@ -11,23 +11,25 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Final
 
+import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shardmill.contract.errors import ItemError
+from shardmill.contract.errors import Corrupt, Empty, ItemError
 from shardmill.contract.options.geometry import Size
 from shardmill.contract.schema import Facts, Item, Outcome, Row
 from shardmill.contract.spec import Spec
 from shardmill.dataset.layout import Layout
 from shardmill.dataset.manifest import write_part
-from shardmill.dataset.tally import Tally
+from shardmill.dataset.manifest_rows import table_of
 from shardmill.storage import files
 from shardmill_worker.engine.copied import jpeg_as_it_is
 from shardmill_worker.engine.decode import SourceFrame
 from shardmill_worker.engine.faults import output_faults
+from shardmill_worker.engine.formats.exif import Orientation
 from shardmill_worker.engine.image import read_image
 from shardmill_worker.engine.media import Media, open_media
-from shardmill_worker.engine.orientation import Orientation, orientation_in
+from shardmill_worker.engine.orientation import orientation_in
 from shardmill_worker.engine.picture import PictureMaker
 from shardmill_worker.engine.reader import reader_of
 from shardmill_worker.engine.shard import ShardInMaking
@@ -40,10 +42,10 @@ OVERRUN: Final = 2
 """How many times its aim a shard may grow before the batch goes on in another."""
 
 
-def extract_batch(work: ExtractWork, advance: Advance) -> Generator[Outcome, None, Tally]:
+def extract_batch(work: ExtractWork, advance: Advance) -> Generator[Outcome, None, pa.Table]:
     """Yield the outcome of each item, in order; then put the batch's files in place.
 
-    In the end it returns what the rows come to.
+    In the end it returns the manifest rows.
 
     Shards and indexes appear under their names, and the manifest part under
     ``work.part_tmp``, only after the last outcome.  Without a single clip there is no shard.
@@ -63,8 +65,7 @@ def extract_batch(work: ExtractWork, advance: Advance) -> Generator[Outcome, Non
             for position, (facts, outcome) in zip(run, results, strict=True):
                 batch.rows.append(Row(work.items[position], facts, outcome))
                 yield outcome
-        batch.publish()
-        return Tally.of(batch.rows)
+        return batch.publish()
     finally:
         batch.remove_temporaries()
 
@@ -74,9 +75,7 @@ def _runs(work: ExtractWork) -> Iterator[list[int]]:
     run: list[int] = []
     for position, item in enumerate(work.items):
         if run and not (
-            position not in work.judged
-            and run[-1] not in work.judged
-            and item.path == work.items[run[-1]].path
+            item.path == work.items[run[-1]].path
             and work.facts[position].kind == "video"
             and item.start_ns is item.end_ns is None  # parts have long ways to each other
         ):
@@ -91,13 +90,10 @@ def _results(
     work: ExtractWork, run: list[int], batch: "_Batch", advance: Advance
 ) -> Iterator[tuple[Facts, Outcome]]:
     """Yield facts and outcome of each item of a run; what it takes counts for the next to come."""
-    if run[0] in work.judged:
-        yield work.facts[run[0]], work.judged[run[0]]
-        return
     watch = batch.watch
     watch.begin()
     for position, result in zip(run, _clips(work, run, watch, advance), strict=True):
-        facts, outcome = work.facts[position], _stored(result, batch)
+        facts, outcome = work.facts[position], _stored(result, batch, work.items[position])
         if isinstance(result, _Made) and facts.kind == "video":
             facts = replace(facts, size_changes=result.size_changes)
         watch.was("write" if outcome.status == "ok" else "decode")  # where most things break
@@ -116,10 +112,12 @@ class _Made(Struct, frozen=True):
     """As in ``Facts``."""
 
 
-def _stored(result: "_Made | ItemError", batch: "_Batch") -> Outcome:
+def _stored(result: "_Made | ItemError", batch: "_Batch", item: Item) -> Outcome:
     """Put a clip into the batch's shard."""
     try:
         if isinstance(result, ItemError):
+            if batch.keeps_partial and item.is_part and item.segment > 0:
+                return _nothing_before(result, item)
             raise result
         clip, reading = result.clip, result.reading
         shard = batch.add(clip)
@@ -136,13 +134,39 @@ def _stored(result: "_Made | ItemError", batch: "_Batch") -> Outcome:
     return outcome if reading.damage is None else outcome.damaged(reading.damage, stage="extract")
 
 
+def _nothing_before(error: ItemError, item: Item) -> Outcome:
+    """Return the outcome of a later part of a clip that holds no frame before its damage.
+
+    The clip ends with the part before it, as if it had been read in one piece.
+
+    Raises:
+        ItemError: It is not damage that keeps the part from being used.
+    """
+    if isinstance(
+        error, Empty
+    ):  # each part has frames by the packets' times: the decoder lacks them
+        error = Corrupt("The video is damaged before this part of it begins.")
+    if not isinstance(error, Corrupt):
+        raise error
+    outcome = Outcome(status="ok", frames_kept=0, clip_id=clip_id(item), bytes_out=0)
+    return outcome.damaged(error, stage="extract")
+
+
 def _clips(
     work: ExtractWork, run: list[int], watch: Stopwatch, advance: Advance
 ) -> Iterator[_Made | ItemError]:
     """Yield each item's clip, or why there is none."""
     is_of_files = work.items[run[0]].sequence is not None or work.facts[run[0]].kind == "image"
     may_copy = work.spec.copy_if_fits and is_of_files
-    keeps = [_Keeper(work.spec, orientation_in(work.facts[n]), may_copy=may_copy) for n in run]
+    keeps = [
+        _Keeper(
+            work.spec,
+            orientation_in(work.facts[n]),
+            may_copy=may_copy,
+            first=_first_size(work.facts[n]) if work.items[n].is_part else None,
+        )
+        for n in run
+    ]
     left = list(run)
     try:
         readings = _readings(work, run, keeps, watch, advance)
@@ -182,12 +206,22 @@ def _readings(
     return reader_of(base, items[0], facts, work.spec, advance, watch).read_all(items, keeps)
 
 
+def _first_size(facts: Facts) -> Size | None:
+    """Return the display size of a video's first frame: it decides the size of all parts."""
+    if facts.display_width is None or facts.display_height is None:
+        return None
+    return Size(facts.display_width, facts.display_height)
+
+
 class _Keeper:
     """Makes stored frames of a clip's source frames."""
 
-    def __init__(self, spec: Spec, orientation: Orientation, *, may_copy: bool) -> None:
+    def __init__(
+        self, spec: Spec, orientation: Orientation, *, may_copy: bool, first: Size | None
+    ) -> None:
         self._spec = spec
         self._orientation = orientation
+        self._first = first
         self._may_copy = may_copy
         self.begin()
 
@@ -209,7 +243,9 @@ class _Keeper:
 
     def __call__(self, media: Media, frame: SourceFrame) -> StoredFrame:
         if self._maker is None:
-            self._maker = PictureMaker(self._spec, self._orientation, media.stopwatch)
+            self._maker = PictureMaker(
+                self._spec, self._orientation, media.stopwatch, first=self._first
+            )
         data = None
         if self._may_copy and self._maker.leaves_as_it_is(frame.picture, frame.sample_aspect):
             data = jpeg_as_it_is(media, frame.picture)
@@ -220,8 +256,8 @@ class _Keeper:
 
 
 def clip_id(item: Item) -> str:
-    """Return the clip's stable name: 16 hex digits from path and segment."""
-    name = os.fsencode(item.path) + b"\0" + str(item.segment).encode()
+    """Return the clip's stable name: 16 hex digits from path and number, however it is cut."""
+    name = os.fsencode(item.path) + b"\0" + str(item.clip_number).encode()
     return hashlib.blake2b(name, digest_size=8).hexdigest()
 
 
@@ -240,6 +276,11 @@ class _Batch:
         self._layout = Layout(work.out)
         self._finished: list[ShardInMaking] = []
         self._growing: ShardInMaking | None = None
+
+    @property
+    def keeps_partial(self) -> bool:
+        """Whether the frames before the damage of a broken file are kept."""
+        return self._work.spec.keep_partial
 
     def add(self, clip: Clip) -> str:
         """Append a clip and return its shard's name."""
@@ -266,13 +307,15 @@ class _Batch:
         self._finished.append(shard)
         self._growing = None
 
-    def publish(self) -> None:
-        """Make the shards durable under their names, and write the manifest part."""
+    def publish(self) -> pa.Table:
+        """Make the shards durable under their names, write the manifest part, return its rows."""
         with output_faults(self._work.out):
             self._publish_shards()
             self.watch.was("write")
-            write_part(self._work.part_tmp, self._rows_with_shares())
+            table = table_of(self._rows_with_shares())
+            write_part(self._work.part_tmp, table)
             files.sync_directory(self._work.tmp)
+        return table
 
     def _rows_with_shares(self) -> Iterator[Row]:
         """Yield the rows, each with its share of what was done for all of them."""

@@ -239,6 +239,20 @@ def output_faults(out: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reading_faults(out: str) -> Iterator[None]:
+    """Turn an error of reading the output directory into an ``EnvironmentFault``."""
+    try:
+        yield
+    except EnvironmentFault:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EnvironmentFault(
+            f"cannot read {printable(out)}: {reason}; mend its drive, then resume the job"
+        ) from error
+
+
 def machine_fault(path: str, error: OSError) -> EnvironmentFault:
     """Return the fault that a file cannot be read for a reason that is not its own."""
     reason = error.strerror or str(error)

@@ -41,7 +41,7 @@ from shardmill_worker.engine.faults import machine_fault, missing_root
 from shardmill_worker.engine.gathering import Keep, Kept
 from shardmill_worker.engine.input_file import refuse_outside
 from shardmill_worker.engine.media import Media, open_media
-from shardmill_worker.engine.probe import facts_of, kind_of, probe_item
+from shardmill_worker.engine.probe import Shown, facts_of, kind_of, probe_item
 from shardmill_worker.engine.stopwatch import Stopwatch
 from shardmill_worker.engine.times import is_even
 from shardmill_worker.engine.video import Reading, chosen_frames, no_frame
@@ -113,7 +113,8 @@ class OpenSequence:
         ):
             frames = source_frames(media, self._advance)
             frame = next(frames)
-            facts = facts_of(media, frame.picture, kind_of(media, frames))
+            shown = Shown.in_frame(media, frame.picture)
+            facts = facts_of(media, shown, kind_of(media, frames))
             _check_one(facts)
             self._first = self._first or facts
             _check_alike(facts, self._first)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
 import av
 from av.container import InputContainer
@@ -20,13 +20,13 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 from msgspec import Struct, field
 
-from shardmill.contract.errors import Corrupt, Encrypted, Skip, Unsupported
+from shardmill.contract.errors import Corrupt, Encrypted
 from shardmill.contract.schema import Item
 from shardmill_worker.engine.aspect import SampleAspects
 from shardmill_worker.engine.assembled.animation import DrawnMovie
 from shardmill_worker.engine.assembled.heif import read_grid
 from shardmill_worker.engine.assembled.tiles import open_grid
-from shardmill_worker.engine.assembled.webp import read_animation
+from shardmill_worker.engine.container_marks import demuxer_by_mark
 from shardmill_worker.engine.damaged_packets import with_true_flags
 from shardmill_worker.engine.extent import cut_off
 from shardmill_worker.engine.faults import (
@@ -39,10 +39,14 @@ from shardmill_worker.engine.faults import (
     decode_log,
     media_faults,
 )
-from shardmill_worker.engine.headers import begins_as_jpeg, is_animated_webp
+from shardmill_worker.engine.formats.by_libav import begins_as_tga
+from shardmill_worker.engine.formats.jpeg import begins_as_jpeg
+from shardmill_worker.engine.formats.webp import is_animated_webp
+from shardmill_worker.engine.formats.webp_animation import read_animation
 from shardmill_worker.engine.input_file import InputFile, NamelessFile, open_item
 from shardmill_worker.engine.refusals import refuse_by_content, refuse_by_header
 from shardmill_worker.engine.stopwatch import Stopwatch
+from shardmill_worker.engine.stream_choice import choose_stream, moving_pictures
 
 READ_SIZE_BYTES: Final = 1 << 16
 
@@ -60,12 +64,11 @@ _TEXT: Final = frozenset(
 """Demuxers that draw any text as pictures, and of subtitles and other text."""
 _NEED_A_NAME: Final = frozenset({".tga", ".pgm", ".ppm", ".pbm", ".pnm"})
 """Picture formats that libav knows by suffix only, some or all of the time."""
-_JPEG_STREAMS: Final = frozenset({".mjpeg", ".mjpg", ".mjpe"})
+_TGA_HEAD_BYTES: Final = 18
+JPEG_STREAMS: Final = (".mjpeg", ".mjpg", ".mjpe")
 """Names of JPEG pictures one behind the other that are a video."""
 _END_IN_ERROR: Final = frozenset({"gxf"})
 """Demuxers that give an error (EPERM) where there are no more packets."""
-_DRM: Final = frozenset({"ASF_Protection_Type", "ASF_Key_ID"})
-"""What an ASF file tells that needs a key."""
 AS_USUAL: Final[Mapping[str, str]] = MappingProxyType({})
 _QUICK_OPEN: Final = {
     "probesize": "32",
@@ -191,19 +194,12 @@ class Media(Struct, frozen=True):
 
 
 @contextmanager
-def open_media(
-    root: str,
-    item: Item,
-    *,
-    quick: bool = False,
-    stopwatch: Stopwatch | None = None,
-) -> Iterator[Media]:
+def open_media(root: str, item: Item, *, stopwatch: Stopwatch | None = None) -> Iterator[Media]:
     """Open an item of an input directory for demuxing and decoding, one thread each.
 
     Args:
         root: Input directory.
         item: File below it.
-        quick: Believe the container's header, and decode no picture to be seen.
         stopwatch: Told what is done with the file; by default one that nobody looks at.
 
     Raises:
@@ -211,10 +207,34 @@ def open_media(
         Skip: The file holds sound alone, with or without cover art.
         EnvironmentFault: The input directory itself is missing.
     """
-    with open_item(root, item) as file, decode_log() as log:
+    with open_item(root, item) as file, media_of(file, item, stopwatch=stopwatch) as media:
+        yield media
+
+
+@contextmanager
+def media_of(
+    file: InputFile,
+    item: Item,
+    *,
+    quick: bool = False,
+    stopwatch: Stopwatch | None = None,
+) -> Iterator[Media]:
+    """Let libav open a file that is open, from its beginning, as often as it is called.
+
+    Args:
+        file: The file.
+        item: What it is an item of.
+        quick: Believe the container's header, and decode no picture to be seen.
+        stopwatch: Told what is done with the file; by default one that nobody looks at.
+
+    Raises:
+        ItemError: The file cannot be used.
+        Skip: The file holds sound alone, with or without cover art.
+    """
+    with decode_log() as log:
         refuse_by_header(file, item)
         with _open_pictures(file, item, quick=quick) as (container, original):
-            stream = _choose_stream(container)
+            stream = choose_stream(container)
             if not (quick or stream.codec_context.width):
                 _refuse_size_of(file, item)
             stream.thread_count = 1
@@ -241,7 +261,7 @@ def _open_pictures(
     file: InputFile, item: Item, *, quick: bool
 ) -> Iterator[tuple[InputContainer, Original | None]]:
     """Open the file, or where libav sees parts of pictures, the whole ones in its stead."""
-    if is_animated_webp(file):
+    if is_animated_webp(file.pread(21, 0)):
         animation = read_animation(file)
         with media_faults(_NOT_OPENED):
             movie = _open(DrawnMovie(file, animation), demuxer="mov")
@@ -275,25 +295,32 @@ def is_of_pictures(format_name: str) -> bool:
 
 def is_jpeg_stream(item: Item) -> bool:
     """Return whether a file of JPEG pictures one behind the other is a video, by its name."""
-    return os.path.splitext(item.path)[1].lower() in _JPEG_STREAMS
+    return os.path.splitext(item.path)[1].lower() in JPEG_STREAMS
 
 
 def _open_container(file: InputFile, item: Item, *, quick: bool) -> InputContainer:
     suffix = os.path.splitext(item.path)[1].lower()
     with media_faults(_NOT_OPENED):
-        if begins_as_jpeg(file):
+        if begins_as_jpeg(file.size_bytes, file.pread):
             # libav would go by what follows the first picture, and calls either the other.
-            demuxer = "mjpeg" if is_jpeg_stream(item) else "jpeg_pipe"
+            demuxer: str | None = "mjpeg" if is_jpeg_stream(item) else "jpeg_pipe"
             return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL, demuxer=demuxer)
+        if suffix == ".tga" and begins_as_tga(file.pread(_TGA_HEAD_BYTES, 0)):
+            return _open_named(file, suffix)  # libav would try every other format first
+        demuxer = demuxer_by_mark(file)
         try:
-            return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL)
+            return _open(NamelessFile(file), _QUICK_OPEN if quick else AS_USUAL, demuxer=demuxer)
         except (av.error.ArgumentError, av.error.InvalidDataError):
             refuse_by_content(file)
             if suffix not in _NEED_A_NAME:
                 raise
-            whole = {"frame_size": str(item.size_bytes)}
-            named = NamelessFile(file, f"picture{suffix}")
-            return _open(named, whole, demuxer="image2pipe")
+            return _open_named(file, suffix)
+
+
+def _open_named(file: InputFile, suffix: str) -> InputContainer:
+    """Open a picture by its suffix, as one packet."""
+    named = NamelessFile(file, f"picture{suffix}")
+    return _open(named, {"frame_size": str(file.size_bytes)}, demuxer="image2pipe")
 
 
 def _refuse_size_of(file: InputFile, item: Item) -> None:
@@ -338,51 +365,3 @@ def _strictness(container: InputContainer, stream: VideoStream) -> dict[str, str
     if container.format.name == "jpeg_pipe":
         return {"err_detect": "explode"}
     return {"strict": "strict"} if stream.codec_context.codec.name == "h264" else {}
-
-
-def _choose_stream(container: InputContainer) -> VideoStream:
-    """Return the stream that the ``ffmpeg`` program would choose: the largest, default first."""
-    videos = moving_pictures(container)
-    if not videos:
-        _explain_no_video(container)
-    stream = max(videos, key=_preference)
-    if stream.codec_context is None:
-        raise Unsupported(
-            "The file's header is damaged, or names a codec for which there is no decoder here."
-        )
-    check_pixels(stream.codec_context.width, stream.codec_context.height)
-    needs_key = "enc_key_id" in stream.metadata or _DRM & container.metadata.keys()
-    if needs_key or stream.codec_context.codec_tag == "encv":
-        raise Encrypted("The video is encrypted.")
-    return stream
-
-
-def _preference(stream: VideoStream) -> tuple[bool, bool, int]:
-    """Rank as ``ffmpeg`` does, the largest first; an animated picture before its own still."""
-    is_default = bool(stream.disposition & Disposition.default)
-    return (
-        stream.codec_context is not None,
-        stream.frames != 1,
-        _area(stream) + 5_000_000 * is_default,
-    )
-
-
-def moving_pictures(container: InputContainer) -> list[VideoStream]:
-    """Return the video streams without cover art and without tiles of a larger picture."""
-    not_alone = Disposition.attached_pic | Disposition.dependent
-    return [s for s in container.streams.video if not s.disposition & not_alone]
-
-
-def _area(stream: VideoStream) -> int:
-    context = stream.codec_context
-    return context.width * context.height if context is not None else 0
-
-
-def _explain_no_video(container: InputContainer) -> NoReturn:
-    if any(s.disposition & Disposition.dependent for s in container.streams.video):
-        raise Unsupported("The file holds parts of a picture that is not its main one.")
-    if container.streams.audio or container.streams.video:
-        raise Skip("The file holds sound and no video.")
-    if container.streams:
-        raise Unsupported("The file holds neither video nor sound.")
-    raise Corrupt("The file holds no stream.")

@@ -4,65 +4,35 @@ import math
 import struct
 from collections.abc import Iterable
 from enum import Enum
-from fractions import Fraction
 from typing import Final, cast
 
 import av
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
-from msgspec import Struct
+from av.video.codeccontext import VideoCodecContext
 
-from shardmill.contract.options.geometry import Size
 from shardmill.contract.schema import Facts
-from shardmill_worker.engine.headers import png_orientation, webp_orientation
+from shardmill_worker.engine.formats.exif import OF_EXIF, UPRIGHT, Orientation
+from shardmill_worker.engine.formats.png import png_orientation
+from shardmill_worker.engine.formats.webp import webp_orientation
 from shardmill_worker.engine.media import Media
-
-
-class Orientation(Struct, frozen=True):
-    """How a stored picture becomes an upright one: first turned, then mirrored."""
-
-    rotation_deg: int = 0
-    """Clockwise turn: 0, 90, 180 or 270."""
-    mirrored: bool = False
-    """True if it is mirrored left to right after the turn."""
-
-    @property
-    def swaps_sides(self) -> bool:
-        """True if width and height change places."""
-        return self.rotation_deg in (90, 270)
-
-    def display_size(self, stored: Size, sample_aspect: Fraction) -> Size:
-        """Return the size on a screen of square pixels: the width is scaled, then all turned."""
-        width = max(1, round(stored.width * sample_aspect))
-        return Size(stored.height, width) if self.swaps_sides else Size(width, stored.height)
-
-
-UPRIGHT: Final = Orientation()
-OF_EXIF: Final = {
-    1: UPRIGHT,
-    2: Orientation(0, mirrored=True),
-    3: Orientation(180),
-    4: Orientation(180, mirrored=True),
-    5: Orientation(90, mirrored=True),
-    6: Orientation(90),
-    7: Orientation(270, mirrored=True),
-    8: Orientation(270),
-}
 
 _NAMES_ITS_SIDE_DATA: Final = frozenset({"png", "apng"})
 """Decoders that give side data a name (a colour profile's), which PyAV 18.1 frees twice."""
 
 
-def orientation_of(media: Media, frame: av.VideoFrame) -> Orientation:
-    """Return the orientation that the file asks for.
+def orientation_of(media: Media, frame: av.VideoFrame | VideoCodecContext) -> Orientation:
+    """Return the orientation that the file asks for; a header alone never asks for any.
 
     libav makes a display matrix from the container, from EXIF (1 to 8, others ignored) or from
     the codec's own headers.  A turn by another angle than a multiple of 90 degrees is rounded.
     """
+    if isinstance(frame, VideoCodecContext):
+        return UPRIGHT
     if media.original:
         return OF_EXIF[media.original.orientation]
     if media.container.format.name == "webp_pipe":
-        return OF_EXIF[webp_orientation(media.file)]
+        return OF_EXIF[webp_orientation(media.file.size_bytes, media.file.pread)]
     if media.stream.codec_context.codec.canonical_name in _NAMES_ITS_SIDE_DATA:
         return _png_orientation(media, frame)
     for data in cast("Iterable[SideData]", frame.side_data):  # PyAV's stub says otherwise
@@ -90,7 +60,7 @@ def from_matrix(matrix: bytes) -> Orientation:
 def _png_orientation(media: Media, frame: av.VideoFrame) -> Orientation:
     """Do without side data: EXIF is read from the file, a container's turn from the frame."""
     if media.container.format.name in ("png_pipe", "apng"):
-        return OF_EXIF[png_orientation(media.file)]
+        return OF_EXIF[png_orientation(media.file.size_bytes, media.file.pread)]
     return Orientation(_quarter_turns_deg(-frame.rotation))
 
 

@@ -21,7 +21,7 @@ from shardmill_worker.engine.at_once import COLOUR_SPACES, FORMATS, AtOnce
 from shardmill_worker.engine.chroma import Box, Sampling, covering, sampling_of, thinned, within
 from shardmill_worker.engine.colour import JFIF, Colour, Planes, colour_of, to_jfif, to_rgb
 from shardmill_worker.engine.faults import media_faults
-from shardmill_worker.engine.orientation import UPRIGHT, Orientation
+from shardmill_worker.engine.formats.exif import UPRIGHT, Orientation
 from shardmill_worker.engine.pixels import PixelReader, Pixels, view
 from shardmill_worker.engine.resize import resize, suits_libswscale
 from shardmill_worker.engine.stopwatch import Stopwatch
@@ -71,6 +71,12 @@ class PictureMaker:
 
     Later pictures of another display size are brought onto it as the geometry has it, with their
     aspect kept.
+
+    Args:
+        spec: What frames are to look like.
+        orientation: How the stored pictures lie.
+        stopwatch: Is told what time is spent on.
+        first: Display size of the picture that decides the size; None for the first that is made.
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class PictureMaker:
         spec: Spec,
         orientation: Orientation,
         stopwatch: Stopwatch | None = None,
+        *,
+        first: Size | None = None,
     ) -> None:
         self._spec = spec
         self._watch = stopwatch or Stopwatch()
@@ -87,15 +95,16 @@ class PictureMaker:
         self._look: tuple[object, ...] = ()
         self._framing: _Framing | None = None
         self._at_once: AtOnce | None = None
-        self._display: Size | None = None
+        self._display = first
+        self._size = None if first is None else self._geometry.place(first).canvas
         self.size_changes = 0
         """How often the display size was another than that of the frame before."""
 
     @property
     def size(self) -> Size:
         """The size of every stored frame, known after the first."""
-        assert self._framing is not None, "no frame was made yet"
-        return self._framing.placement.canvas
+        assert self._size is not None, "no frame was made yet"
+        return self._size
 
     def make(self, frame: av.VideoFrame, sample_aspect: Fraction) -> bytes:
         """Return the encoded picture.
@@ -137,7 +146,8 @@ class PictureMaker:
         self.size_changes += self._display not in {None, display}
         self._display = display
         placement = self._geometry.place(display)
-        if self._framing is not None and placement.canvas != self.size:
+        self._size = self._size or placement.canvas
+        if placement.canvas != self.size:
             placement = self._geometry.onto(self.size).place(display)
         self._framing = _framing(stored, self._orientation, display, placement)
         whole_colour = self._needs_whole_colour(placement)

@@ -12,9 +12,9 @@ import av
 
 from shardmill.contract.errors import Encrypted, Forbidden, Unsupported
 from shardmill.contract.schema import Item
-from shardmill_worker.engine import tiff
 from shardmill_worker.engine.faults import check_pixels
-from shardmill_worker.engine.headers import is_apple_png, is_jpeg_xl, png_size
+from shardmill_worker.engine.formats.png import is_apple_png, png_size
+from shardmill_worker.engine.formats.tiff import refuse_tiff
 from shardmill_worker.engine.input_file import InputFile
 
 _STARTS_OF_POINTERS: Final = (b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")
@@ -40,6 +40,7 @@ _NOT_IN_TEXT: Final = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")
 _IS_ENCRYPTED: Final = re.compile(rb"ftyp.*stsd.{12}encv.*sinf", re.DOTALL)
 """An MP4 file whose video needs a key; libav refuses some of them without a word about it."""
 _HEAD_BYTES: Final = 4096
+_JPEG_XL_STARTS: Final = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _DECODES_JPEG_XL: Final = bool({"jpegxl", "libjxl"} & av.codecs_available)
 _JPEG_2000: Final = b"\0\0\0\x0cjP  "
 _CMYK_JPEG_2000: Final = re.compile(rb"colr\x01..\0\0\0\x0c", re.DOTALL)
@@ -55,15 +56,14 @@ def refuse_by_header(file: InputFile, item: Item) -> None:
         Unsupported: There is no decoder for it.
         TooLarge: It claims too many pixels.
     """
-    if not _DECODES_JPEG_XL and is_jpeg_xl(file):
-        raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
-    if is_apple_png(file):
-        raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
-    width, height = png_size(file) or (0, 0)
-    check_pixels(width, height)
-    if (reason := tiff.unsupported(file)) is not None:
-        raise Unsupported(f"The file is a TIFF {reason}, which FFmpeg cannot decode.")
     head = file.pread(_HEAD_BYTES, 0)
+    if not _DECODES_JPEG_XL and head.startswith(_JPEG_XL_STARTS):
+        raise Unsupported("The file is a JPEG XL picture, for which there is no decoder.")
+    if is_apple_png(head):
+        raise Unsupported("The file is a PNG in Apple's own form, which FFmpeg cannot decode.")
+    width, height = png_size(head) or (0, 0)
+    check_pixels(width, height)
+    refuse_tiff(head, file.pread)
     if item.path.lower().endswith(".tga") and head[2:3] in _GREY_TGAS and head[16:17] == b"\x10":
         raise Unsupported("The file is a TGA of grey and alpha, which FFmpeg takes for colours.")
     if head.startswith(_JPEG_2000) and _CMYK_JPEG_2000.search(head):

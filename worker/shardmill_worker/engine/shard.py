@@ -6,7 +6,7 @@ import google_crc32c
 import numpy as np
 
 from shardmill.contract.quantity import printable
-from shardmill.dataset.framing import Framing
+from shardmill.dataset.checksum import Framing
 from shardmill.dataset.index import ClipEntry, FrameTable, record_index, write_index
 from shardmill.dataset.layout import Layout
 from shardmill.storage import files
@@ -79,6 +79,8 @@ class ShardInMaking:
             crc32c = google_crc32c.extend(crc32c, frame.data)
         return ClipEntry(
             clip_id=clip.clip_id,
+            clip_part=clip.part,
+            clip_parts=clip.parts,
             path=printable(clip.item.path),
             label=clip.item.label,
             label_id=clip.item.label_id,

@@ -8,12 +8,29 @@ _WINDOW_BYTES: Final = 2048
 """Holds the header of most pictures; what is read is seldom near, so twice as much costs twice."""
 
 
-class NotPlain(Exception):
-    """The header leaves something in doubt: libav decides."""
+class OnlyLibav(Exception):
+    """A header leaves open what libav makes of the picture."""
+
+
+class EndOfBytes(OnlyLibav):
+    """A file ends before what was to be read of it."""
+
+
+def bytes_at(head: bytes, start: int, length: int, pread: Callable[[int, int], bytes]) -> bytes:
+    """Return at most so many bytes of a file, without reading what is known.
+
+    Args:
+        head: First bytes of the file.
+        start: Where the bytes begin.
+        length: How many there are to be.
+        pread: Returns at most so many bytes from an offset.
+    """
+    end = start + length
+    return head[start:end] if end <= len(head) else pread(length, start)
 
 
 class Source:
-    """A file's bytes, a few kilobytes at a time; what is not there is not plain.
+    """A file's bytes, a few kilobytes at a time.
 
     Args:
         pread: Returns at most so many bytes from an offset: ``os.pread`` of an open file.
@@ -22,7 +39,7 @@ class Source:
 
     def __init__(self, pread: Callable[[int, int], bytes], size_bytes: int) -> None:
         self.size_bytes: Final = size_bytes
-        self._pread = pread
+        self.pread = pread
         self._window = b""
         self._start = 0
 
@@ -30,7 +47,7 @@ class Source:
         """Return exactly ``length`` bytes.
 
         Raises:
-            NotPlain: The file has not so many.
+            EndOfBytes: The file has not so many.
         """
         begin = offset - self._start
         if not 0 <= begin <= begin + length <= len(self._window):
@@ -41,7 +58,7 @@ class Source:
         """Return the fields of a ``struct`` layout.
 
         Raises:
-            NotPlain: The file ends before they do.
+            EndOfBytes: The file ends before they do.
         """
         begin = offset - self._start
         length = struct.calcsize(layout)
@@ -52,9 +69,9 @@ class Source:
     def _move(self, offset: int, length: int) -> int:
         """Move the window to where some bytes begin, and return where in it that is."""
         if min(offset, length) < 0 or offset + length > self.size_bytes:
-            raise NotPlain
-        self._window = self._pread(max(length, _WINDOW_BYTES), offset)
+            raise EndOfBytes
+        self._window = self.pread(max(length, _WINDOW_BYTES), offset)
         self._start = offset
         if len(self._window) < length:
-            raise NotPlain
+            raise EndOfBytes
         return 0

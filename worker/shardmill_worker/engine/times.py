@@ -4,18 +4,19 @@ A container's index gives the order of decoding, its packets the times on screen
 every frame proves that a rate is constant; a single uneven step proves that it is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Final
 
+import av
+from av.video.stream import VideoStream
 from msgspec import Struct
 
 from shardmill.contract.errors import Corrupt
-from shardmill.contract.schema import Item
 from shardmill_worker.engine.faults import media_faults
-from shardmill_worker.engine.media import Media, open_media
+from shardmill_worker.engine.media import Media
 
 MAX_PACKETS: Final = 512
 """So many packets are read to measure what the header leaves out."""
@@ -43,7 +44,12 @@ class Pace(Struct, frozen=True):
 def is_even(times: Sequence[int]) -> bool:
     """Return whether increasing times are the same step apart, up to rounding and jitter."""
     steps = [after - before for before, after in pairwise(times)]
-    return not steps or 0 < max(steps) < _UNEVEN * min(steps) or max(steps) - min(steps) == 1
+    return not steps or are_even(min(steps), max(steps))
+
+
+def are_even(shortest: int, longest: int) -> bool:
+    """Return whether steps are the same, up to rounding and jitter, by their extremes."""
+    return 0 < longest < _UNEVEN * shortest or longest - shortest == 1
 
 
 def has_even_index(media: Media) -> bool:
@@ -62,24 +68,23 @@ def has_even_index(media: Media) -> bool:
     return len(shown) == count and is_even(shown)
 
 
-def measured_pace(root: str, item: Item) -> Pace:
+def measured_pace(packets: "Iterator[av.Packet[VideoStream]]", time_base: Fraction) -> Pace:
     """Read the first ``MAX_PACKETS`` packets of a video, or those before it is cut off.
 
-    Raises:
-        ItemError: The file cannot be opened.
+    Args:
+        packets: Those of the video, from its beginning.
+        time_base: Seconds in a unit of their times.
     """
     stamps = []
     whole = False
-    with open_media(root, item) as media:
-        with suppress(Corrupt), media_faults("The file cannot be read"):
-            packets = media.packets()
-            for packet in islice(packets, MAX_PACKETS):
-                if packet.pts is not None and not packet.is_discard:
-                    stamps.append(  # noqa: PERF401  those before a cut are kept
-                        (packet.pts, packet.dts or 0, packet.duration or 0)
-                    )
-            whole = next(packets, None) is None
-        return pace(stamps, time_base=media.time_base, whole=whole)
+    with suppress(Corrupt), media_faults("The file cannot be read"):
+        for packet in islice(packets, MAX_PACKETS):
+            if packet.pts is not None and not packet.is_discard:
+                stamps.append(  # noqa: PERF401  those before a cut are kept
+                    (packet.pts, packet.dts or 0, packet.duration or 0)
+                )
+        whole = next(packets, None) is None
+    return pace(stamps, time_base=time_base, whole=whole)
 
 
 def pace(stamps: Sequence[tuple[int, int, int]], *, time_base: Fraction, whole: bool) -> Pace:
@@ -90,7 +95,8 @@ def pace(stamps: Sequence[tuple[int, int, int]], *, time_base: Fraction, whole: 
         time_base: Seconds in a unit of these.
         whole: Whether there are no more packets.
     """
-    shown = sorted((pts, length) for pts, _, length in stamps if _is_possible(pts * time_base))
+    limit = int(_IMPOSSIBLE_S / time_base)
+    shown = sorted((pts, length) for pts, _, length in stamps if abs(pts) < limit)
     if not whole:  # what is still to come may be shown before some of these, but after its decoding
         shown = [(pts, length) for pts, length in shown if pts < stamps[-1][1]]
     if len(shown) < 2:
@@ -106,7 +112,3 @@ def pace(stamps: Sequence[tuple[int, int, int]], *, time_base: Fraction, whole: 
         varies=None if even and not whole else not even,
         duration_s=float(length_s) if whole else None,
     )
-
-
-def _is_possible(time_s: Fraction) -> bool:
-    return abs(time_s) < _IMPOSSIBLE_S

@@ -6,34 +6,33 @@ sent.  Whatever dies in between, the next attempt finds what is done and goes on
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct, field
 
-from shardmill.contract.batch import Batch
+from shardmill.contract.batch import FINISH, Batch
 from shardmill.contract.errors import (
     DatasetDamaged,
     EnvironmentFault,
     InvalidMessage,
     LedgerUnavailable,
 )
-from shardmill.contract.names import Stage
 from shardmill.contract.settings import Settings
 from shardmill.contract.title import title
 from shardmill.dataset.job import Job
 from shardmill.ledger.answers import Claim
-from shardmill.ledger.ledger import FINISH_ID, LOST, Ledger
-from shardmill.ledger.telemetry import Told
+from shardmill.ledger.ledger import LOST, Ledger
+from shardmill.ledger.telemetry import Telemetry
 from shardmill_worker.execution.backoff import Backoff
 from shardmill_worker.execution.lease import Lease
 from shardmill_worker.execution.path_access import obstacle
-from shardmill_worker.execution.stage import Stages
+from shardmill_worker.execution.stage import Stage
 from shardmill_worker.execution.summary_text import summary_text
 from shardmill_worker.execution.supervisor import Decoders, LeaseLost, ShuttingDown
 
-Publish = Callable[[str, Mapping[str, Batch | Stage]], None]
-"""Sends the messages of a job's batches, given by name."""
+Publish = Callable[[str, Iterable[Batch]], None]
+"""Sends the messages of a job's batches."""
 Tell = Callable[[str, str], None]
 """Shows people what the attempt at hand works on, and how far it is."""
 
@@ -75,7 +74,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
         job = _job_of(ledger, job_name, claim.run, lease)
         lease.ledger_s = time.perf_counter() - began_s
         _check_reach(settings, job)
-        stages = Stages(
+        stage = Stage(
             job,
             claim,
             worker=worker.name,
@@ -83,7 +82,7 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
             lease=lease,
             idle_s=settings.idle_s,
         )
-        done = stages.do(batch_id)
+        done = stage.do()
     except ShuttingDown:
         lease.release()
         return "released"
@@ -100,22 +99,23 @@ def perform(worker: Worker, job_name: str, batch_id: str) -> str:
             return "lost"  # who came after us has taken our directory away
         return _cannot(worker, job_name, fault)
     worker.backoff.reset()
-    children = {child.batch_id(job.spec.key): child for child in done.children}
     if done.shortfall and lease.holds():
-        ledger.shift(job_name, "paused", reason=done.shortfall, allowed=["running"])
-    told = Told(worker.name, done.failures)
-    counted = lease.commit(done.counters, children, only_if_held=not done.committed, told=told)
-    worker.publish(job_name, children)
+        ledger.set_state(job_name, "paused", reason=done.shortfall, allowed=["running"])
+    telemetry = Telemetry(worker.name, done.failures)
+    counted = lease.commit(
+        done.counters, done.children, only_if_held=not done.has_part, telemetry=telemetry
+    )
+    worker.publish(job_name, done.children)
     if counted != "counted":  # known: of a call whose answer was lost nobody knows what it said
         publish_finish(worker, job_name)
-    return summary_text(done.counters, followers=len(children))
+    return summary_text(done.counters, followers=len(done.children))
 
 
 def _cannot(worker: Worker, job_name: str, fault: OSError | DatasetDamaged) -> str:
     """Leave a job to other workers, or pause it if there is none that can work on it."""
     reason = f"{worker.name}: {fault}"
     if isinstance(fault, DatasetDamaged):
-        worker.ledger.shift(job_name, "paused", reason=reason, allowed=["running"])
+        worker.ledger.set_state(job_name, "paused", reason=reason, allowed=["running"])
         return f"paused: {fault}"
     if worker.ledger.fault(job_name, worker=worker.name, reason=reason) == "noted":
         worker.backoff.extend()
@@ -141,7 +141,7 @@ def _job_of(ledger: Ledger, name: str, run: str, lease: Lease) -> Job:
     try:
         return _read_job(ledger, name, run, lease)
     except InvalidMessage:
-        ledger.shift(name, "cancelled", reason=LOST, allowed=["running"])
+        ledger.set_state(name, "cancelled", reason=LOST, allowed=["running"])
         raise
 
 
@@ -156,8 +156,8 @@ def _read_job(ledger: Ledger, name: str, run: str, lease: Lease) -> Job:
 
 def publish_finish(worker: Worker, job_name: str) -> None:
     """Have a job finished if nothing of it is left to do."""
-    if worker.ledger.drain(job_name):
-        worker.publish(job_name, {FINISH_ID: "finish"})
+    if worker.ledger.enqueue_finish(job_name):
+        worker.publish(job_name, [FINISH])
 
 
 def _check_reach(settings: Settings, job: Job) -> None:

@@ -16,7 +16,7 @@ from shardmill_worker.execution.lease import Lease
 from shardmill_worker.execution.supervisor import LeaseLost
 
 
-class Workplace:
+class AttemptDir:
     """``OUT/.tmp/<batch>-<attempt>``."""
 
     def __init__(self, layout: Layout, batch_id: str, attempt: str) -> None:

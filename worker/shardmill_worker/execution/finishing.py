@@ -14,11 +14,11 @@ from shardmill.contract.errors import (
 from shardmill.dataset.job import Job
 from shardmill.ledger.answers import Claim
 from shardmill.ledger.telemetry import Live
-from shardmill_worker.engine.work import FinishWork
+from shardmill_worker.execution.in_decoder.work import FinishWork
 from shardmill_worker.execution.lease import Lease
 from shardmill_worker.execution.supervisor import Limits, Slot
 
-LIMITS: Final = Limits(item_s=(12 * 3600.0,), frame_s=0.0, idle_s=math.inf, memory_bytes=4 << 30)
+LIMITS: Final = Limits(rows=0, frame_s=0.0, idle_s=math.inf, memory_bytes=4 << 30)
 """What the last stage may take: a hundred thousand shards take minutes and a quarter of a GB."""
 MAYBE_MEMORY: Final = f"most likely memory is short: {MORE_MEMORY}"
 
@@ -46,13 +46,12 @@ def finish(job: Job, claim: Claim, *, worker: str, slot: Slot, lease: Lease) -> 
     live = Live(worker=worker, stage="finish")
     slot.kill()
     try:
-        for _ in slot.stream(
+        slot.run(
             FinishWork(job=job, run=claim.run),
             limits=LIMITS,
-            beat=lambda _: lease.beat(live),
-            beat_every_s=lease.beat_every_s,
-        ):
-            pass
+            heartbeat=lambda _: lease.heartbeat(live),
+            heartbeat_every_s=lease.heartbeat_every_s,
+        )
     except DatasetDamaged as damage:
         return str(damage)
     except EnvironmentFault as fault:

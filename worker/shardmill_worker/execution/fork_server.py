@@ -4,7 +4,7 @@ import multiprocessing
 from multiprocessing import forkserver
 from typing import Any, Final
 
-PRELOADED: Final = ["shardmill_worker.engine.preload"]
+PRELOADED: Final = ["shardmill_worker.execution.in_decoder.preload"]
 
 
 def context() -> Any:

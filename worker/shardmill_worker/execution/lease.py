@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from shardmill.contract.batch import Batch
 from shardmill.contract.errors import LedgerUnavailable
 from shardmill.ledger.answers import Committed
 from shardmill.ledger.ledger import Ledger
-from shardmill.ledger.telemetry import Live, Told
+from shardmill.ledger.telemetry import Live, Telemetry
 
 COMMIT_PATIENCE_S: Final = 20.0
 """How long a commit waits for a Redis that is away; the data is durable by then anyway."""
@@ -40,9 +40,9 @@ class Lease:
         self._heard: Literal["held", "lost"] = "held"
         self.ledger_s = 0.0
         """Seconds that getting the batch took, until work on it could begin."""
-        self.beat_every_s = min(lease_s / 3, PROGRESS_EVERY_S)
+        self.heartbeat_every_s = min(lease_s / 3, PROGRESS_EVERY_S)
 
-    def beat(self, live: Live) -> Literal["held", "lost"]:
+    def heartbeat(self, live: Live) -> Literal["held", "lost"]:
         """Have the lease renewed, and return at once what was heard the last time.
 
         A slot watches its decoder meanwhile: Redis may take seconds to answer, or not to.
@@ -58,7 +58,7 @@ class Lease:
     def _renew(self, live: Live) -> None:
         """Renew the lease; while Redis is away nobody else can have it, so it counts as held."""
         try:
-            answer = self._ledger.beat(
+            answer = self._ledger.heartbeat(
                 self._job,
                 self._batch_id,
                 fence=self._fence,
@@ -76,7 +76,7 @@ class Lease:
         Raises:
             LedgerUnavailable: Redis is away.
         """
-        answer = self._ledger.beat(
+        answer = self._ledger.heartbeat(
             self._job, self._batch_id, fence=self._fence, lease_s=self._lease_s, live=Live()
         )
         return answer == "held"
@@ -91,18 +91,18 @@ class Lease:
     def commit(
         self,
         counters: Mapping[str, int],
-        children: Mapping[str, Batch],
+        children: Sequence[Batch],
         *,
         only_if_held: bool,
-        told: Told,
+        telemetry: Telemetry,
     ) -> Committed:
         """Count the batch, waiting a while for a Redis that is away; tell whether it was the last.
 
         Args:
             counters: What to add to the job's counters.
-            children: Batches that follow from this one, by their names.
+            children: Batches that follow from this one.
             only_if_held: Not if another has claimed it since: no file tells who was first.
-            told: What people are to see of it while the job runs.
+            telemetry: What people are to see of it while the job runs.
 
         Raises:
             LedgerUnavailable: It stayed away; the next attempt finds the manifest part.
@@ -116,7 +116,7 @@ class Lease:
                     counters=counters,
                     children=children,
                     fence=self._fence if only_if_held else None,
-                    told=told,
+                    telemetry=telemetry,
                 )
             except LedgerUnavailable:
                 if time.monotonic() > deadline:

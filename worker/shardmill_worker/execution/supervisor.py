@@ -10,12 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from shardmill.contract.errors import (
     DatasetDamaged,
@@ -28,12 +27,12 @@ from shardmill.contract.errors import (
 )
 from shardmill.contract.location.confinement import confine
 from shardmill.contract.quantity import format_bytes
-from shardmill.dataset.tally import Tally
-from shardmill_worker.engine.work import Answer, ProbeWork, Work
+from shardmill_worker.engine.gauges import Gauges, Shared
 from shardmill_worker.execution import fork_server
+from shardmill_worker.execution.in_decoder.work import PREPARE_S, StageResult, Work
 
-MAX_ITEMS: Final = 100_000
-"""A decoder that has done so many is replaced: what libraries leak stays small."""
+MAX_ROWS: Final = 100_000
+"""A decoder that has done so many rows is replaced: what libraries leak stays small."""
 MAX_DESCRIPTORS: Final = 100
 """A decoder between two pieces of work has about a dozen."""
 MAX_REST_BYTES: Final = 1 << 30
@@ -45,11 +44,8 @@ PAGE_BYTES: Final = 4096
 KILL_WAIT_S: Final = 10
 MAX_ADDED_S: Final = 3600.0
 """Frames that come in time may add so much to an item's time."""
-FINISH_S: Final = 600.0
-"""For putting a shard in place, after the last item: a slow disk is no file's fault."""
-
-Beat = Callable[[int], Literal["held", "lost"]]
-"""Renews the lease; takes the frames decoded so far, tells whether the work is still ours."""
+Heartbeat = Callable[[Shared], Literal["held", "lost"]]
+"""Renews the lease; takes the decoder's gauges, returns whether the work is still ours."""
 
 
 class ShuttingDown(Exception):
@@ -61,31 +57,25 @@ class LeaseLost(Exception):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What one item may take."""
+    """What a piece of work may take, besides the time of each row, which its decoder notes."""
 
-    item_s: Sequence[float]
-    """Wall-clock seconds, one an item."""
+    rows: int
+    """Rows of the work; what follows the last one needs no frames."""
     frame_s: float
-    """Seconds that each decoded frame adds to that, ``MAX_ADDED_S`` at most."""
+    """Seconds that each decoded frame adds to a row's time, ``MAX_ADDED_S`` at most."""
     idle_s: float
     """Seconds without a newly decoded frame."""
     memory_bytes: int
     """Resident memory of the decoder."""
 
-    def allowed_s(self, position: int, *, frames: int) -> float:
-        """Return what an item may take, or, behind the last one, putting the shard in place.
+    def allowed_s(self, gauges: Shared, *, frames: int) -> float:
+        """Return what the row at hand may take, ``frames`` of which are decoded."""
+        added_s = 0.0 if gauges.finished >= self.rows else frames * self.frame_s
+        return float(gauges.allowed_s) + min(MAX_ADDED_S, added_s)
 
-        Args:
-            position: Of the item.
-            frames: What was decoded of it so far.
-        """
-        if position == len(self.item_s):
-            return max(FINISH_S, *self.item_s)
-        return self.item_s[position] + min(MAX_ADDED_S, frames * self.frame_s)
-
-    def allowed_idle_s(self, position: int) -> float:
-        """Return for how long no frame need come; behind the last item none will."""
-        return self.idle_s if position < len(self.item_s) else math.inf
+    def allowed_idle_s(self, gauges: Shared) -> float:
+        """Return for how long no frame need come; behind the last row none will."""
+        return self.idle_s if gauges.finished < self.rows else math.inf
 
 
 class Decoders:
@@ -132,24 +122,31 @@ class Slot:
         self._roots = roots
         self._process: Any = None
         self._pipe: Connection[Work, Any] | None = None
-        self._decoded: Any = None
-        self._finished: Any = None
-        self._items_done = 0
-        self.tally: Tally | None = None
-        """What the manifest part comes to that the decoder wrote last."""
+        self._gauges: Any = None
+        self._rows_done = 0
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set once the worker is ending."""
+        return self._stopping
+
+    @property
+    def decoded(self) -> int:
+        """Number of frames that the decoder has decoded in its life."""
+        return 0 if self._gauges is None else int(self._gauges.decoded)
 
     @property
     def finished(self) -> int:
-        """How many items of the last work were done; of one that failed, the next is to blame."""
-        return 0 if self._finished is None else int(self._finished.value)
+        """Number of rows of the last work that were done; the next one is guilty of a failure."""
+        return 0 if self._gauges is None else int(self._gauges.finished)
 
-    def stream(
-        self, work: Work, *, limits: Limits, beat: Beat, beat_every_s: float
-    ) -> Iterator[Answer]:
-        """Yield the decoder's answer to each item, in order; none where it writes them itself.
+    def run(
+        self, work: Work, *, limits: Limits, heartbeat: Heartbeat, heartbeat_every_s: float
+    ) -> StageResult:
+        """Have the decoder do a piece of work; return its result.
 
         Raises:
-            DecoderCrash: The decoder died over the first item without an answer.
+            DecoderCrash: The decoder died over the row behind ``finished``.
             ItemTimeout: It took too long over it.
             ItemMemory: It took too much memory over it.
             InternalError: shardmill itself failed over it.
@@ -158,67 +155,42 @@ class Slot:
             ShuttingDown: The worker is ending.
             LeaseLost: The batch is no longer ours.
         """
-        answered = 0
-        try:
-            for answer in self._answers(work, limits, beat, beat_every_s):
-                answered += 1
-                yield answer
-        except ItemError as error:
-            fault = error
-        else:
-            return
-        unsaid = self.finished - answered
-        if unsaid > 0 and isinstance(work, ProbeWork) and work.writes is None:
-            again = work.part(answered, answered + unsaid)  # they went well before the guilty one
-            rest = replace(limits, item_s=limits.item_s[answered:])
-            yield from self.stream(again, limits=rest, beat=beat, beat_every_s=beat_every_s)
-        raise fault
-
-    def _answers(
-        self, work: Work, limits: Limits, beat: Beat, beat_every_s: float
-    ) -> Iterator[Answer]:
-        """Yield the answers as they come; some that are due may not come when a decoder dies."""
         completed = False
         try:
             self._send(work)
-            yield from self._watch(limits, beat, beat_every_s)
+            result = self._watch(limits, heartbeat, heartbeat_every_s)
             completed = True
         finally:
             if not completed:
                 self.kill()
+        return result
 
-    def _watch(self, limits: Limits, beat: Beat, beat_every_s: float) -> Iterator[Answer]:
-        finished, first = 0, self._decoded.value
-        seen = seen_before = first
-        now = item_began = frame_came = time.monotonic()
-        next_beat = next_look = now
-        next_beat += beat_every_s
+    def _watch(self, limits: Limits, heartbeat: Heartbeat, heartbeat_every_s: float) -> StageResult:
+        gauges = self._gauges
+        finished, seen = gauges.finished, gauges.decoded
+        seen_before = seen
+        row_began = frame_came = time.monotonic()
+        next_heartbeat = row_began + heartbeat_every_s
         while True:
             message = self._message()
             if message is not None:
-                kind, content = message
-                if kind == "done":
-                    self.tally = content
-                    self._items_done += self.finished
-                    return
-                yield from content
+                self._rows_done += self.finished
+                result: StageResult = message[1]
+                return result
             now = time.monotonic()
-            if now < next_look:
-                continue  # a fast stream pays for a look once a tick, not once an item
-            next_look = now + TICK_S
-            if self.finished != finished:
-                finished = self.finished
-                item_began = frame_came = now
-                seen_before = self._decoded.value
+            if gauges.finished != finished:
+                finished = gauges.finished
+                row_began = frame_came = now
+                seen_before = gauges.decoded
             if self._stopping.is_set():
                 raise ShuttingDown
-            if now >= next_beat:
-                next_beat = now + beat_every_s
-                if beat(self._decoded.value - first) == "lost":
+            if now >= next_heartbeat:
+                next_heartbeat = now + heartbeat_every_s
+                if heartbeat(gauges) == "lost":
                     raise LeaseLost
-            if self._decoded.value != seen:
-                seen, frame_came = self._decoded.value, now
-            self._judge(limits, finished, now - item_began, now - frame_came, seen - seen_before)
+            if gauges.decoded != seen:
+                seen, frame_came = gauges.decoded, now
+            self._judge(limits, now - row_began, now - frame_came, seen - seen_before)
 
     def _message(self) -> tuple[str, Any] | None:
         """Return what the decoder says next; None if it says nothing for a tick."""
@@ -235,13 +207,12 @@ class Slot:
             raise InternalError(message[1])
         return message
 
-    def _judge(
-        self, limits: Limits, finished: int, item_s: float, idle_s: float, frames: int
-    ) -> None:
-        allowed_s = limits.allowed_s(finished, frames=frames)
-        if item_s > allowed_s:
+    def _judge(self, limits: Limits, row_s: float, idle_s: float, frames: int) -> None:
+        """Raise if the row at hand takes too long or too much memory."""
+        allowed_s = limits.allowed_s(self._gauges, frames=frames)
+        if row_s > allowed_s:
             raise ItemTimeout(f"took longer than {allowed_s:.0f} s")
-        if idle_s > limits.allowed_idle_s(finished):
+        if idle_s > limits.allowed_idle_s(self._gauges):
             raise ItemTimeout(f"gave no frame for {limits.idle_s:.0f} s")
         memory_bytes = self._memory_bytes()
         if memory_bytes > limits.memory_bytes:
@@ -268,7 +239,8 @@ class Slot:
                 if self._process is None:
                     self._start()
                 assert self._pipe is not None
-                self._finished.value = 0
+                self._gauges.finished = 0
+                self._gauges.allowed_s = PREPARE_S
                 self._pipe.send(work)
             except (OSError, EOFError) as error:  # died while idle, or the fork server did
                 last = f"{type(error).__name__}: {error}"
@@ -285,19 +257,17 @@ class Slot:
         except OSError:
             descriptors = 0  # no Linux, or just gone
         return (
-            self._items_done >= MAX_ITEMS
+            self._rows_done >= MAX_ROWS
             or descriptors > MAX_DESCRIPTORS
             or self._memory_bytes() > MAX_REST_BYTES
         )
 
     def _start(self) -> None:
-        self._items_done = 0
+        self._rows_done = 0
         self._pipe, theirs = self._context.Pipe()
-        self._decoded = self._context.RawValue("Q", 0)
-        self._finished = self._context.RawValue("Q", 0)
-        counters = (self._decoded, self._finished)
+        self._gauges = self._context.RawValue(Shared)
         process = self._context.Process(
-            target=_serve, args=(theirs, *counters, self._roots), daemon=True
+            target=_serve, args=(theirs, self._gauges, self._roots), daemon=True
         )
         try:
             process.start()
@@ -338,10 +308,10 @@ class Slot:
                 return
 
 
-def _serve(pipe: Any, decoded: Any, finished: Any, roots: tuple[str, ...]) -> None:
+def _serve(pipe: Any, gauges: Any, roots: tuple[str, ...]) -> None:
     """Run in the child: only there is media code imported."""
     confine(roots)
     from shardmill_worker.engine.decoder import serve
-    from shardmill_worker.execution.results import write_results
+    from shardmill_worker.execution.in_decoder.dispatch import Stages
 
-    serve(pipe, decoded, finished, finish=write_results)
+    serve(pipe, Gauges(gauges), Stages().do)

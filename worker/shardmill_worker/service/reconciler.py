@@ -52,7 +52,7 @@ class Reconciler:
     def _look(self) -> None:
         ledger, name = self._worker.ledger, self._worker.name
         slots = self._worker.settings.slot_count
-        ledger.appear(name, slots=slots, forget_after_s=FORGET_WORKER_S)
+        ledger.register_worker(name, slots=slots, forget_after_s=FORGET_WORKER_S)
         if not ledger.lead(name, seconds=min(LEAD_S, self._worker.settings.lease_s)):
             return
         self._list_jobs_again()
@@ -60,7 +60,7 @@ class Reconciler:
         jobs = {job: messages for job, messages in ledger.active().items() if messages is not None}
         missing = queued < sum(jobs.values())
         for job in jobs:
-            due = ledger.sweep(job, messages_missing=missing, grace_s=MESSAGE_GRACE_S)
+            due = ledger.requeue_expired(job, messages_missing=missing, grace_s=MESSAGE_GRACE_S)
             if due:
                 log.warning("sending %d messages of job %s again", len(due), job)
                 self._worker.publish(job, due)

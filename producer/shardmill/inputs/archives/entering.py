@@ -20,13 +20,13 @@ from shardmill.inputs.archives.entry import BadArchive, Entry, Stretch
 from shardmill.inputs.archives.kind import kind_of
 from shardmill.inputs.archives.tar_list import entries_of_tar
 from shardmill.inputs.archives.zip_list import entries_of_zip
-from shardmill.inputs.scan import Filter, Found
+from shardmill.inputs.scan import Files, Filter, Found, Scanned
 
 MAX_DEPTH: Final = 4
 """Archives in archives that are entered: ImageNet's needs two, hostile ones could go on."""
 
 
-def entered(inputs: Iterable[Found], roots: Roots, wanted: Filter) -> Iterator[Found]:
+def entered(inputs: Iterable[Scanned], roots: Roots, wanted: Filter) -> Iterator[Scanned]:
     """Yield inputs, and of each archive that is taken for a folder the inputs in it.
 
     One that cannot be read to its end is an input itself, behind those in it, so that it has a row.
@@ -36,11 +36,22 @@ def entered(inputs: Iterable[Found], roots: Roots, wanted: Filter) -> Iterator[F
         roots: The input directories.
         wanted: Tells which archives are entered, and which members are inputs.
     """
-    for found in inputs:
-        if found.size_bytes and wanted.enters(found.path):
-            yield from _members(found, roots, wanted)
+    for each in inputs:
+        if not wanted.takes_archives:
+            yield each
+        elif isinstance(each, Files):
+            archives = [found for found in each if _is_entered(found, wanted)]
+            yield each.without(found.path.rpartition("/")[2] for found in archives)
+            for found in archives:
+                yield from _members(found, roots, wanted)
+        elif _is_entered(each, wanted):
+            yield from _members(each, roots, wanted)
         else:
-            yield found
+            yield each
+
+
+def _is_entered(found: Found, wanted: Filter) -> bool:
+    return found.size_bytes > 0 and wanted.enters(found.path)
 
 
 def _members(archive: Found, roots: Roots, wanted: Filter) -> Iterator[Found]:

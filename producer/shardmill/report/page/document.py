@@ -25,7 +25,7 @@ from markupsafe import Markup, escape
 from shardmill.contract.errors import DatasetDamaged, EnvironmentFault
 from shardmill.contract.quantity import format_bytes, printable
 from shardmill.contract.spec import Spec
-from shardmill.dataset.file_checksum import OPEN, sealed
+from shardmill.dataset.checksum import OPEN, sealed
 from shardmill.dataset.job import Job, Status
 from shardmill.dataset.layout import Layout
 from shardmill.report import failures, store
@@ -38,7 +38,7 @@ from shardmill.storage.files import read_json
 
 EXAMPLES: Final = 5
 ROWS: Final = 10
-"""Lines of the tables of workers and of slow items."""
+"""Lines of the tables of workers and of slow files."""
 _SCRIPTS: Final = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page.js")
 
 ODD: Final = {
@@ -78,8 +78,26 @@ def write(out: str, status: Status) -> str:
         DatasetDamaged: ``job.json`` or the manifest cannot be read.
         EnvironmentFault: The disk is full or may not be written.
     """
-    layout = Layout(out)
-    text = _render(_content(out, store.job_of(out), status))
+    job = store.job_of(out)
+    with closing(store.open_files(out, kept="kept_rows")) as con:
+        write_from(con, job, status)
+    return Layout(out).report
+
+
+def write_from(con: duckdb.DuckDBPyConnection, job: Job, status: Status) -> None:
+    """Write the report of a job from the tables of a connection that is open.
+
+    Args:
+        con: From ``store.open_files``, with ``kept_rows``.
+        job: The job.
+        status: How far it is.
+
+    Raises:
+        DatasetDamaged: The manifest cannot be read.
+        EnvironmentFault: The disk is full or may not be written.
+    """
+    layout = Layout(job.out)
+    text = _render(_content(con, job, status))
     partial = os.path.join(layout.tmp, f"report-{uuid4().hex}.html")
     try:
         files.make_directory(layout.tmp)  # of OUT that is gone nothing is made anew
@@ -90,46 +108,41 @@ def write(out: str, status: Status) -> str:
         raise EnvironmentFault(f"expected to write {layout.report}, but: {error}") from error
     finally:
         files.remove(partial)
-    return layout.report
 
 
-def _content(out: str, job: Job, status: Status) -> dict[str, Any]:
+def _content(con: duckdb.DuckDBPyConnection, job: Job, status: Status) -> dict[str, Any]:
     """Return the variables of ``page.html``."""
-    layout = Layout(out)
-    with closing(store.open_files(out)) as con:
-        store.ask(con, store.sql("page/rows"))
-        (shards,) = store.ask(con, "select count(distinct shard) as number from files")
-        of_classes = figures.of_classes(con)
-        classes = store.ask(con, "select count(distinct label) as number from files")[0]["number"]
-        every_frame = job.spec.selection == Spec().selection
-        return {
-            "job": job,
-            "status": status,
-            "sentence": told.sentence(job, status, shards=shards["number"]),
-            "tiles": told.tiles(job, status, shards=shards["number"]),
-            "failures": failures.groups_of(con, out),
-            "figures": figures.of_files(con),
-            "classes": of_classes,
-            "splits": store.ask(con, store.sql("page/splits")),
-            "index": _from_index(con, layout, classes),
-            "odd": store.ask(
-                con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame
-            ),
-            "timeline": timeline(con, layout, job),
-            "steps": figures.of_steps(con),
-            "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
-            "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
-            "command": printable(job.command("run")),
-            "spec": json.dumps(job.spec.encode(), indent=1),
-            "versions": told.versions(),
-            "begun_by": str(read_json(layout.job).get("shardmill")),
-            "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        }
+    layout, out = Layout(job.out), job.out
+    (shards,) = store.ask(con, "select count(distinct shard) as number from parts")
+    of_classes = figures.of_classes(con)
+    classes = store.ask(con, "select count(distinct label) as number from files")[0]["number"]
+    every_frame = job.spec.selection == Spec().selection
+    return {
+        "job": job,
+        "status": status,
+        "sentence": told.sentence(job, status, shards=shards["number"]),
+        "tiles": told.tiles(job, status, shards=shards["number"]),
+        "failures": failures.groups_of(con, out),
+        "figures": figures.of_files(con),
+        "classes": of_classes,
+        "splits": store.ask(con, store.sql("page/splits")),
+        "index": _from_index(con, layout, classes),
+        "odd": store.ask(con, store.sql("page/odd"), examples=EXAMPLES, every_frame=every_frame),
+        "timeline": timeline(con, layout, job),
+        "steps": figures.of_steps(con),
+        "workers": store.ask(con, store.sql("page/workers"), most=ROWS),
+        "slowest": store.ask(con, store.sql("page/slowest"), most=ROWS),
+        "command": printable(job.command("run")),
+        "spec": json.dumps(job.spec.encode(), indent=1),
+        "versions": told.versions(),
+        "begun_by": str(read_json(layout.job).get("shardmill")),
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
 
 
 def _from_index(con: duckdb.DuckDBPyConnection, layout: Layout, classes: int) -> _FromIndex:
     """Return what the index tells; a damaged one must not keep the rest from being told."""
-    shards = store.ask(con, "select distinct shard from files where shard is not null")
+    shards = store.ask(con, "select distinct shard from parts where shard is not null")
     sheet = contact_sheet(con, layout, classes=classes)
     clip_index = store.add_clips(con, [layout.index_of(row["shard"]) for row in shards])
     try:

@@ -1,20 +1,36 @@
--- Clips whose frames are equal, byte for byte, by their checksum; the largest groups first.
+-- Clips whose frames are equal, byte for byte, by their checksums; the largest groups first.
 
-with suspect as (
-    select clip_id, crc32c
-    from clip_index
-    where crc32c in (select crc32c from clip_index group by crc32c having count(*) > 1)
+with mark as (
+    select clip_id, crc32c::ubigint as mark from stored_parts where clip_parts = 1
+    union all
+    select clip_id, hash(list(crc32c order by clip_part))
+    from stored_parts
+    where clip_parts > 1
+    group by clip_id
+),
+suspect as (
+    select clip_id, mark
+    from mark
+    where mark in (select mark from mark group by mark having count(*) > 1)
+),
+-- Of a clip that was cut, the row of its first part stands for all.
+first_row as (
+    select
+        clip_id, path, segment, segments, frames_kept, bytes_out,
+        start_ns is not null or end_ns is not null as is_part
+    from manifest_rows
+    where segment = 0 or (start_ns is null and end_ns is null)
 ),
 same as (
     select
         count(*) as copies,
         arg_min(
-            if(segments > 1, format('{} part {} of {}', path, segment + 1, segments), path),
+            if(segments = 1 or is_part, path, format('{} clip {} of {}', path, segment + 1, segments)),
             {'path': path, 'segment': segment},
             $examples
         ) as paths
-    from suspect join files using (clip_id)
-    group by crc32c, frames_kept, bytes_out
+    from suspect join first_row using (clip_id)
+    group by mark, frames_kept, bytes_out
     having count(*) > 1
 )
 select

@@ -2,12 +2,15 @@
 
 create temp view measures as
 unpivot (
-    select
-        if(segment = 0, display_width / display_height, null) as aspect,
-        if(segment = 0, duration_s, null) as duration,
-        frames_kept::double as clip_frames,
-        bytes_out / frames_kept as frame_bytes
+    select display_width / display_height as aspect, duration_s as duration
     from files
     where status = 'ok'
 )
-on aspect, duration, clip_frames, frame_bytes into name name value value;
+on aspect, duration into name name value value
+union all
+unpivot (
+    select frames_kept::double as clip_frames, bytes_out / frames_kept as frame_bytes
+    from file_clips
+    where status = 'ok'
+)
+on clip_frames, frame_bytes into name name value value;

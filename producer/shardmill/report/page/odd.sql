@@ -34,7 +34,7 @@ with odd as (
             coalesce(frames_counted, if($every_frame and segments = 1, frames_decoded, null))
                 as frames_found
         from files
-        where status = 'ok' and segment = 0
+        where status = 'ok'
     )
 )
 select

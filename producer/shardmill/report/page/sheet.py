@@ -12,7 +12,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from shardmill.contract.errors import DatasetDamaged
-from shardmill.dataset.framing import read_range
+from shardmill.dataset.checksum import read_range
 from shardmill.dataset.index import ClipEntry, check_index, entry_at
 from shardmill.dataset.layout import Layout
 from shardmill.report import store

@@ -5,11 +5,11 @@ with class as (
         label,
         count(*) as clips,
         arg_min(
-            {'path': path, 'shard': shard, 'clip_id': clip_id},
+            {'path': path, 'shard': coalesce(shard, shards[1]), 'clip_id': clip_id},
             {'place': hash(clip_id), 'id': clip_id},
             $each
         ) as chosen
-    from files
+    from file_clips
     where clip_id is not null
     group by label
 )

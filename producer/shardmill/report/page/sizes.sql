@@ -4,7 +4,7 @@
 with size as (
     select display_width as w, display_height as h, count(*) as files
     from files
-    where status = 'ok' and segment = 0 and display_width > 0 and display_height > 0
+    where status = 'ok' and display_width > 0 and display_height > 0
     group by all
 )
 select

@@ -1,4 +1,4 @@
--- The items that kept a decoder longest.
+-- The files that kept a decoder longest.
 
 select path, seconds, size_bytes, frames_kept, duration_s, status, worker
 from files

@@ -4,7 +4,7 @@ select
     split,
     count(*) filter (status = 'ok') as ok,
     count(*) filter (status = 'failed') as failed,
-    count(clip_id) as clips,
+    sum(clips)::bigint as clips,
     coalesce(sum(frames_kept), 0)::bigint as frames
 from files
 where split is not null

@@ -35,7 +35,7 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
     A batch counts where it was committed: at the time of its manifest part.
 
     Args:
-        con: Has the table ``files`` of ``rows.sql``.
+        con: Has the table ``manifest_rows``.
         layout: The output directory.
         job: Began when this run began; what earlier runs did is left out.
     """
@@ -49,7 +49,7 @@ def timeline(con: duckdb.DuckDBPyConnection, layout: Layout, job: Job) -> Figure
         con, store.sql("page/timeline"), start_s=job.started_s, step_s=step, most=WORKERS
     )
     unit, unit_s = next((u, s) for u, s in UNITS if span_s >= 2 * s or s == 1)
-    what = "items" if job.goal == "probe" else "frames"
+    what = "files" if job.goal == "probe" else "frames"
     data = [
         {
             "at": row["step"] * step / unit_s,

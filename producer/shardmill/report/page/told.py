@@ -21,9 +21,9 @@ def sentence(job: Job, status: Status, *, shards: int) -> str:
     """Return what was done, in one sentence."""
     tally = status.tally
     day = datetime.fromtimestamp(job.started_s, UTC).strftime("%d %B %Y").lstrip("0")
-    inputs = format_count(tally.items, "input")
+    inputs = format_count(tally.files, "input")
     if status.state != "done" and status.inputs is not None:
-        inputs = f"{tally.items:,} of {format_count(status.inputs, 'input')}"
+        inputs = f"{tally.files:,} of {format_count(status.inputs, 'input')}"
     source = f"{inputs} ({format_bytes(tally.bytes_in)}) of {printable(', '.join(job.roots.paths))}"
     if job.goal == "probe":
         done = f"{source} were looked at"

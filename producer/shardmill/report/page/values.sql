@@ -7,7 +7,7 @@ with named as (
             pix_fmt,
             if(fps is null, null, format('{:g}', round(fps, 2))) as fps
         from files
-        where status = 'ok' and segment = 0
+        where status = 'ok'
     )
     on codec, pix_fmt, fps into name name value value
 ),

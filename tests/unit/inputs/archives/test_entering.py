@@ -13,12 +13,14 @@ from shardmill.contract.errors import ItemError
 from shardmill.contract.location.archive import extent_of
 from shardmill.contract.location.roots import Roots
 from shardmill.inputs.archives.entering import MAX_DEPTH, below, entered
-from shardmill.inputs.scan import Filter, Found, scan
+from shardmill.inputs.scan import Filter, Found, one_by_one, scan
 
 
 def inputs(root: Path, *, include: tuple = (), exclude: tuple = (), **options) -> list[Found]:
     wanted = Filter(include, exclude, archives=True, **options)
-    return list(entered(scan(str(root), wanted, pytest.fail), Roots.of(str(root)), wanted))
+    return list(
+        one_by_one(entered(scan(str(root), wanted, pytest.fail), Roots.of(str(root)), wanted))
+    )
 
 
 def told(found: list[Found]) -> dict[str, str | None]:
@@ -47,7 +49,12 @@ def test_archives_are_no_folders_unless_asked_for(tmp_path):
     py_zip(tmp_path / "x.zip", tree(tmp_path / ".files", {"1.png": b"x"}))
 
     wanted = Filter((), ())
-    assert list(entered(scan(str(tmp_path), wanted, print), Roots.of(str(tmp_path)), wanted)) == []
+    assert (
+        list(
+            one_by_one(entered(scan(str(tmp_path), wanted, print), Roots.of(str(tmp_path)), wanted))
+        )
+        == []
+    )
 
 
 def test_globs_choose_members_and_leave_archives_out(tmp_path):

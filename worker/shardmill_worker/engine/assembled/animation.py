@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from shardmill.contract.errors import Corrupt
 from shardmill_worker.engine.assembled.raw_movie import movie_header
-from shardmill_worker.engine.assembled.webp import Animation, Picture, read_still
 from shardmill_worker.engine.colour import to_rgb
 from shardmill_worker.engine.faults import MAX_PIXELS, media_faults
+from shardmill_worker.engine.formats.webp_animation import Animation, Picture, read_still
 from shardmill_worker.engine.input_file import InputFile
 from shardmill_worker.engine.pixels import PixelReader, Pixels
 

@@ -15,11 +15,11 @@ from av.video.codeccontext import VideoCodecContext
 
 from shardmill_worker.engine.bitstream import h264, hevc
 from shardmill_worker.engine.bitstream.mjpeg import mjpeg
-from shardmill_worker.engine.bitstream.nal import nal_units
+from shardmill_worker.engine.bitstream.nal import SEI_OF_LOOKS, nal_units, sei_kinds
 from shardmill_worker.engine.bitstream.role import ALONE, Inspector, Role
 from shardmill_worker.engine.bitstream.vpx import av1, vp8, vp9
 
-__all__ = ["Inspector", "Role", "head_of", "inspector_of"]
+__all__ = ["Inspector", "Role", "changes_looks", "head_of", "inspector_of", "is_moved"]
 
 _PICTURES_ALONE: Final = frozenset(
     {"dnxhd", "dpx", "dvvideo", "exr", "ffvhuff", "hap", "hqx", "huffyuv", "jpeg2000", "magicyuv"}
@@ -64,6 +64,29 @@ def head_of(context: VideoCodecContext, packet: "av.Packet[Any]") -> bytes | Non
         # Of zeros the arithmetic decoder makes the largest blocks, with nothing in them.
         return bytes(packet)[:_VPX_HEAD_BYTES] + bytes(packet.size - _VPX_HEAD_BYTES)
     return None
+
+
+def changes_looks(context: VideoCodecContext, packet: "av.Packet[Any]") -> bool:
+    """Return whether a packet's messages may change what its picture looks like."""
+    name, header = context.codec.canonical_name, bytes(context.extradata or b"")
+    if name not in ("h264", "hevc"):
+        return False
+    codec, head_bytes = (h264, 1) if name == "h264" else (hevc, 2)
+    for unit in nal_units(bytes(packet), codec.length_bytes(header)):
+        if codec.is_slice(unit):
+            return False
+        if codec.is_message(unit) and sei_kinds(unit[head_bytes:]) & SEI_OF_LOOKS:
+            return True
+    return True
+
+
+def is_moved(header: bytes) -> bool:
+    """Return whether a Theora picture does not begin in the corner (Theora specification, 6.2).
+
+    Args:
+        header: The stream's headers as FFmpeg holds them, each after its length of two bytes.
+    """
+    return header[2:9] != b"\x80theora" or header[22:24] != b"\0\0"
 
 
 def _up_to_slice(

@@ -8,6 +8,11 @@ class Bits:
         self._value = int.from_bytes(data)
         self._left = 8 * len(data)
 
+    @property
+    def is_overread(self) -> bool:
+        """Whether more bits were asked for than there are."""
+        return self._left < 0
+
     def u(self, count: int) -> int:
         """Return an unsigned number of so many bits."""
         self._left -= count
@@ -17,10 +22,15 @@ class Bits:
 
     def ue(self) -> int:
         """Return an unsigned Exp-Golomb number."""
-        zeros = 0
-        while self._left > 0 and not self.u(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.u(zeros)
+        if self._left <= 0:
+            self._left = -1
+            return 0
+        rest = self._value & ((1 << self._left) - 1)
+        zeros = self._left - rest.bit_length()
+        self._left -= 2 * zeros + 1
+        if self._left < 0:
+            return 0
+        return (rest >> self._left) - 1
 
     def se(self) -> int:
         """Return a signed Exp-Golomb number."""

@@ -6,8 +6,9 @@ from shardmill_worker.engine.bitstream.nal import ParameterSets, boxed_units, na
 from shardmill_worker.engine.bitstream.role import NEEDED, SPARE, START, Inspector, Role
 
 _LAST_SLICE: Final = 31
-_IRAP: Final = range(16, 22)
-_PARAMETERS: Final = range(32, 35)
+IRAP: Final = range(16, 22)
+PARAMETERS: Final = range(32, 35)
+_SEI: Final = 39
 _LAST_SUB_LAYER: Final = 14
 _ONE_LAYER: Final = 1
 
@@ -19,8 +20,8 @@ def hevc(header: bytes) -> Inspector:
     """
     length_size = length_bytes(header)
     one_layer = length_size > 0 and header[21] >> 3 & 7 == _ONE_LAYER
-    parameters = _hvcc_parameters(header) if length_size else list(nal_units(header, 0))
-    known = ParameterSets(unit for unit in parameters if _kind(unit) in _PARAMETERS)
+    parameters = hvcc_parameters(header) if length_size else list(nal_units(header, 0))
+    known = ParameterSets(unit for unit in parameters if kind_of(unit) in PARAMETERS)
 
     def inspect(data: bytes) -> Role | None:
         units = [
@@ -28,11 +29,11 @@ def hevc(header: bytes) -> Inspector:
             for unit in nal_units(data, length_size)
             if len(unit) > 1 and not (unit[0] & 1 or unit[1] >> 3)  # of the base layer
         ]
-        slices = {_kind(unit) for unit in units if is_slice(unit)}
-        sets = [unit for unit in units if _kind(unit) in _PARAMETERS]
+        slices = {kind_of(unit) for unit in units if is_slice(unit)}
+        sets = [unit for unit in units if kind_of(unit) in PARAMETERS]
         if not known.are_kept_by(sets) or not slices:
             return None
-        if all(kind in _IRAP for kind in slices):
+        if all(kind in IRAP for kind in slices):
             return START
         spare = one_layer and all(k <= _LAST_SUB_LAYER and k % 2 == 0 for k in slices)
         return SPARE if spare else NEEDED
@@ -40,7 +41,7 @@ def hevc(header: bytes) -> Inspector:
     return inspect
 
 
-def _hvcc_parameters(header: bytes) -> list[bytes]:
+def hvcc_parameters(header: bytes) -> list[bytes]:
     """Return the parameter sets of an hvcC box."""
     units: list[bytes] = []
     position = 23
@@ -53,7 +54,12 @@ def _hvcc_parameters(header: bytes) -> list[bytes]:
 
 def is_slice(unit: bytes) -> bool:
     """Return whether a NAL unit is a part of a picture."""
-    return 0 <= _kind(unit) <= _LAST_SLICE
+    return 0 <= kind_of(unit) <= _LAST_SLICE
+
+
+def is_message(unit: bytes) -> bool:
+    """Return whether a NAL unit is supplemental information for the pictures behind it."""
+    return kind_of(unit) == _SEI
 
 
 def length_bytes(header: bytes) -> int:
@@ -62,5 +68,6 @@ def length_bytes(header: bytes) -> int:
     return (header[21] & 3) + 1 if is_boxed else 0
 
 
-def _kind(unit: bytes) -> int:
+def kind_of(unit: bytes) -> int:
+    """Return the type of a NAL unit, -1 for an empty one."""
     return unit[0] >> 1 & 63 if unit else -1

@@ -3,6 +3,8 @@
 Sources: RFC 6386 9.1, the VP9 bitstream specification 6.2 and annex B, the AV1 one 5.3 to 5.9.
 """
 
+from collections.abc import Iterator
+
 from shardmill_worker.engine.bitstream.bits import Bits
 from shardmill_worker.engine.bitstream.role import NEEDED, START, Role
 
@@ -57,7 +59,22 @@ def av1(data: bytes) -> Role | None:
 
     The sequence header must be with it: a decoder that begins here has seen none.
     """
-    position, has_sequence = 0, False
+    has_sequence = False
+    for kind, unit in obus(data):
+        if kind == _AV1_SEQUENCE:
+            # A reduced header, that of still pictures, has other frame headers.
+            if unit and unit[0] & 0x08:
+                return None
+            has_sequence = True
+        elif kind in (_AV1_FRAME_HEADER, _AV1_FRAME):
+            first = unit[0] if unit else 0x80
+            return START if has_sequence and first & 0xF0 == 0x10 else NEEDED
+    return None
+
+
+def obus(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the kind and the payload of each unit; the last one may be incomplete."""
+    position = 0
     while position < len(data):
         head = data[position]
         position += 2 if head & 4 else 1
@@ -71,14 +88,5 @@ def av1(data: bytes) -> Role | None:
                 size |= (byte & 0x7F) << shift
                 if not byte & 0x80:
                     break
-        kind = head >> 3 & 15
-        if kind == _AV1_SEQUENCE:
-            # A reduced header, that of still pictures, has other frame headers.
-            if len(data) > position and data[position] & 0x08:
-                return None
-            has_sequence = True
-        elif kind in (_AV1_FRAME_HEADER, _AV1_FRAME):
-            first = data[position] if position < len(data) else 0x80
-            return START if has_sequence and first & 0xF0 == 0x10 else NEEDED
+        yield head >> 3 & 15, data[position : position + size]
         position += size
-    return None

@@ -17,10 +17,10 @@ from typing import Final
 from shardmill.contract.errors import Corrupt
 from shardmill_worker.engine.extent import marks, parts, sizes
 from shardmill_worker.engine.input_file import InputFile
-from shardmill_worker.engine.source import NotPlain, Source
+from shardmill_worker.engine.source import EndOfBytes, Source
 
 _Look = Callable[[Source], str | None]
-"""Returns what a file lacks, in words, or None; raises ``NotPlain`` where its head is too short."""
+"""Returns what a file lacks, in words, or None; raises ``EndOfBytes`` if its head is too short."""
 
 _LOOKS: Final[Mapping[str, tuple[_Look, ...]]] = MappingProxyType(
     {
@@ -59,7 +59,7 @@ def cut_off(file: InputFile, format_name: str) -> Corrupt | None:
         format_name: Its container, as FFmpeg names it.
     """
     for look in _LOOKS.get(format_name, ()):
-        with suppress(NotPlain):
+        with suppress(EndOfBytes):
             if (lack := look(Source(file.pread, file.size_bytes))) is not None:
                 return Corrupt(f"The file is cut off: {lack}.")
     return None

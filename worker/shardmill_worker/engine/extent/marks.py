@@ -6,16 +6,13 @@ Each reader returns what a file lacks, in words, or None.
 from collections.abc import Iterator
 from typing import Final
 
+from shardmill_worker.engine.formats.gif import GIF_END, is_gif_ended
+from shardmill_worker.engine.formats.png import PNG_END
 from shardmill_worker.engine.source import Source
 
 _TAIL_BYTES: Final = 1 << 18
 """A mark is looked for so far from the end of the file: something else may follow it."""
-_MAX_GIF_BLOCKS: Final = 1 << 20
-_PNG_END: Final = b"\0\0\0\0IEND\xae\x42\x60\x82"
-_GIF_END: Final = b"\0\x3b"
-"""The end of a picture's last block, and the trailer."""
-_GIF_EXTENSION, _GIF_PICTURE = 0x21, 0x2C
-_GIF_HAS_TABLE: Final = 0x80
+_GIF_HEAD_BYTES: Final = 1 << 16
 _GXF_END: Final = b"\0\0\0\0\x01\xfb\0\0\0\x10\0\0\0\0\xe1\xe2"
 _AMV_END: Final = b"AMV_END_"
 _DIRAC_UNIT, _DIRAC_END = b"BBCD", b"BBCD\x10"
@@ -38,7 +35,7 @@ def _lack(kind: str) -> str:
 
 def apng(source: Source) -> str | None:
     """Find the chunk IEND (PNG specification, 11.2.5)."""
-    return None if _PNG_END in _tail(source) else _lack("a PNG")
+    return None if PNG_END in _tail(source) else _lack("a PNG")
 
 
 def gxf(source: Source) -> str | None:
@@ -69,37 +66,14 @@ def mjpeg(source: Source) -> str | None:
 
 def gif(source: Source) -> str | None:
     """Find the trailer (GIF89a specification, 27); a file that does not end with it is walked."""
-    if source.read(source.size_bytes - 2, 2) == _GIF_END or _has_gif_trailer(source):
+    if source.read(source.size_bytes - 2, 2) == GIF_END or _gif_is_ended(source):
         return None
     return _lack("a GIF")
 
 
-def _has_gif_trailer(source: Source) -> bool:
-    """Return whether a trailer, or what is no block of a GIF, follows the last block."""
-    position = 13 + _gif_table_bytes(source.read(10, 1)[0])
-    in_block = False
-    for _ in range(_MAX_GIF_BLOCKS):
-        if position >= source.size_bytes:
-            return False
-        byte = source.read(position, 1)[0]
-        if in_block:
-            in_block = byte > 0
-            position += 1 + byte
-        elif byte == _GIF_EXTENSION:
-            in_block = True
-            position += 2
-        elif byte == _GIF_PICTURE:
-            if position + 10 > source.size_bytes:
-                return False
-            in_block = True
-            position += 11 + _gif_table_bytes(source.read(position + 9, 1)[0])
-        else:
-            return True
-    return True
-
-
-def _gif_table_bytes(flags: int) -> int:
-    return 3 << (flags & 7) + 1 if flags & _GIF_HAS_TABLE else 0
+def _gif_is_ended(source: Source) -> bool:
+    head = source.read(0, min(source.size_bytes, _GIF_HEAD_BYTES))
+    return is_gif_ended(head, source.size_bytes, source.pread)
 
 
 def ogg(source: Source) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from shardmill_worker.engine.source import NotPlain, Source
+from shardmill_worker.engine.source import EndOfBytes, Source
 
 _MAX_ELEMENTS: Final = 1 << 14
 """Elements that are looked at: of a file in more fragments than that, no end is known."""
@@ -62,7 +62,7 @@ def _end_of_elements(source: Source, start: int, size_at: Callable[[int], int | 
         start: Where the first begins.
         size_at: Returns the size of the element at an offset, None if none begins there.
     """
-    with suppress(NotPlain):  # less is left than the head of an element
+    with suppress(EndOfBytes):  # less is left than the head of an element
         for _ in range(_MAX_ELEMENTS):
             if start >= source.size_bytes or (size := size_at(start)) is None:
                 break

@@ -29,12 +29,12 @@ class StoredFrame(Struct, frozen=True):
 
 
 class Clip(Struct, frozen=True, kw_only=True):
-    """The frames of one item."""
+    """The frames of one item: a clip, or a part of one."""
 
     item: Item
     """Where they came from."""
     clip_id: str
-    """Stable name."""
+    """Stable name; all parts of a clip have the same."""
     encoding: str
     """``jpeg``, ``png`` or ``raw``."""
     width: int
@@ -45,6 +45,21 @@ class Clip(Struct, frozen=True, kw_only=True):
     """Frames per second of the source; 0 if unknown or an image."""
     frames: Sequence[StoredFrame]
     """In display order, at least one."""
+
+    @property
+    def part(self) -> int:
+        """Number of the part of the clip, from 0."""
+        return self.item.segment if self.item.is_part else 0
+
+    @property
+    def parts(self) -> int:
+        """Number of parts that the clip was cut into; 1 for a clip that was not cut."""
+        return self.item.segments if self.item.is_part else 1
+
+    @property
+    def record_name(self) -> str:
+        """Name of the record in the shard: that of the clip, with the number of its part."""
+        return self.clip_id if self.parts == 1 else f"{self.clip_id}-{self.part:03d}"
 
     @property
     def class_labels(self) -> tuple[int, ...]:

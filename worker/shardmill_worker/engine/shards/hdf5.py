@@ -43,7 +43,7 @@ class HDF5Writer:
         """
         creation = _timeless(h5py.h5p.GROUP_CREATE)
         creation.set_attr_phase_change(_INLINE_ATTRIBUTES, 0)
-        group = h5py.Group(h5py.h5g.create(self._file.id, clip.clip_id.encode(), gcpl=creation))
+        group = h5py.Group(h5py.h5g.create(self._file.id, clip.record_name.encode(), gcpl=creation))
         group.attrs.create("filename", os.fsencode(clip.item.path), dtype=h5py.string_dtype())
         group.attrs.update(_about(clip))
         if clip.item.extra is not None:
@@ -189,7 +189,8 @@ def _reserve(group: h5py.Group, name: str, shape: tuple[int, ...]) -> int:
 
 def _about(clip: Clip) -> dict[str, Any]:
     """Return what is known of a clip, under the names that a TFRecord's features have."""
-    return {
+    parts = {"part": np.int64(clip.part), "parts": np.int64(clip.parts)}
+    return (parts if clip.parts > 1 else {}) | {
         "class_text": clip.class_texts[0],
         "class_label": np.int64(clip.class_labels[0]),
         "encoding": clip.encoding,

@@ -92,7 +92,9 @@ def _about(clip: Clip) -> bytes:
         ("encoding", clip.encoding.encode()),
     ):
         features[name].bytes_list.value.append(text)
+    parts = (("part", clip.part), ("parts", clip.parts)) if clip.parts > 1 else ()
     for name, number in (
+        *parts,
         ("num_frames", len(clip.frames)),
         ("height", clip.height),
         ("width", clip.width),

@@ -37,14 +37,14 @@ class WebDatasetWriter:
             OSError: The file cannot be written.
         """
         start = self._file.end
-        self._member(f"{clip.clip_id}.json", _about(clip))
-        self._member(f"{clip.clip_id}.cls", str(clip.class_labels[0]).encode())
+        self._member(f"{clip.record_name}.json", _about(clip))
+        self._member(f"{clip.record_name}.cls", str(clip.class_labels[0]).encode())
         head, suffix = b"", _SUFFIXES[clip.encoding]
         if clip.encoding == "raw":
             head = array_header((clip.height, clip.width, CHANNELS))
         digits = max(_LEAST_DIGITS, len(str(len(clip.frames) - 1)))
         offsets = [
-            self._member(f"{clip.clip_id}.{number:0{digits}d}.{suffix}", frame.data, head=head)
+            self._member(f"{clip.record_name}.{number:0{digits}d}.{suffix}", frame.data, head=head)
             for number, frame in enumerate(clip.frames)
         ]
         return Placed(
@@ -86,6 +86,8 @@ def _about(clip: Clip) -> bytes:
         "fps": clip.fps,
         "pts_ns": [frame.pts_ns for frame in clip.frames],
     }
+    if clip.parts > 1:
+        about |= {"part": clip.part, "parts": clip.parts}
     if clip.item.extra is not None:
         about |= {"class_texts": clip.class_texts, "class_labels": clip.class_labels}
         about["extra"] = json.loads(clip.item.extra)
