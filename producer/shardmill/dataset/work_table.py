@@ -102,7 +102,7 @@ def _checked(path: str, name: str) -> pa.Table:
 
 
 def _has_our_columns(table: pa.Table) -> bool:
-    """Tell whether the columns are those of items and facts, with a value where one is due."""
+    """Return whether the columns are those of items and facts, with a value where one is due."""
     names = set(table.column_names)
     return (
         len(names) == table.num_columns
@@ -121,7 +121,7 @@ def _is_ours(field: pa.Field, column: pa.ChunkedArray) -> bool:
 
 
 def is_probed(rows: pa.Table) -> bool:
-    """Tell whether some rows have columns of ``FACTS``."""
+    """Return whether some rows have columns of ``FACTS``."""
     return any(name in FACTS.names for name in rows.column_names)
 
 
@@ -189,7 +189,7 @@ def digest(rows: pa.Table) -> bytes:
 
 
 def is_at_rest(name: str, column: pa.ChunkedArray) -> bool:
-    """Tell whether every value of a column is the one that a new ``Item`` or ``Facts`` has."""
+    """Return whether every value of a column is the one that a new ``Item`` or ``Facts`` has."""
     rest = AT_REST.get(name)
     if rest is None:
         return bool(column.null_count == len(column))

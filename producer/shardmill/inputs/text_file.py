@@ -174,15 +174,16 @@ def _encoding_of(head: bytes) -> str:
     """Return the encoding of a file by its first bytes.
 
     UTF-16 without a mark is recognised by a first line in which every second byte is NUL and no
-    other.  A list of names that are separated by NUL and one byte long looks alike, but has none
-    of the characters asked for: no input has the path ``.`` or ``/``.
+    other, up to the NUL after a little-endian line end.  A list of names that are separated by NUL
+    and one byte long looks alike, but has none of the characters asked for: no input has the path
+    ``.`` or ``/``, and a name that begins with a line end goes on with another byte than NUL.
     """
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return encoding
     line = re.split(rb"(?<=[\r\n])", head, maxsplit=1)[0]
     for encoding, low, high in (
-        ("utf-16-le", line[::2], line[1::2]),
+        ("utf-16-le", line[::2], head[1 : len(line) + 1 : 2]),
         ("utf-16-be", line[1::2], line[::2]),
     ):
         if high and not any(high) and 0 not in low and re.search(rb"[\n\r./]", low):

@@ -27,20 +27,28 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _fields_of(cls: Any, text: str) -> Any:
-    """Read the values of a Struct whose fields are numbers and texts.
+class _Message(Struct, frozen=True):
+    """Values that the ledger holds as one text: numbers and texts, each with a default."""
 
-    Raises:
-        ValueError: They are something else.
-    """
-    values, wanted = json.loads(text), [type(each.default) for each in fields(cls)]
-    if not isinstance(values, list) or [type(value) for value in values] != wanted:
-        raise ValueError(f"expected {cls.__name__}, got {text!r:.80}")
-    return cls(*values)
+    def encode(self) -> str:
+        """Return the text."""
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read what ``encode`` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        values, wanted = json.loads(text), [type(each.default) for each in fields(cls)]
+        if not isinstance(values, list) or [type(value) for value in values] != wanted:
+            raise ValueError(f"expected {cls.__name__}, got {text!r:.80}")
+        return cls(*values)
 
 
-class Live(Struct, frozen=True):
-    """What a running attempt has done so far, by estimate."""
+class Live(_Message, frozen=True):
+    """What a running attempt has done so far, by estimate: left in the ledger by each beat."""
 
     worked_us: int = 0
     """Work, microseconds of one core."""
@@ -63,20 +71,6 @@ class Live(Struct, frozen=True):
     def at(cls, file: str, **values: Any) -> Self:
         """Return the same with a file's name that is safe and short."""
         return cls(file=_cut(file), **values)
-
-    def encode(self) -> str:
-        """Return the text that a beat leaves in the ledger."""
-        return json.dumps(astuple(self))
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Read what ``encode`` gave.
-
-        Raises:
-            ValueError: It is something else.
-        """
-        live: Self = _fields_of(cls, text)
-        return live
 
     @classmethod
     def total(cls, parts: Sequence[Self]) -> Self:
@@ -109,8 +103,8 @@ class Share(Struct, frozen=True):
         return {worker: cls(**amounts) for worker, amounts in found.items()}
 
 
-class Failure(Struct, frozen=True):
-    """A file that failed."""
+class Failure(_Message, frozen=True):
+    """A file that failed: left in the ledger by a commit."""
 
     error_class: str = ""
     """Why: a name of ``errors.ITEM_ERRORS``."""
@@ -118,20 +112,6 @@ class Failure(Struct, frozen=True):
     """Below the input directory, fit for a terminal."""
     message: str = ""
     """What was found, one sentence."""
-
-    def encode(self) -> str:
-        """Return the text that a commit leaves in the ledger."""
-        return json.dumps(astuple(self))
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Read what ``encode`` gave.
-
-        Raises:
-            ValueError: It is something else.
-        """
-        failure: Self = _fields_of(cls, text)
-        return failure
 
     @classmethod
     def last_of(cls, rows: "pa.Table") -> tuple[Self, ...]:
@@ -156,7 +136,7 @@ class Telemetry(Struct, frozen=True):
     """What a commit tells people besides the counters."""
 
     worker: str = ""
-    """Who has done the batch; empty if nobody is to be told."""
+    """Who has done the batch; empty if it is not shown."""
     failures: tuple[Failure, ...] = ()
     """Its last failures, the newest last."""
 

@@ -14,7 +14,7 @@ from shardmill.contract.quantity import format_count
 from shardmill.dataset.layout import Layout, split_of
 from shardmill.read.committed import Contents, Manifest, contents
 from shardmill.read.index_file import ADVICE
-from shardmill.read.seams import NONE, Seams
+from shardmill.read.seams import Seams
 from shardmill.read.shards import Columns, Files, Shards
 from shardmill.read.wanted import Filter, by_condition, by_labels
 
@@ -58,19 +58,20 @@ def open_shards(
     _check_options(threads=threads, check=check)
     out = os.path.abspath(out)
 
-    def read(rows: Manifest) -> tuple[Sequence[str], list[Filter], Contents, Seams]:
+    def read(rows: Manifest) -> tuple[Sequence[str], list[Filter], Contents, Seams | None]:
         filters = [by_labels(out, labels)] if labels is not None else []
         filters += [by_condition(out, where, rows)] if where is not None else []
         names = _of_split(rows.shards(), split)
         found = contents(out, names, [each.column for each in filters])
         if not len(found.cut_clip_ids):
-            return names, filters, found, NONE
+            return names, filters, found, None
         return names, filters, found, Seams.of(found, rows.belonging(found.cut_clip_ids))
 
     names, filters, found, seams = _read_whole(out, read)
     is_clip = found.clip_parts == 1
-    is_clip[seams.clips] = True
-    found.lengths[seams.clips] = seams.lengths
+    if seams is not None:
+        is_clip[seams.clips] = True
+        found.lengths[seams.clips] = seams.lengths
     masks = [each.among(found.columns[each.column]) & is_clip for each in filters]
     clips = Columns.of(found, reduce(np.logical_and, masks, is_clip))
     edges = np.cumsum([0, *found.counts], dtype=np.int64)

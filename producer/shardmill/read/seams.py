@@ -112,13 +112,3 @@ class Seams(Struct, frozen=True):
         if place == self.clips.size or self.clips[place] != number:
             return None
         return slice(int(self.edges[place]), int(self.edges[place + 1]))
-
-
-NONE = Seams(
-    np.empty(0, np.int32),
-    np.zeros(1, np.int64),
-    np.empty(0, np.int32),
-    np.empty(0, np.int64),
-    np.empty(0, np.int32),
-)
-"""That no clip was cut."""

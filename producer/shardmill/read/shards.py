@@ -113,8 +113,8 @@ class Files(Struct, frozen=True):
     """Where the buffers of each index lie, see ``index_file``.  Shape (S, PLACES)."""
     edges: NDArray[np.int64]
     """Number of each index's first row, and of rows in all.  Shape (S + 1,)."""
-    seams: Seams
-    """The clips that have several rows."""
+    seams: Seams | None
+    """The clips that have several rows; None where no clip was cut."""
 
     def find(self, number: int) -> tuple[int, int]:
         """Return the shard of a row, and its place in the index."""
@@ -123,8 +123,7 @@ class Files(Struct, frozen=True):
 
     def parts_of(self, number: int, count: int) -> list[tuple[int, int]]:
         """Return row and frames of each part of a clip, which has ``count`` frames in all."""
-        parts = self.seams.parts_of(number)
-        if parts is None:
+        if self.seams is None or (parts := self.seams.parts_of(number)) is None:
             return [(number, count)]
         edges = [*self.seams.starts[parts].tolist(), count]
         counts = (stop - start for start, stop in pairwise(edges))
@@ -291,7 +290,8 @@ class Shards(Sequence[Clip]):
 
     def cut_clips(self) -> int:
         """Return how many of these clips were cut for parallel work, and lie in several records."""
-        return int(np.isin(self._clips.number, self._files.seams.clips).sum())
+        seams = self._files.seams
+        return 0 if seams is None else int(np.isin(self._clips.number, seams.clips).sum())
 
     def files(self) -> list[str]:
         """Return the paths of the shards.  S of them.

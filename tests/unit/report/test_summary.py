@@ -100,7 +100,7 @@ def test_of_files_of_one_row_the_sums_equal_those_of_the_rows_one_by_one(out, ro
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
 def test_a_job_is_complete_when_every_file_has_all_its_rows(out, parts, data):

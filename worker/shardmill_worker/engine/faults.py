@@ -227,30 +227,28 @@ def _detail(error: BaseException, *, said_since: int) -> str:
 @contextmanager
 def output_faults(out: str) -> Iterator[None]:
     """Turn an error of writing into an ``EnvironmentFault``: no item is to blame for it."""
-    try:
+    with _as_environment_fault(
+        f"cannot write to {printable(out)}", "free or mend the output directory"
+    ):
         yield
-    except EnvironmentFault:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EnvironmentFault(
-            f"cannot write to {printable(out)}: {reason}; "
-            "free or mend the output directory, then resume the job",
-        ) from error
 
 
 @contextmanager
 def reading_faults(out: str) -> Iterator[None]:
     """Turn an error of reading the output directory into an ``EnvironmentFault``."""
+    with _as_environment_fault(f"cannot read {printable(out)}", "mend its drive"):
+        yield
+
+
+@contextmanager
+def _as_environment_fault(failure: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except EnvironmentFault:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EnvironmentFault(
-            f"cannot read {printable(out)}: {reason}; mend its drive, then resume the job"
-        ) from error
+        raise EnvironmentFault(f"{failure}: {reason}; {remedy}, then resume the job") from error
 
 
 def machine_fault(path: str, error: OSError) -> EnvironmentFault:

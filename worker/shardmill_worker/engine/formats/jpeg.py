@@ -169,8 +169,8 @@ def read_jpeg(head: bytes, size_bytes: int, pread: Pread) -> Facts:
             raise OnlyLibav
     if not scan:
         raise Corrupt("The file is cut off: it ends within the header of a JPEG.")
-    told = _told(notes, head, pread) if notes else _NOTHING
-    facts, least_bytes = _look(kind, frame, density, told)
+    noted = _read_notes(notes, head, pread) if notes else _NOTHING
+    facts, least_bytes = _look(kind, frame, density, noted)
     if size_bytes - scan < least_bytes:
         raise OnlyLibav
     tail = max(scan, size_bytes - _TAIL_BYTES)
@@ -179,7 +179,9 @@ def read_jpeg(head: bytes, size_bytes: int, pread: Pread) -> Facts:
     return facts
 
 
-def _told(notes: list[tuple[int, int, int]], head: bytes, pread: Pread) -> tuple[int, int, int]:
+def _read_notes(
+    notes: list[tuple[int, int, int]], head: bytes, pread: Pread
+) -> tuple[int, int, int]:
     """Return colour transform, orientation and number of views as segments say them.
 
     Raises:
@@ -223,7 +225,7 @@ def _turn(head: bytes, start: int, length: int, pread: Pread) -> int:
 
 @lru_cache(MAX_LOOKS)
 def _look(
-    marker: int, frame: bytes, density: bytes, told: tuple[int, int, int]
+    marker: int, frame: bytes, density: bytes, noted: tuple[int, int, int]
 ) -> tuple[Facts, int]:
     """Return the facts, and how long the coded picture is at least.
 
@@ -231,13 +233,13 @@ def _look(
         marker: That of the frame header.
         frame: Body of the frame header.
         density: Pixels a unit, across and down, as JFIF has them.
-        told: Colour transform, orientation and number of views.
+        noted: Colour transform, orientation and number of views.
 
     Raises:
         OnlyLibav: The frame header is odd.
         TooLarge: There are too many pixels.
     """
-    adobe, orientation, views = told
+    adobe, orientation, views = noted
     if len(frame) < 6 or len(frame) != 6 + 3 * frame[5] or frame[0] != 8:
         raise OnlyLibav
     height, width = struct.unpack_from(">HH", frame, 1)
