@@ -61,7 +61,7 @@ def answers(corpus: Path, paths: Iterable[str], look: str) -> dict[str, dict[str
     """Return what the engine says of each file.
 
     Args:
-        look: ``probe``, or one way of it, ``plain``, ``header``, ``quick``, ``opened`` or
+        look: ``probe``, or one way of it, ``picture``, ``header``, ``quick``, ``opened`` or
             ``full``, for facts; ``frames`` or ``packets`` for their number.
 
     Returns:
